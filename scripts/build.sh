@@ -1,0 +1,89 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Build the modules for a kernel, outside the source tree.
+#
+# usage: scripts/build.sh [--w1] [--sparse] [--clean] KERNEL
+#        scripts/build.sh [options] --kdir DIR
+#
+# KERNEL is a name that scripts/vm/run.py knows: 6.12, 6.1, 6.12-rt, 6.1-rt,
+# test, kcsan.  The sources are mirrored to build/KERNEL and compiled there;
+# the modules are build/KERNEL/module/kheap.ko and its neighbours.
+#   --w1      with kbuild's extra warnings, in build/KERNEL-w1
+#   --sparse  with sparse looking at every file, in build/KERNEL-sparse
+#   --clean   from scratch
+#   --kdir    against a kernel build tree or headers folder, in build/host
+# Variables: KHEAP_BUILD (instead of build), V=1 (show the commands).
+
+set -eu
+
+repo=$(cd "$(dirname "$0")/.." && pwd)
+kernel='' kdir='' suffix='' clean=''
+flags=()
+
+die()
+{
+	echo "build.sh: $*" >&2
+	exit 1
+}
+
+usage()
+{
+	sed -n '4,18s/^# \{0,1\}//p' "$0"
+	exit "$1"
+}
+
+while [ $# -gt 0 ]; do
+	case $1 in
+	--w1) suffix=-w1; flags+=(W=1) ;;
+	--sparse) suffix=-sparse; flags+=(C=2) ;;
+	--clean) clean=1 ;;
+	--kdir) kdir=${2-}; kernel=host; shift ;;
+	-h | --help) usage 0 ;;
+	-*) usage 2 >&2 ;;
+	*) [ -z "$kernel" ] || usage 2 >&2; kernel=$1 ;;
+	esac
+	shift
+done
+[ -n "$kernel" ] || usage 2 >&2
+
+# An outer make's variables and jobs are not ours.
+unset MAKEFLAGS MFLAGS MAKELEVEL
+export LC_ALL=C
+
+if [ "$kernel" = host ]; then
+	[ -n "$kdir" ] || usage 2 >&2
+	[ -f "$kdir/Makefile" ] || die "no kernel headers in $kdir:" \
+		"apt install linux-headers-$(uname -r), or set KDIR=DIR"
+else
+	kdir=$("$repo/scripts/vm/kernels.py" "$kernel" --field headers)
+fi
+
+build=${KHEAP_BUILD:-$repo/build}
+case $build in /*) ;; *) build=$repo/$build ;; esac
+dest=$build/$kernel$suffix
+stamp=$dest/.built
+[ -z "$clean" ] || rm -rf "$dest"
+mkdir -p "$dest"
+
+# The mirror: sources only; what kbuild made there is left alone, what
+# disappeared from the tree disappears from the mirror.
+changes=$(rsync -rlt --delete --out-format=%n \
+	--exclude='*.mod.c' --include='*/' --include='*.[chS]' \
+	--include=Kbuild --include='*.inc' --exclude='*' \
+	"$repo/module" "$repo/kunit" "$dest/"
+	rsync -t --out-format=%n "$repo/Kbuild" "$dest/")
+
+key="$(readlink -f "$kdir") ${flags[*]-}"
+if [ -z "$(grep -v '/$' <<<"$changes" || true)" ] &&
+   [ "$(cat "$stamp" 2>/dev/null)" = "$key" ]; then
+	exit 0
+fi
+
+rm -f "$stamp"
+[ "${V-}" = 1 ] && flags+=(V=1) || flags+=(-s)
+make -C "$kdir" M="$dest" -j"$(nproc)" --no-print-directory \
+	"${flags[@]}" modules ||
+	die "the modules do not build for $kernel"
+echo "$key" >"$stamp"
+echo "built $dest" >&2

@@ -1,0 +1,116 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Install the Debian packages that a group of tools needs, and say so first.
+# Silent and quick when nothing is missing.
+#
+# usage: scripts/setup.sh [-n] GROUP...      -n: only say what is missing
+
+set -eu
+
+declare -A GROUPS_OF=(
+	[vm]="qemu-system-x86 python3 gcc libc6-dev kmod xz-utils"
+	[build]="gcc-12 gcc libc6-dev make rsync pahole libelf1 libssl3 kmod
+		 python3"
+	[kernel]="gcc make bc bison flex libelf-dev libssl-dev perl xz-utils
+		  python3"
+	[lint]="sparse shellcheck codespell perl python3"
+)
+MAX_INDEX_AGE_DAYS=2
+
+usage()
+{
+	sed -n '3,7s/^# \{0,1\}//p' "$0"
+	echo "groups: ${!GROUPS_OF[*]}"
+	exit "$1"
+}
+
+die()
+{
+	echo "setup.sh: $*" >&2
+	exit 1
+}
+
+# Print the packages of the groups that are not installed.
+missing_packages()
+{
+	local group pkg
+	local -A seen=()
+
+	for group in "$@"; do
+		for pkg in ${GROUPS_OF[$group]}; do
+			seen[$pkg]=1
+		done
+	done
+	# shellcheck disable=SC2016  # dpkg-query's own variables
+	dpkg-query -W -f '${Package} ${db:Status-Abbrev}\n' "${!seen[@]}" \
+		2>/dev/null |
+		awk -v want="${!seen[*]}" '
+			$2 == "ii" { have[$1] = 1 }
+			END {
+				n = split(want, w)
+				for (i = 1; i <= n; i++)
+					if (!(w[i] in have))
+						print w[i]
+			}' | sort
+}
+
+run_apt()
+{
+	local -a cmd=(env DEBIAN_FRONTEND=noninteractive apt-get -q
+		      -o DPkg::Lock::Timeout=300)
+
+	if [ "$(id -u)" -ne 0 ]; then
+		command -v sudo >/dev/null ||
+			die "run this as root once: it must install packages"
+		cmd=(sudo "${cmd[@]}")
+	fi
+	"${cmd[@]}" "$@" </dev/null
+}
+
+index_is_stale()
+{
+	[ -z "$(find /var/lib/apt/lists -name '*_Packages*' \
+		-mtime -"$MAX_INDEX_AGE_DAYS" -print -quit 2>/dev/null)" ]
+}
+
+# Keep apt's chatter in a file: it is only of interest when it fails.
+install_packages()
+{
+	local log
+
+	log=$(mktemp)
+	# A stale index is refreshed; offline, what it offers may still do.
+	if index_is_stale; then
+		echo "setup.sh: refreshing the package index" >&2
+		run_apt update >"$log" 2>&1 || true
+	fi
+	if ! run_apt install -y --no-install-recommends "$@" >"$log" 2>&1; then
+		run_apt update >>"$log" 2>&1 || true
+		run_apt install -y --no-install-recommends "$@" \
+			>>"$log" 2>&1 || {
+			grep '^E:' "$log" | tail -n 2 >&2 || true
+			die "cannot install $*: is there a network?" \
+				"($log has apt's messages)"
+		}
+	fi
+	rm -f "$log"
+}
+
+only_say=
+[ "${1-}" = -n ] && { only_say=1; shift; }
+[ $# -gt 0 ] || usage 2
+case $1 in -h | --help) usage 0 ;; esac
+for group in "$@"; do
+	[ -n "${GROUPS_OF[$group]-}" ] || die "no group '$group'"
+done
+command -v dpkg-query >/dev/null ||
+	die "this set-up knows Debian only; install by hand: " \
+		"${GROUPS_OF[*]}"
+
+mapfile -t missing < <(missing_packages "$@")
+[ "${#missing[@]}" -gt 0 ] || exit 0
+echo "setup.sh: to be installed: ${missing[*]}" >&2
+[ -z "$only_say" ] || exit 0
+install_packages "${missing[@]}"
+echo "setup.sh: installed" >&2

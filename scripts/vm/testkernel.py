@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Build the kernels that the tests boot from Debian's linux-source package.
+
+A flavour is a file in kunit/configs/; base.config lies under all of them.
+A build is kept in the cache under a hash of its configuration, source and
+compiler; its folder is also what modules for it are built against.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+
+import common
+import kernels
+from common import Fatal, say
+
+CONFIGS = common.REPO / "kunit" / "configs"
+ABOUT_FILES = 1950      # lines that a build prints, for the progress display
+KEEP = 2                # builds of a flavour that stay in the cache
+
+
+def flavours():
+    """Return the names of the kernels that can be built."""
+    return sorted(f.stem for f in CONFIGS.glob("*.config")
+                  if f.stem != "base")
+
+
+def fragment(flavour):
+    """Return the configuration lines of a flavour."""
+    return "".join((CONFIGS / f"{name}.config").read_text()
+                   for name in ("base", flavour))
+
+
+def build_key(flavour, source):
+    """Return what a build depends on, as a short hash."""
+    compiler = common.output_of("gcc", "--version") or ""
+    text = "\0".join([fragment(flavour), source.name,
+                      compiler.partition("\n")[0]])
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def unmet(config, wanted):
+    """Return the wanted lines that a resulting .config does not honour."""
+    have = dict(re.findall(r"^(CONFIG_\w+)=(.*)$", config, re.M))
+    bad = []
+    for line in wanted.splitlines():
+        value = re.match(r"(CONFIG_\w+)=(.*)", line)
+        unset = re.match(r"# (CONFIG_\w+) is not set", line)
+        if value and have.get(value[1]) != value[2]:
+            bad.append(line)
+        elif unset and unset[1] in have:
+            bad.append(line)
+    return bad
+
+
+def make(source, build, *words):
+    """Return a make command line for a build of the kernel."""
+    return ["make", "-C", str(source), f"O={build}", "ARCH=x86",
+            "KCFLAGS=", *words]
+
+
+def configure(flavour, source, build):
+    """Write .config and check that nothing of it was dropped."""
+    wanted = fragment(flavour)
+    allconfig = build / "fragment.config"
+    allconfig.write_text(wanted)
+    env = {**os.environ, "KCONFIG_ALLCONFIG": str(allconfig)}
+    res = subprocess.run(make(source, build, "allnoconfig"), env=env,
+                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                         stderr=subprocess.STDOUT, check=False)
+    if res.returncode:
+        raise Fatal("cannot configure the kernel:\n"
+                    + res.stdout.decode(errors="replace")[-2000:])
+    bad = unmet((build / ".config").read_text(), wanted)
+    if bad:
+        raise Fatal(f"kunit/configs: the {flavour} kernel does not get "
+                    + ", ".join(bad))
+
+
+def compile_kernel(flavour, source, build):
+    """Run the build with a progress display; Fatal when it fails."""
+    progress = common.Progress(f"building the {flavour} kernel")
+    jobs = len(os.sched_getaffinity(0))
+    count = 0
+    with open(build / "build.log", "wb") as log, subprocess.Popen(
+            make(source, build, f"-j{jobs}", "bzImage", "modules"),
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT) as proc:
+        for line in proc.stdout:
+            log.write(line)
+            if re.match(rb"  (CC|AS|LD|AR)\b", line):
+                count += 1
+                progress.update(f"{count} of about {ABOUT_FILES} files")
+    if proc.returncode:
+        progress.fail()
+        text = (build / "build.log").read_text(errors="replace")
+        wrong = [ln for ln in text.splitlines() if "rror" in ln]
+        for line in (wrong or text.splitlines())[-10:]:
+            say(line)
+        raise Fatal(f"the {flavour} kernel does not build; "
+                    f"{build}/build.log has the rest")
+    progress.done(f"{count} files")
+
+
+def drop_old(flavour, keep):
+    """Remove builds of a flavour that no longer serve."""
+    builds = sorted(keep.parent.glob(f"{flavour}-*"), reverse=True,
+                    key=lambda p: p.stat().st_mtime)
+    for build in [b for b in builds if b != keep][KEEP - 1:]:
+        shutil.rmtree(build, ignore_errors=True)
+
+
+def described(flavour, build):
+    """Describe a finished build."""
+    release = (build / "include/config/kernel.release").read_text().strip()
+    return kernels.Kernel(flavour, release, build / "arch/x86/boot/bzImage",
+                          build, None)
+
+
+def get(flavour):
+    """Return a built kernel, building it when the cache has none."""
+    source = kernels.source_tree()
+    build = (common.cache_dir() / "built"
+             / f"{flavour}-{build_key(flavour, source)}")
+    stamp = build / ".complete"
+    if stamp.exists():
+        return described(flavour, build)
+    with common.locked(f"built-{flavour}"):
+        if not stamp.exists():
+            build.mkdir(parents=True, exist_ok=True)
+            configure(flavour, source, build)
+            compile_kernel(flavour, source, build)
+            stamp.touch()
+            drop_old(flavour, build)
+    return described(flavour, build)
