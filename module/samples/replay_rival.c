@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The allocators under test: a private heap, and kmalloc with vmalloc behind it
+ * for what is too large, as kvmalloc() combines them.
+ */
+#include <linux/err.h>
+#include <linux/math.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/sort.h>
+#include <linux/string.h>
+#include <linux/vmalloc.h>
+
+#include "replay.h"
+
+#define REPLAY_GFP	(GFP_KERNEL | __GFP_NOWARN)
+
+/* --- A private heap ------------------------------------------------------ */
+
+static int heap_begin(struct replay_run *run)
+{
+	struct kheap *heap = kheap_create("replay", NULL);
+
+	if (IS_ERR(heap))
+		return PTR_ERR(heap);
+	run->heap = heap;
+	return 0;
+}
+
+static void *heap_alloc(struct replay_run *run, size_t size, gfp_t gfp)
+{
+	return kheap_alloc(run->heap, size, REPLAY_GFP | gfp);
+}
+
+static void *heap_realloc(struct replay_run *run, void *ptr, size_t old_size,
+			  size_t size)
+{
+	return kheap_realloc(run->heap, ptr, size, REPLAY_GFP);
+}
+
+static void heap_free(struct replay_run *run, void *ptr)
+{
+	kheap_free(run->heap, ptr);
+}
+
+static int heap_measure(struct replay_run *run, struct replay_held *held)
+{
+	struct kheap_stats stats;
+
+	kheap_get_stats(run->heap, &stats);
+	held->held_bytes = stats.held_bytes;
+	held->usable_bytes = stats.allocated_bytes + stats.large_bytes;
+	run->result->most_held_bytes = stats.peak_held_bytes;
+	return 0;
+}
+
+static int heap_verify(struct replay_run *run)
+{
+	struct kheap_stats stats;
+	size_t sum;
+
+	kheap_get_stats(run->heap, &stats);
+	sum = stats.allocated_bytes + stats.cached_bytes + stats.free_bytes +
+	      stats.virgin_bytes + stats.quarantined_bytes +
+	      stats.empty_bytes + stats.tail_bytes + stats.metadata_bytes +
+	      stats.large_bytes;
+	if (sum != stats.held_bytes ||
+	    stats.nr_allocated + stats.nr_large != run->nr_live)
+		return -EUCLEAN;
+	return kheap_check(run->heap) ? -EUCLEAN : 0;
+}
+
+static void heap_end(struct replay_run *run)
+{
+	kheap_destroy(run->heap);
+	run->heap = NULL;
+}
+
+static const struct replay_rival kheap_rival = {
+	.name		= "kheap",
+	.begin		= heap_begin,
+	.alloc		= heap_alloc,
+	.realloc	= heap_realloc,
+	.free		= heap_free,
+	.measure	= heap_measure,
+	.verify		= heap_verify,
+	.end		= heap_end,
+};
+
+/* --- kmalloc and vmalloc ------------------------------------------------- */
+
+static int kmalloc_begin(struct replay_run *run)
+{
+	return 0;
+}
+
+static void *kmalloc_alloc(struct replay_run *run, size_t size, gfp_t gfp)
+{
+	/* kmalloc(0) gives no memory; malloc(0) does. */
+	return kvmalloc(size ?: 1, REPLAY_GFP | gfp);
+}
+
+static bool fits_in_place(const void *ptr, size_t old_size, size_t size)
+{
+	if (is_vmalloc_addr(ptr))
+		return PAGE_ALIGN(size) == PAGE_ALIGN(old_size);
+	return size <= ksize(ptr);
+}
+
+/* As krealloc(): a block that is large enough stays, however small it gets. */
+static void *kmalloc_realloc(struct replay_run *run, void *ptr, size_t old_size,
+			     size_t size)
+{
+	void *new;
+
+	if (fits_in_place(ptr, old_size, size))
+		return ptr;
+	new = kmalloc_alloc(run, size, 0);
+	if (!new)
+		return NULL;
+	memcpy(new, ptr, min(old_size, size));
+	kvfree(ptr);
+	return new;
+}
+
+static void kmalloc_free(struct replay_run *run, void *ptr)
+{
+	kvfree(ptr);
+}
+
+static int compare_pages(const void *a, const void *b)
+{
+	unsigned long one = *(const unsigned long *)a;
+	unsigned long two = *(const unsigned long *)b;
+
+	return one < two ? -1 : one > two;
+}
+
+/* Bytes of the slabs or large folios that @pages name, each counted once. */
+static u64 distinct_bytes(unsigned long *pages, size_t nr)
+{
+	u64 bytes = 0;
+	size_t i;
+
+	sort(pages, nr, sizeof(*pages), compare_pages, NULL);
+	for (i = 0; i < nr; i++) {
+		if (!i || pages[i] != pages[i - 1])
+			bytes += page_size((struct page *)pages[i]);
+		if (i % 1024 == 0)
+			cond_resched();
+	}
+	return bytes;
+}
+
+static int kmalloc_measure(struct replay_run *run, struct replay_held *held)
+{
+	const struct replay_trace *trace = run->trace;
+	unsigned long *pages;
+	size_t nr = 0;
+	u32 id;
+
+	pages = vmalloc(array_size(max_t(u64, run->nr_live, 1), sizeof(*pages)));
+	if (!pages)
+		return -ENOMEM;
+	held->held_bytes = 0;
+	held->usable_bytes = 0;
+	for (id = 0; id < trace->nr_ids; id++) {
+		const struct replay_slot *slot = &trace->slots[id];
+
+		if (!slot->ptr)
+			continue;
+		if (is_vmalloc_addr(slot->ptr)) {
+			held->held_bytes += PAGE_ALIGN(slot->size);
+			held->usable_bytes += PAGE_ALIGN(slot->size);
+		} else {
+			pages[nr++] = (unsigned long)virt_to_head_page(slot->ptr);
+			held->usable_bytes += ksize(slot->ptr);
+		}
+		if (id % 1024 == 0)
+			cond_resched();
+	}
+	held->held_bytes += distinct_bytes(pages, nr);
+	vfree(pages);
+	return 0;
+}
+
+static int kmalloc_verify(struct replay_run *run)
+{
+	return 0;
+}
+
+static void kmalloc_end(struct replay_run *run)
+{
+}
+
+static const struct replay_rival kmalloc_rival = {
+	.name		= "kmalloc",
+	.begin		= kmalloc_begin,
+	.alloc		= kmalloc_alloc,
+	.realloc	= kmalloc_realloc,
+	.free		= kmalloc_free,
+	.measure	= kmalloc_measure,
+	.verify		= kmalloc_verify,
+	.end		= kmalloc_end,
+};
+
+const struct replay_rival *const replay_rivals[NR_REPLAY_RIVALS] = {
+	[REPLAY_KHEAP]		= &kheap_rival,
+	[REPLAY_KMALLOC]	= &kmalloc_rival,
+};
