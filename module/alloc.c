@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Memory: the entry points that clients call for blocks of any size.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/kmemleak.h>
+#include <linux/overflow.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+#include "alloc.h"
+
+/* Largest request that is passed on; kvmalloc() itself warns above this. */
+#define LARGEST_REQUEST	((size_t)INT_MAX)
+
+static unsigned int size_to_szidx(size_t size)
+{
+	return size ? (size - 1) >> KHEAP_BLOCK_SHIFT : 0;
+}
+
+static noinline void *alloc_missed(struct kheap *heap, unsigned int szidx,
+				   gfp_t gfp, int nid)
+{
+	struct kheap_class *class = NULL;
+	void *block;
+
+	if (likely(!in_nmi()))
+		class = kheap_size_class(heap, szidx, gfp);
+	if (!class)
+		return NULL;
+	block = kheap_class_alloc_slow(class, gfp, nid);
+	return kheap_finish_alloc(class, block, gfp);
+}
+
+void *__kheap_alloc_class(struct kheap *heap, unsigned int szidx, gfp_t gfp)
+{
+	struct kheap_class *class = READ_ONCE(heap->classes[szidx]);
+	void *block;
+
+	if (unlikely(gfp & GFP_ZONEMASK)) {
+		kheap_refuse(heap, KHEAP_BAD_GFP, NULL, NULL);
+		return NULL;
+	}
+	kheap_might_alloc(gfp);
+	block = kheap_pop(class);
+	if (unlikely(!block))
+		return alloc_missed(heap, szidx, gfp, NUMA_NO_NODE);
+	return kheap_finish_alloc(class, block, gfp);
+}
+EXPORT_SYMBOL_GPL(__kheap_alloc_class);
+
+static noinline void *alloc_large(struct kheap *heap, size_t size, gfp_t gfp,
+				  int nid)
+{
+	if (unlikely(gfp & GFP_ZONEMASK)) {
+		kheap_refuse(heap, KHEAP_BAD_GFP, NULL, NULL);
+		return NULL;
+	}
+	if (unlikely(size > LARGEST_REQUEST)) {
+		if (!(gfp & __GFP_NOWARN))
+			kheap_refuse(heap, KHEAP_BAD_SIZE, NULL, NULL);
+		return NULL;
+	}
+	return kheap_large_alloc(heap, size, gfp, nid);
+}
+
+void *__kheap_alloc(struct kheap *heap, size_t size, gfp_t gfp)
+{
+	if (unlikely(size > KHEAP_BLOCK_MAX))
+		return alloc_large(heap, size, gfp, NUMA_NO_NODE);
+	return __kheap_alloc_class(heap, size_to_szidx(size), gfp);
+}
+EXPORT_SYMBOL_GPL(__kheap_alloc);
+
+void *kheap_alloc_node(struct kheap *heap, size_t size, gfp_t gfp, int node)
+{
+	if (node == NUMA_NO_NODE)
+		return __kheap_alloc(heap, size, gfp);
+	if (size > KHEAP_BLOCK_MAX)
+		return alloc_large(heap, size, gfp, node);
+	if (node == numa_mem_id())
+		return __kheap_alloc(heap, size, gfp);
+	if (unlikely(gfp & GFP_ZONEMASK)) {
+		kheap_refuse(heap, KHEAP_BAD_GFP, NULL, NULL);
+		return NULL;
+	}
+	return alloc_missed(heap, size_to_szidx(size), gfp, node);
+}
+EXPORT_SYMBOL_GPL(kheap_alloc_node);
+
+void *kheap_calloc(struct kheap *heap, size_t n, size_t size, gfp_t gfp)
+{
+	size_t bytes;
+
+	if (check_mul_overflow(n, size, &bytes)) {
+		if (!(gfp & __GFP_NOWARN))
+			kheap_refuse(heap, KHEAP_BAD_SIZE, NULL, NULL);
+		return NULL;
+	}
+	return __kheap_alloc(heap, bytes, gfp | __GFP_ZERO);
+}
+EXPORT_SYMBOL_GPL(kheap_calloc);
+
+/* Large blocks, and what is wrong with @ptr if it is not one either. */
+static noinline void free_unusual(struct kheap *heap, const void *ptr)
+{
+	if (!ptr || kheap_large_free(heap, ptr))
+		return;
+	kheap_refuse_free(heap, NULL, ptr);
+}
+
+void kheap_free(struct kheap *heap, const void *ptr)
+{
+	if (unlikely(!kheap_free_block(heap, ptr)))
+		free_unusual(heap, ptr);
+}
+EXPORT_SYMBOL_GPL(kheap_free);
+
+/* Usable bytes of an allocated block of @heap; 0 and a report if it is none. */
+static size_t usable_or_refuse(struct kheap *heap, const void *ptr)
+{
+	struct kheap_pool *pool = kheap_pool_of(ptr);
+	size_t size;
+	int idx;
+
+	if (pool && pool->class->owner == heap) {
+		idx = kheap_block_index(pool->class, pool, ptr);
+		if (idx >= 0 && test_bit(pool->map_bit + idx, kheap_bitmap()))
+			return pool->class->usable;
+	}
+	size = kheap_large_size(heap, ptr);
+	if (!size)
+		kheap_refuse_free(heap, NULL, ptr);
+	return size;
+}
+
+size_t kheap_usable_size(struct kheap *heap, const void *ptr)
+{
+	return ptr ? usable_or_refuse(heap, ptr) : 0;
+}
+EXPORT_SYMBOL_GPL(kheap_usable_size);
+
+void *kheap_realloc(struct kheap *heap, void *ptr, size_t size, gfp_t gfp)
+{
+	size_t usable;
+	void *moved;
+
+	if (!ptr)
+		return __kheap_alloc(heap, size, gfp);
+	usable = usable_or_refuse(heap, ptr);
+	if (!usable)
+		return NULL;
+	/* CPython's rule: stay unless a quarter or more can be given back. */
+	if (size <= usable && 4 * size > 3 * usable)
+		return ptr;
+	if (size <= usable && usable == 1 << KHEAP_BLOCK_SHIFT)
+		return ptr;
+	moved = __kheap_alloc(heap, size, size <= usable ?
+			      gfp | __GFP_NOWARN : gfp);
+	if (!moved)
+		return size <= usable ? ptr : NULL;
+	memcpy(moved, ptr, min(size, usable));
+	kheap_free(heap, ptr);
+	return moved;
+}
+EXPORT_SYMBOL_GPL(kheap_realloc);

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Fixed-size caches: a class with a name, an alignment and a constructor.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/cache.h>
+#include <linux/log2.h>
+#include <linux/module.h>
+
+#include "alloc.h"
+
+static struct kheap_class *find_class(struct kheap *heap, const char *name)
+{
+	struct kheap_class *class;
+
+	lockdep_assert_held(&heap->mutex);
+	list_for_each_entry(class, &heap->class_list, list)
+		if (class->name && !strcmp(class->name, name))
+			return class;
+	return NULL;
+}
+
+/* The alignment that the flags ask for, at least @align. */
+static size_t wanted_align(size_t size, size_t align, unsigned int flags)
+{
+	size_t line = cache_line_size();
+
+	align = max_t(size_t, align, 1 << KHEAP_BLOCK_SHIFT);
+	if (!(flags & KHEAP_CACHE_HWALIGN))
+		return align;
+	while (size <= line / 2)
+		line /= 2;
+	return max(align, line);
+}
+
+struct kheap_cache *kheap_cache_create(struct kheap *heap, const char *name,
+				       size_t size, size_t align,
+				       unsigned int flags,
+				       void (*ctor)(void *object))
+{
+	struct kheap_cache *cache;
+	int err = 0;
+
+	might_sleep();
+	if (!kheap_name_valid(name) || !size || size > KHEAP_CACHE_SIZE_MAX ||
+	    (align && !is_power_of_2(align)) || align > KHEAP_CACHE_ALIGN_MAX ||
+	    (flags & ~KHEAP_CACHE_FLAGS_ALL))
+		return ERR_PTR(-EINVAL);
+	cache = kheap_meta_alloc(heap, struct_size(cache, class.node,
+						   nr_node_ids),
+				 GFP_KERNEL, NUMA_NO_NODE);
+	if (!cache)
+		return ERR_PTR(-ENOMEM);
+	strscpy(cache->name, name, sizeof(cache->name));
+	cache->class.name = cache->name;
+	err = kheap_class_init(&cache->class, heap, size,
+			       wanted_align(size, align, flags), ctor);
+	if (!err) {
+		mutex_lock(&heap->mutex);
+		if (find_class(heap, name))
+			err = -EEXIST;
+		else
+			kheap_class_publish(&cache->class);
+		mutex_unlock(&heap->mutex);
+	}
+	if (err) {
+		kheap_meta_free(heap, cache);
+		return ERR_PTR(err);
+	}
+	kheap_cpu_caches_setup(&cache->class, GFP_KERNEL);
+	return cache;
+}
+EXPORT_SYMBOL_GPL(kheap_cache_create);
+
+void kheap_cache_destroy(struct kheap_cache *cache)
+{
+	struct kheap_class_stats stats;
+	struct kheap_class *class;
+	struct kheap *heap;
+
+	if (IS_ERR_OR_NULL(cache))
+		return;
+	might_sleep();
+	class = &cache->class;
+	heap = class->heap;
+	kheap_finish_deferred(heap);
+	kheap_class_get_stats(class, &stats);
+	if (stats.nr_allocated)
+		pr_warn("heap '%s': cache '%s' destroyed with %lu live objects, %zu bytes\n",
+			heap->name, cache->name, stats.nr_allocated,
+			(size_t)stats.nr_allocated * class->size);
+	mutex_lock(&heap->mutex);
+	kheap_class_purge(class);
+	kheap_class_exit(class);
+	mutex_unlock(&heap->mutex);
+	kheap_meta_free(heap, cache);
+}
+EXPORT_SYMBOL_GPL(kheap_cache_destroy);
+
+static noinline void *alloc_unusual(struct kheap_class *class, gfp_t gfp)
+{
+	void *block;
+
+	if ((gfp & GFP_ZONEMASK) || (class->ctor && (gfp & __GFP_ZERO))) {
+		kheap_refuse(class->heap, KHEAP_BAD_GFP, NULL, class);
+		return NULL;
+	}
+	block = kheap_class_alloc_slow(class, gfp, NUMA_NO_NODE);
+	return kheap_finish_alloc(class, block, gfp);
+}
+
+/*
+ * With a constructor zero_bytes is 0, and %__GFP_ZERO has to be refused: one
+ * test for that and for the zone flags.
+ */
+void *kheap_cache_alloc(struct kheap_cache *cache, gfp_t gfp)
+{
+	struct kheap_class *class = &cache->class;
+	void *block;
+
+	kheap_might_alloc(gfp);
+	if (unlikely(gfp & class->bad_gfp))
+		return alloc_unusual(class, gfp);
+	block = kheap_pop(class);
+	if (unlikely(!block))
+		return alloc_unusual(class, gfp);
+	return kheap_finish_alloc(class, block, gfp);
+}
+EXPORT_SYMBOL_GPL(kheap_cache_alloc);
+
+void kheap_cache_free(struct kheap_cache *cache, void *ptr)
+{
+	struct kheap_class *class = &cache->class;
+
+	if (unlikely(!kheap_free_block(class, ptr)) && ptr)
+		kheap_refuse_free(class->heap, class, ptr);
+}
+EXPORT_SYMBOL_GPL(kheap_cache_free);

@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Classes: what size classes, fixed-size caches and object types have in
+ * common, and what happens to a request that the per-CPU cache cannot serve.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/math.h>
+#include <linux/rculist.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+#include "cpu_cache.h"
+
+/* A CPU may keep about this many bytes of a class in each magazine. */
+#define MAGAZINE_BYTES	8192
+#define MAGAZINE_SLOTS	32
+
+/* Stands for every class that does not exist yet: all requests miss. */
+struct kheap_class kheap_cold_class = {
+	.cpu = &kheap_cold_cache,
+	.recip = 1U << 29,
+	.size = 8,
+	.szidx = KHEAP_SZIDX_NONE,
+};
+
+/* --- Geometry ---------------------------------------------------------------- */
+
+/* The fewest pages whose tail waste is under 1/8, else the least wasteful. */
+static unsigned int best_span(size_t size)
+{
+	unsigned int span, best = 0;
+	size_t least = PAGE_SIZE;
+
+	if (size <= KHEAP_BLOCK_MAX)
+		return 0;
+	for (span = 0; span < KHEAP_NR_SPANS; span++) {
+		size_t bytes = PAGE_SIZE << span;
+		size_t waste;
+
+		if (bytes < size)
+			continue;
+		waste = (bytes % size) >> span;
+		if (waste < PAGE_SIZE / 8)
+			return span;
+		if (waste < least) {
+			least = waste;
+			best = span;
+		}
+	}
+	return best;
+}
+
+/*
+ * Where the blocks are: a constructed object has its link behind it, because
+ * it must stay as it is while it is free.
+ */
+static void class_set_geometry(struct kheap_class *class, size_t size,
+			       size_t align)
+{
+	size_t stride = ALIGN(size, 1 << KHEAP_BLOCK_SHIFT);
+
+	class->usable = size;
+	class->link_offset = KHEAP_LINK_OFFSET;
+	class->zero_bytes = stride;
+	if (class->ctor) {
+		class->link_offset = stride;
+		class->zero_bytes = 0;
+		stride += 1 << KHEAP_BLOCK_SHIFT;
+	}
+	class->size = ALIGN(stride, align);
+	class->span = best_span(class->size);
+	class->nr_blocks = kheap_pool_bytes(class) / class->size;
+	class->recip = DIV_ROUND_UP_ULL(1ULL << 32, class->size);
+	class->fill_recip = DIV_ROUND_UP(KHEAP_NR_FILLS << 16,
+					 class->nr_blocks);
+	class->max_slots = clamp_t(size_t, MAGAZINE_BYTES / class->size, 2,
+				   MAGAZINE_SLOTS);
+}
+
+/**
+ * kheap_class_init() - fill in a class
+ * @class: zeroed memory for it and its nodes
+ * @heap: the heap
+ * @size: bytes that the client may use
+ * @align: alignment, a power of two of at least 8
+ * @ctor: constructor or NULL
+ *
+ * Return: 0; -ENOMEM if there is no arena set for pools of this size.
+ */
+int kheap_class_init(struct kheap_class *class, struct kheap *heap,
+		     size_t size, size_t align, void (*ctor)(void *object))
+{
+	unsigned int i, fill;
+
+	class->heap = heap;
+	class->cpu = &kheap_cold_cache;
+	class->owner = class;
+	class->ctor = ctor;
+	class->szidx = KHEAP_SZIDX_NONE;
+	class->bad_gfp = GFP_ZONEMASK | (ctor ? __GFP_ZERO : 0);
+	class_set_geometry(class, size, align);
+	if (heap->flags & KHEAP_NO_CPU_CACHE)
+		class->max_slots = 0;
+	for (i = 0; i < nr_node_ids; i++) {
+		struct kheap_class_node *node = &class->node[i];
+
+		raw_spin_lock_init(&node->lock);
+		for (fill = 0; fill < KHEAP_NR_FILLS; fill++)
+			INIT_LIST_HEAD(&node->used[fill]);
+	}
+	return 0;
+}
+
+/* Make a class visible to statistics and checks. */
+void kheap_class_publish(struct kheap_class *class)
+{
+	struct kheap *heap = class->heap;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&heap->class_lock, flags);
+	list_add_tail_rcu(&class->list, &heap->class_list);
+	raw_spin_unlock_irqrestore(&heap->class_lock, flags);
+}
+
+/* --- Size classes -------------------------------------------------------------- */
+
+/* A power of two is naturally aligned: pools are, and it divides a page. */
+static struct kheap_class *size_class_create(struct kheap *heap,
+					     unsigned int szidx, gfp_t gfp)
+{
+	size_t size = (szidx + 1) << KHEAP_BLOCK_SHIFT;
+	struct kheap_class *class;
+
+	class = kheap_meta_alloc(heap, struct_size(class, node, nr_node_ids),
+				 gfp, NUMA_NO_NODE);
+	if (!class)
+		return NULL;
+	kheap_class_init(class, heap, size, 1 << KHEAP_BLOCK_SHIFT, NULL);
+	class->owner = heap;
+	class->szidx = szidx;
+	return class;
+}
+
+/**
+ * kheap_size_class() - get a size class, made at its first use
+ * @heap: the heap
+ * @szidx: which
+ * @gfp: what the allocation may do
+ *
+ * Return: The class or NULL.
+ */
+struct kheap_class *kheap_size_class(struct kheap *heap, unsigned int szidx,
+				     gfp_t gfp)
+{
+	struct kheap_class *class = READ_ONCE(heap->classes[szidx]);
+	struct kheap_class *old;
+
+	if (likely(class != &kheap_cold_class))
+		return class;
+	if (!kheap_mm_allowed())
+		return NULL;
+	class = size_class_create(heap, szidx, gfp);
+	if (!class)
+		return NULL;
+	old = cmpxchg(&heap->classes[szidx], &kheap_cold_class, class);
+	if (old != &kheap_cold_class) {
+		kheap_meta_free(heap, class);
+		return old;
+	}
+	kheap_class_publish(class);
+	kheap_cpu_caches_setup(class, gfp);
+	return class;
+}
+
+/* --- Requests that miss ---------------------------------------------------------- */
+
+static bool take_from_new_pool(struct kheap_class *class, gfp_t gfp, int nid,
+			       struct kheap_slot *slot)
+{
+	struct kheap_pool *pool = kheap_pool_get(class, gfp, nid);
+	LIST_HEAD(empties);
+
+	if (!pool)
+		return false;
+	if (kheap_pool_setup(pool, class, gfp))
+		return kheap_pool_join(pool, slot, 1);
+	list_add(&pool->list, &empties);
+	kheap_pools_put(class->heap, &empties);
+	return false;
+}
+
+/**
+ * kheap_class_alloc_slow() - allocate a block that kheap_pop() did not have
+ * @class: the class
+ * @gfp: what the allocation may do
+ * @nid: the memory node, or %NUMA_NO_NODE for this CPU's
+ *
+ * Context: Any context; sleeps if @gfp allows it; fails in NMI.
+ * Return: The block, not yet zeroed, its allocated bit set; or NULL.
+ */
+void *kheap_class_alloc_slow(struct kheap_class *class, gfp_t gfp, int nid)
+{
+	bool local = nid == NUMA_NO_NODE || nid == numa_mem_id();
+	struct kheap_slot slot;
+
+	if (unlikely(in_nmi()))
+		return NULL;
+	might_alloc(gfp);
+	if (nid == NUMA_NO_NODE)
+		nid = numa_mem_id();
+	if ((local && class->max_slots &&
+	     kheap_cpu_cache_refill(class, &slot)) ||
+	    kheap_pools_take(class, nid, &slot, 1) ||
+	    take_from_new_pool(class, gfp, nid, &slot)) {
+		set_bit(slot.bit, kheap_bitmap());
+		return slot.block;
+	}
+	atomic_long_inc(&class->heap->nr_failed);
+	return NULL;
+}
+
+/*
+ * In NMI no lock can be taken: link the block, through itself, where the
+ * maintenance work finds it. A constructed block has room behind it.
+ */
+static void defer_free(struct kheap_class *class, void *block)
+{
+	struct kheap *heap = class->heap;
+
+	if (class->ctor)
+		block += class->link_offset;
+	llist_add(block, &heap->nmi_frees);
+	irq_work_queue(&heap->nmi_work);
+}
+
+/**
+ * kheap_class_free_slow() - free a block that kheap_push() did not take
+ * @class: the class
+ * @pool: the block's pool
+ * @slot: the block, its allocated bit clear
+ *
+ * Context: Any context. Never sleeps.
+ */
+void kheap_class_free_slow(struct kheap_class *class, struct kheap_pool *pool,
+			   struct kheap_slot slot)
+{
+	bool alien = static_branch_unlikely(&kheap_numa_key) &&
+		     pool->arena->set->node != numa_mem_id();
+	LIST_HEAD(empties);
+
+	if (unlikely(in_nmi())) {
+		defer_free(class, slot.block);
+		return;
+	}
+	if (class->max_slots && kheap_cpu_cache_push(class, alien, slot))
+		return;
+	kheap_pools_give(class, &slot, 1, &empties);
+	if (!list_empty(&empties))
+		kheap_pools_put(class->heap, &empties);
+}
+
+/* --- The end of a class ------------------------------------------------------------ */
+
+/* Take every pool of @class in @arena from it; under the set's lock. */
+static void collect_pools(struct kheap_arena *arena, struct kheap_class *class,
+			  struct list_head *pools)
+{
+	unsigned int i;
+
+	for (i = 0; i < arena->nr_totalpools; i++) {
+		struct kheap_pool *pool = &arena->pools[i];
+
+		if (pool->class != class)
+			continue;
+		if (pool->state == KHEAP_POOL_USED)
+			list_del(&pool->list);
+		pool->state = KHEAP_POOL_MOVING;
+		list_add(&pool->list, pools);
+	}
+}
+
+/* Give all pools of a class back, whatever is in them. Nobody uses it. */
+void kheap_class_purge(struct kheap_class *class)
+{
+	struct kheap *heap = class->heap;
+	struct kheap_arena_set *set;
+	struct kheap_arena *arena;
+	unsigned long flags;
+	unsigned int i;
+
+	kheap_for_each_set(set, heap, i) {
+		arena = NULL;
+		while ((arena = kheap_arena_next(set, arena))) {
+			LIST_HEAD(pools);
+
+			raw_spin_lock_irqsave(&set->lock, flags);
+			collect_pools(arena, class, &pools);
+			raw_spin_unlock_irqrestore(&set->lock, flags);
+			kheap_pools_put(heap, &pools);
+			cond_resched();
+		}
+	}
+}
+
+/* Undo kheap_class_publish() and the per-CPU caches; under kheap.mutex. */
+void kheap_class_exit(struct kheap_class *class)
+{
+	struct kheap *heap = class->heap;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&heap->class_lock, flags);
+	list_del_rcu(&class->list);
+	raw_spin_unlock_irqrestore(&heap->class_lock, flags);
+	synchronize_rcu();
+	kheap_cpu_caches_exit(class);
+}
+
+/* Log what a class still has allocated when its heap or cache ends. */
+void kheap_class_report_live(struct kheap_class *class)
+{
+	struct kheap_class_stats stats;
+
+	kheap_class_get_stats(class, &stats);
+	if (!stats.nr_allocated)
+		return;
+	pr_warn("  %lu of %s%s%u bytes, %zu bytes\n", stats.nr_allocated,
+		class->name ?: "", class->name ? ", " : "", class->usable,
+		(size_t)stats.nr_allocated * class->size);
+}
+
+/* Free the memory of a class itself. */
+void kheap_class_free(struct kheap_class *class)
+{
+	kheap_meta_free(class->heap, class->name ?
+			(void *)container_of(class, struct kheap_cache, class) :
+			(void *)class);
+}

@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Heaps: creation, names, the account of what they hold, maintenance, and
+ * destruction.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/ctype.h>
+#include <linux/module.h>
+#include <linux/random.h>
+#include <linux/rculist.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "cpu_cache.h"
+
+/* How often idle per-CPU caches are looked for, while there are blocks. */
+#define IDLE_INTERVAL	(2 * HZ)
+
+
+
+DEFINE_MUTEX(kheap_list_lock);
+LIST_HEAD(kheap_list);
+
+/* --- The account --------------------------------------------------------------- */
+
+static void note_peak(struct kheap *heap, long held)
+{
+	long peak = atomic_long_read(&heap->peak_bytes);
+
+	while (held > peak &&
+	       !atomic_long_try_cmpxchg(&heap->peak_bytes, &peak, held))
+		;
+}
+
+/**
+ * kheap_charge() - account for memory before asking the system for it
+ * @heap: the heap
+ * @bytes: how much
+ *
+ * Return: false if that would exceed the heap's limit; nothing is charged.
+ */
+bool kheap_charge(struct kheap *heap, size_t bytes)
+{
+	long held = atomic_long_add_return(bytes, &heap->held_bytes);
+
+	if (heap->limit_bytes && held > heap->limit_bytes) {
+		atomic_long_sub(bytes, &heap->held_bytes);
+		return false;
+	}
+	note_peak(heap, held);
+	return true;
+}
+
+/* Account for memory that is there already, whatever the limit says. */
+void kheap_charge_more(struct kheap *heap, size_t bytes)
+{
+	note_peak(heap, atomic_long_add_return(bytes, &heap->held_bytes));
+}
+
+void kheap_uncharge(struct kheap *heap, size_t bytes)
+{
+	atomic_long_sub(bytes, &heap->held_bytes);
+}
+
+/**
+ * kheap_meta_alloc() - allocate zeroed memory for kheap's own use
+ * @heap: the heap that it is charged to
+ * @size: bytes
+ * @gfp: a client's gfp flags; those that are not about waiting are ignored
+ * @nid: the memory node to prefer, or %NUMA_NO_NODE
+ *
+ * Return: The memory, for kheap_meta_free(); or NULL.
+ */
+void *kheap_meta_alloc(struct kheap *heap, size_t size, gfp_t gfp, int nid)
+{
+	size_t bytes = kmalloc_size_roundup(size);
+	void *ptr;
+
+	if (!kheap_charge(heap, bytes))
+		return NULL;
+	gfp &= ~(GFP_ZONEMASK | __GFP_COMP | __GFP_THISNODE);
+	ptr = kmalloc_node(bytes, gfp | __GFP_ZERO, nid);
+	if (ptr)
+		atomic_long_add(bytes, &heap->metadata_bytes);
+	else
+		kheap_uncharge(heap, bytes);
+	return ptr;
+}
+
+void kheap_meta_free(struct kheap *heap, const void *ptr)
+{
+	size_t bytes = ksize(ptr);
+
+	kfree(ptr);
+	atomic_long_sub(bytes, &heap->metadata_bytes);
+	kheap_uncharge(heap, bytes);
+}
+
+/* --- Maintenance ------------------------------------------------------------------ */
+
+/* Have the maintenance work run as soon as may be. Any context except NMI. */
+void kheap_maint_now(struct kheap *heap)
+{
+	mod_delayed_work(system_unbound_wq, &heap->maint, 0);
+}
+
+/* Have it look for idle caches in a while. Cheap when it is to already. */
+void kheap_maint_later(struct kheap *heap)
+{
+	if (READ_ONCE(heap->maint_armed))
+		return;
+	WRITE_ONCE(heap->maint_armed, true);
+	queue_delayed_work(system_unbound_wq, &heap->maint, IDLE_INTERVAL);
+}
+
+static void maint_from_nmi(struct irq_work *work)
+{
+	kheap_maint_now(container_of(work, struct kheap, nmi_work));
+}
+
+/* Finish the frees of defer_free(). */
+static void free_from_nmi(struct kheap *heap)
+{
+	struct llist_node *node, *next;
+
+	llist_for_each_safe(node, next, llist_del_all(&heap->nmi_frees)) {
+		struct kheap_pool *pool = kheap_pool_of(node);
+		struct kheap_class *class = pool->class;
+		struct kheap_slot slot = { .block = node };
+
+		if (class->ctor)
+			slot.block -= class->link_offset;
+		slot.bit = pool->map_bit +
+			   kheap_block_index(class, pool, slot.block);
+		kheap_class_free_slow(class, pool, slot);
+	}
+}
+
+/* Do what had to be left when it arose; where memory may be freed. */
+void kheap_finish_deferred(struct kheap *heap)
+{
+	free_from_nmi(heap);
+	kheap_arenas_release_deferred(heap);
+	kheap_large_free_deferred(heap);
+}
+
+static void maint(struct work_struct *work)
+{
+	struct kheap *heap = container_of(to_delayed_work(work), struct kheap,
+					  maint);
+	struct kheap_class *class;
+	bool cached = false;
+
+	kheap_finish_deferred(heap);
+	mutex_lock(&heap->mutex);
+	WRITE_ONCE(heap->maint_armed, false);
+	list_for_each_entry(class, &heap->class_list, list) {
+		if (READ_ONCE(class->wants_cpu)) {
+			WRITE_ONCE(class->wants_cpu, false);
+			kheap_cpu_caches_setup(class, GFP_KERNEL);
+		}
+		cached |= kheap_class_drain(class, true);
+	}
+	mutex_unlock(&heap->mutex);
+	if (cached)
+		kheap_maint_later(heap);
+}
+
+size_t kheap_trim(struct kheap *heap)
+{
+	struct kheap_class *class;
+	size_t bytes;
+
+	might_sleep();
+	kheap_finish_deferred(heap);
+	mutex_lock(&heap->mutex);
+	list_for_each_entry(class, &heap->class_list, list)
+		kheap_class_drain(class, false);
+	bytes = kheap_arenas_trim(heap);
+	mutex_unlock(&heap->mutex);
+	return bytes;
+}
+EXPORT_SYMBOL_GPL(kheap_trim);
+
+/* --- Creation ----------------------------------------------------------------------- */
+
+static struct page *system_pages_alloc(void *ctx, gfp_t gfp,
+				       unsigned int order, int node)
+{
+	return alloc_pages_node(node, gfp, order);
+}
+
+static void system_pages_free(void *ctx, struct page *page, unsigned int order)
+{
+	__free_pages(page, order);
+}
+
+static const struct kheap_page_ops system_page_ops = {
+	.alloc = system_pages_alloc,
+	.free = system_pages_free,
+};
+
+/* Is @name fit for a heap, a cache or a type, and as a file's name? */
+bool kheap_name_valid(const char *name)
+{
+	size_t len;
+
+	if (!name || !strcmp(name, ".") || !strcmp(name, ".."))
+		return false;
+	for (len = 0; name[len]; len++)
+		if (len == KHEAP_NAME_MAX ||
+		    !(isascii(name[len]) && (isalnum(name[len]) ||
+					     strchr("_.-", name[len]))))
+			return false;
+	return len;
+}
+
+static struct kheap *find_heap(const char *name)
+{
+	struct kheap *heap;
+
+	lockdep_assert_held(&kheap_list_lock);
+	list_for_each_entry(heap, &kheap_list, list)
+		if (!strcmp(heap->name, name))
+			return heap;
+	return NULL;
+}
+
+static void init_fields(struct kheap *heap, const char *name)
+{
+	unsigned int i;
+
+	strscpy(heap->name, name, sizeof(heap->name));
+	for (i = 0; i < KHEAP_NR_SIZE_CLASSES; i++)
+		heap->classes[i] = &kheap_cold_class;
+	heap->secret = get_random_u32();
+	mutex_init(&heap->mutex);
+	raw_spin_lock_init(&heap->class_lock);
+	raw_spin_lock_init(&heap->large_lock);
+	INIT_LIST_HEAD(&heap->class_list);
+	heap->large = RB_ROOT;
+	INIT_DELAYED_WORK(&heap->maint, maint);
+	init_llist_head(&heap->released);
+	init_llist_head(&heap->dead_large);
+	init_llist_head(&heap->nmi_frees);
+	init_irq_work(&heap->nmi_work, maint_from_nmi);
+}
+
+static void init_params(struct kheap *heap, const struct kheap_params *params)
+{
+	static const struct kheap_params defaults;
+
+	if (!params)
+		params = &defaults;
+	heap->flags = params->flags;
+	heap->limit_bytes = params->limit_bytes;
+	heap->page_ops = params->page_ops ?: &system_page_ops;
+	heap->page_ctx = params->page_ctx;
+}
+
+static void heap_free(struct kheap *heap)
+{
+	if (heap->sets)
+		kheap_arenas_destroy(heap);
+	kfree(heap->sets);
+	kfree(heap);
+}
+
+/* A heap that is in no list and has no folder yet. */
+static struct kheap *heap_alloc(const char *name,
+				const struct kheap_params *params)
+{
+	size_t nr_sets = KHEAP_NR_SPANS * nr_node_ids;
+	struct kheap *heap;
+	size_t bytes;
+
+	heap = kzalloc(sizeof(*heap), GFP_KERNEL);
+	if (!heap)
+		return NULL;
+	init_fields(heap, name);
+	init_params(heap, params);
+	heap->sets = kcalloc(nr_sets, sizeof(*heap->sets), GFP_KERNEL);
+	if (!heap->sets) {
+		heap_free(heap);
+		return NULL;
+	}
+	bytes = ksize(heap) + ksize(heap->sets);
+	kheap_charge_more(heap, bytes);
+	atomic_long_add(bytes, &heap->metadata_bytes);
+	if (kheap_arena_set_create(heap, 0, numa_mem_id(), GFP_KERNEL)) {
+		heap_free(heap);
+		return NULL;
+	}
+	return heap;
+}
+
+struct kheap *kheap_create(const char *name, const struct kheap_params *params)
+{
+	struct kheap *heap;
+
+	might_sleep();
+	if (!kheap_name_valid(name) ||
+	    (params && (params->flags & ~KHEAP_FLAGS_ALL)) ||
+	    (params && params->page_ops &&
+	     (!params->page_ops->alloc || !params->page_ops->free)))
+		return ERR_PTR(-EINVAL);
+	heap = heap_alloc(name, params);
+	if (!heap)
+		return ERR_PTR(-ENOMEM);
+	heap->creator = _RET_IP_;
+
+	mutex_lock(&kheap_list_lock);
+	if (find_heap(name)) {
+		mutex_unlock(&kheap_list_lock);
+		heap_free(heap);
+		return ERR_PTR(-EEXIST);
+	}
+	__module_get(THIS_MODULE);
+	list_add_tail(&heap->list, &kheap_list);
+	kheap_debugfs_add(heap);
+	mutex_unlock(&kheap_list_lock);
+	return heap;
+}
+EXPORT_SYMBOL_GPL(kheap_create);
+
+/* --- Destruction ---------------------------------------------------------------------- */
+
+static void report_live(struct kheap *heap)
+{
+	struct kheap_stats stats;
+	struct kheap_class *class;
+
+	kheap_get_stats(heap, &stats);
+	if (!stats.nr_allocated && !stats.nr_large)
+		return;
+	pr_warn("heap '%s' destroyed with %lu live blocks, %zu bytes\n",
+		heap->name, stats.nr_allocated + stats.nr_large,
+		stats.allocated_bytes + stats.large_bytes);
+	list_for_each_entry(class, &heap->class_list, list)
+		kheap_class_report_live(class);
+	if (stats.nr_large)
+		pr_warn("  %lu large, %zu bytes\n", stats.nr_large,
+			stats.large_bytes);
+}
+
+/*
+ * Who can still be at the heap when its memory goes:
+ * 1. The client: by contract not, neither by calls nor by blocks.
+ * 2. Readers of debugfs: kheap_debugfs_del() waits for those inside.
+ * 3. kheap_list walkers (heaps file, CPU hotplug): they hold kheap_list_lock,
+ *    and the heap leaves the list under it.
+ * 4. The NMI work, then the maintenance work that it starts: both are waited
+ *    for, in this order, and nobody is left to start them again.
+ */
+void kheap_destroy(struct kheap *heap)
+{
+	struct kheap_class *class, *next;
+
+	if (IS_ERR_OR_NULL(heap))
+		return;
+	might_sleep();
+	kheap_debugfs_del(heap);
+	mutex_lock(&kheap_list_lock);
+	list_del(&heap->list);
+	mutex_unlock(&kheap_list_lock);
+	irq_work_sync(&heap->nmi_work);
+	cancel_delayed_work_sync(&heap->maint);
+	kheap_finish_deferred(heap);
+	cancel_delayed_work_sync(&heap->maint);
+
+	report_live(heap);
+	kheap_large_destroy(heap);
+	list_for_each_entry_safe(class, next, &heap->class_list, list) {
+		kheap_cpu_caches_exit(class);
+		kheap_class_free(class);
+	}
+	heap_free(heap);
+	module_put(THIS_MODULE);
+}
+EXPORT_SYMBOL_GPL(kheap_destroy);

@@ -1,0 +1,669 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The private structures of kheap and what holds between them. The reasons
+ * are in Documentation/design.rst; the names are CPython's where it has one.
+ */
+#ifndef _KHEAP_INTERNAL_H
+#define _KHEAP_INTERNAL_H
+
+#include <linux/bitops.h>
+#include <linux/cache.h>
+#include <linux/irq_work.h>
+#include <linux/list.h>
+#include <linux/llist.h>
+#include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/percpu.h>
+#include <linux/rbtree.h>
+#include <linux/spinlock.h>
+#include <linux/workqueue.h>
+#include <kheap/kheap.h>
+
+#include "compat.h"
+
+/*
+ * How the parts hang together:
+ *
+ *   kheap -> classes[] ---> kheap_class ---> per CPU: kheap_cpu_cache
+ *     |                        |                        (two magazines)
+ *     |                        +-> node[] -> used pools, by fill
+ *     |                                          |
+ *     +--> sets[] --> kheap_arena_set            v
+ *                        +-> kheap_arena -> kheap_pool -> page(s) of blocks
+ *
+ * A block is free in its pool, free in a per-CPU cache, or allocated. A size
+ * class, a fixed-size cache and an object type are all a kheap_class.
+ *
+ * Local names are the same everywhere: heap, class, set, arena, pool, block
+ * (its address), idx (its number in the pool), szidx (the size class).
+ *
+ * Locks, in the order in which they may be taken. The raw ones are taken with
+ * interrupts disabled, and under none of them are pages freed, callbacks
+ * called or messages printed.
+ *
+ * 1. kheap_list_lock (mutex): the list of heaps and the names on it.
+ *
+ * 2. kheap.mutex: the list of classes against removal, and the walks that may
+ *    sleep: check, trim, debugfs. Not taken by allocation or free.
+ *
+ * 3. kheap_arena_set.lock (raw): the set's arenas, which of their pools are
+ *    empty, and how many pools each class has. Not the inside of a pool that
+ *    belongs to a class.
+ *
+ * 4. kheap_class_node.lock (raw): the inside of the class's pools on one
+ *    memory node and the lists that they are on. The allocated bits are not
+ *    under it: they are flipped atomically by whoever owns the block.
+ *
+ * 5. kheap.large_lock (raw): the tree of large blocks.
+ *
+ * 6. kheap.class_lock (raw): publication of a new class.
+ *
+ * A per-CPU cache has no lock but its busy mark, which only its own CPU sets.
+ * Lock 4 is taken under the mark; 3 is not, and 3 and 4 nest in check only.
+ */
+
+/* --- Geometry ----------------------------------------------------------- */
+
+#define KHEAP_ARENA_ORDER	6	/* pages asked for at once: 64 */
+#define KHEAP_ARENA_POOLS	(1 << KHEAP_ARENA_ORDER)
+#define KHEAP_NR_SPANS		4	/* pools of 1, 2, 4 and 8 pages */
+#define KHEAP_NR_FILLS		4	/* used pools are listed by quarters */
+#define KHEAP_INLINE_BLOCKS	BITS_PER_LONG
+#define KHEAP_LINK_END		0xffff	/* no further free block */
+#define KHEAP_LINK_OFFSET	4	/* leaves a reference count at 0 alone */
+#define KHEAP_SZIDX_NONE	0xff	/* class of a cache or a type */
+
+enum kheap_pool_state {
+	KHEAP_POOL_HOLE,	/* no page; in no list */
+	KHEAP_POOL_EMPTY,	/* no class; on its arena's freepools */
+	KHEAP_POOL_MOVING,	/* between arena and class; on no list */
+	KHEAP_POOL_USED,	/* has free blocks; on its class's used list */
+	KHEAP_POOL_FULL,	/* no free block; on no list */
+	KHEAP_POOL_QUARANTINED,	/* found corrupted; on no list */
+	NR_KHEAP_POOL_STATES
+};
+
+/**
+ * struct kheap_pool - one run of pages with blocks of one class
+ * @class: whose blocks these are; kheap_cold_class when empty or a hole
+ * @base: first byte of the first block; the pages' address
+ * @map_bit: number of block 0's allocated bit, see kheap_bitmap()
+ * @map: the allocated bits of up to 64 blocks; else the address of the bits
+ * @arena: the arena that the pool is a part of
+ * @list: in one of the class's used lists, or in the arena's freepools
+ * @nr_used: blocks that are not free in this pool: allocated or cached
+ * @freeblock: index of the first free block, or %KHEAP_LINK_END
+ * @nextoffset: bytes of @base that were ever carved into blocks
+ * @state: an &enum kheap_pool_state
+ * @sz_map: words that @map points to, 0 while the bits are in @map itself
+ *
+ * Under the class's lock, except @base, @arena: constant while there is a
+ * page; @state, @list and @class under the set's lock while the pool is with
+ * its arena.
+ *
+ *   nr_used + nr_free_listed + nr_virgin == nr_blocks
+ *   nr_virgin == nr_blocks - nextoffset / size
+ *   USED: 0 < nr_used < nr_blocks; FULL: nr_used == nr_blocks
+ *   every listed or virgin block's allocated bit is clear
+ */
+struct kheap_pool {
+	struct kheap_class *class;
+	void *base;
+	unsigned long map_bit;
+	unsigned long map;
+	struct kheap_arena *arena;
+	struct list_head list;
+	u16 nr_used;
+	u16 freeblock;
+	u16 nextoffset;
+	u8 state;
+	u8 sz_map;
+};
+
+static_assert(sizeof(struct kheap_pool) == 64 || IS_ENABLED(CONFIG_DEBUG_LIST));
+
+/**
+ * struct kheap_arena - up to 64 pages taken from the system together
+ * @set: the set that the arena is in
+ * @list: in the set's list of all arenas, or in a list of arenas to release
+ * @dead: in the heap's list of arenas to release later
+ * @usable_node: in the set's bucket for @nr_freepools, when that is not 0
+ * @holed_node: in the set's list of arenas with holes, when there are any
+ * @freepools: the empty pools, the last one returned first
+ * @page: first page
+ * @pools: descriptors, @nr_totalpools of them
+ * @nr_freepools: length of @freepools
+ * @nr_totalpools: pools that the arena was made with
+ * @nr_holes: pools whose pages have gone back to the system
+ * @nr_pins: walkers that stand on this arena
+ * @order: order of the allocation at @page
+ * @split: the pages are separate: some have left or arrived alone
+ * @serial: number of the arena in its heap, from 1
+ *
+ * Under the set's lock; @set, @page, @pools, @nr_totalpools, @order and
+ * @serial are constant.
+ *
+ *   nr_freepools == length of freepools <= nr_totalpools - nr_holes
+ */
+struct kheap_arena {
+	struct kheap_arena_set *set;
+	struct list_head list;
+	struct llist_node dead;
+	struct hlist_node usable_node;
+	struct list_head holed_node;
+	struct list_head freepools;
+	struct page *page;
+	struct kheap_pool *pools;
+	u16 nr_freepools;
+	u16 nr_totalpools;
+	u16 nr_holes;
+	u16 nr_pins;
+	u8 order;
+	bool split;
+	unsigned long serial;
+};
+
+/**
+ * struct kheap_arena_set - a heap's arenas of one memory node and one span
+ * @lock: lock 3
+ * @heap: the heap
+ * @node: the memory node that all pages are of
+ * @span: order of a pool: pools are 1 << @span pages
+ * @arenas: all arenas
+ * @holed: arenas with holes
+ * @usable: arenas by number of empty pools; [0] stays unused
+ * @usable_map: bit n is set when usable[n] has an arena
+ * @nr_arenas: length of @arenas
+ * @nr_pages: pages held from the system
+ * @nr_holes: sum over the arenas
+ * @nr_empty: sum of nr_freepools over the arenas
+ * @spare: an arena that is entirely empty, kept against thrashing, or NULL
+ *
+ * The usable arena with the fewest empty pools serves first: the first set
+ * bit of @usable_map, whatever the number of arenas. CPython keeps a sorted
+ * list for this, and since 3.8 an index into it (nfp2lasta).
+ */
+struct kheap_arena_set {
+	raw_spinlock_t lock;
+	struct kheap *heap;
+	int node;
+	unsigned int span;
+	struct list_head arenas;
+	struct list_head holed;
+	struct hlist_head usable[KHEAP_ARENA_POOLS + 1];
+	DECLARE_BITMAP(usable_map, KHEAP_ARENA_POOLS + 1);
+	unsigned long nr_arenas;
+	unsigned long nr_pages;
+	unsigned long nr_holes;
+	unsigned long nr_empty;
+	struct kheap_arena *spare;
+};
+
+/* --- Per-CPU caches ----------------------------------------------------- */
+
+/**
+ * struct kheap_slot - a free block in a per-CPU cache
+ * @block: its address
+ * @bit: number of its allocated bit, see kheap_bitmap()
+ *
+ * The bit's number saves the way back to the pool when the block is taken out.
+ */
+struct kheap_slot {
+	void *block;
+	unsigned long bit;
+};
+
+/**
+ * struct kheap_cpu_cache - one CPU's free blocks of a class
+ * @top: slot above the last block of the loaded magazine
+ * @base: first slot of the loaded magazine
+ * @limit: slot above the last one of the loaded magazine
+ * @busy: the mark: somebody on this CPU is between reading and writing
+ * @previous_full: the other magazine is full; else it is empty
+ * @nr_slots: slots of one magazine; 0 without an array
+ * @nr_slow: times that the fast path could not serve, ever
+ * @seen_slow: @nr_slow when the maintenance work last looked
+ * @array: both magazines
+ *
+ * Two magazines as in Bonwick's and Adams' "Magazines and Vmem" (2001): the
+ * loaded one, and a previous one that is either full or empty, so that a load
+ * at the edge moves no blocks back and forth.
+ *
+ *   base <= top <= limit == base + nr_slots
+ */
+struct kheap_cpu_cache {
+	struct kheap_slot *top;
+	struct kheap_slot *base;
+	struct kheap_slot *limit;
+	u32 busy;
+	u16 nr_slots;
+	bool previous_full;
+	unsigned long nr_slow;
+	unsigned long seen_slow;
+	struct kheap_slot *array;
+};
+
+/* --- Classes ------------------------------------------------------------ */
+
+/**
+ * struct kheap_class_node - a class's pools on one memory node
+ * @lock: lock 4
+ * @used: the pools in state USED by quarters of nr_used / nr_blocks
+ * @nr_out: sum of nr_used over the pools: allocated and cached blocks
+ * @nr_virgin: blocks never carved
+ * @nr_lost: blocks in quarantined pools that are not allocated
+ * @nr_quarantined: pools in quarantine
+ * @nr_refills: runs taken out of pools
+ * @nr_drains: runs put back into pools
+ * @nr_pools: pools of this class; under the arena set's lock, not @lock
+ */
+struct kheap_class_node {
+	raw_spinlock_t lock;
+	struct list_head used[KHEAP_NR_FILLS];
+	unsigned long nr_out;
+	unsigned long nr_virgin;
+	unsigned long nr_lost;
+	unsigned long nr_quarantined;
+	unsigned long nr_refills;
+	unsigned long nr_drains;
+	unsigned long nr_pools;
+} ____cacheline_aligned_in_smp;
+
+/**
+ * struct kheap_class - blocks of one size
+ * @cpu: the per-CPU caches; kheap_cold_cache until they are set up
+ * @owner: what may be given to the free function: the heap for size classes,
+ *	the class itself for caches and types
+ * @recip: 2^32 / @size, rounded up; see kheap_block_index()
+ * @size: bytes from one block to the next
+ * @zero_bytes: bytes to zero when zeroing is wanted, 0 with a constructor
+ * @nr_blocks: blocks in a pool
+ * @link_offset: where in a free block the link to the next one is
+ * @fill_recip: turns nr_used into a quarter, see kheap_pool_fill()
+ * @span: order of a pool
+ * @szidx: number of the size class, or %KHEAP_SZIDX_NONE
+ * @max_slots: most slots of a magazine; 0: no per-CPU caches
+ * @bad_gfp: flags that a request for this class is refused with
+ * @wants_cpu: the maintenance work is to set @cpu up
+ * @usable: bytes that the client may use
+ * @heap: the heap
+ * @alien: per-CPU caches for blocks of other nodes, on their way home
+ * @ctor: run on each block when its pool is set up
+ * @name: of the cache or type; NULL for a size class
+ * @list: in the heap's list of classes; RCU
+ * @node: by memory node
+ *
+ * What the fast paths read is in the first cache line and never changes once
+ * the class is published, but for @cpu, which changes once.
+ */
+struct kheap_class {
+	struct kheap_cpu_cache __percpu *cpu;
+	const void *owner;
+	u32 recip;
+	u32 size;
+	u32 zero_bytes;
+	u16 nr_blocks;
+	u16 link_offset;
+	u32 fill_recip;
+	u8 span;
+	u8 szidx;
+	u16 max_slots;
+	struct kheap *heap;
+	struct kheap_cpu_cache __percpu *alien;
+	gfp_t bad_gfp;
+
+	u32 usable;
+	bool wants_cpu;
+	void (*ctor)(void *object);
+	const char *name;
+	struct list_head list;
+	struct kheap_class_node node[];
+};
+
+/**
+ * struct kheap_class_stats - a consistent reading of one class
+ * @nr_pools: pools
+ * @nr_quarantined: those in quarantine
+ * @nr_allocated: blocks in the client's hands
+ * @nr_cached: free blocks in per-CPU caches
+ * @nr_free: free blocks in pools
+ * @nr_virgin: blocks never carved
+ * @nr_lost: unused blocks of quarantined pools
+ * @nr_refills: runs taken out of pools
+ * @nr_drains: runs put back
+ *
+ *   the five numbers of blocks add up to nr_pools * nr_blocks
+ */
+struct kheap_class_stats {
+	unsigned long nr_pools;
+	unsigned long nr_quarantined;
+	unsigned long nr_allocated;
+	unsigned long nr_cached;
+	unsigned long nr_free;
+	unsigned long nr_virgin;
+	unsigned long nr_lost;
+	unsigned long nr_refills;
+	unsigned long nr_drains;
+};
+
+/**
+ * struct kheap_cache - what kheap_cache_create() returns
+ * @name: the cache's name
+ * @class: everything else; last, because of its flexible array
+ */
+struct kheap_cache {
+	char name[KHEAP_NAME_MAX + 1];
+	struct kheap_class class;
+};
+
+/* --- Heaps -------------------------------------------------------------- */
+
+/* Why a request was refused; the names are in report.c. */
+enum kheap_refusal {
+	KHEAP_BAD_FOREIGN,	/* not an address of any heap's block */
+	KHEAP_BAD_INNER,	/* points into a block or behind the last one */
+	KHEAP_BAD_FREED,	/* block is free: second free, or never given */
+	KHEAP_BAD_HEAP,		/* block of another heap */
+	KHEAP_BAD_CACHE,	/* block of another cache or type */
+	KHEAP_BAD_LINK,		/* a free block was written to */
+	KHEAP_BAD_GFP,		/* zone flags, or zeroing with a constructor */
+	KHEAP_BAD_SIZE,		/* no allocation can be that large */
+	KHEAP_BAD_LIMIT,	/* the heap's limit */
+	NR_KHEAP_REFUSALS
+};
+
+/**
+ * struct kheap - everything one client owns
+ * @classes: size classes; &kheap_cold_class until first used
+ * @sets: arena sets, by span and node; NULL until first used
+ * @flags: bits of &enum kheap_flags
+ * @secret: what links are encoded with
+ * @limit_bytes: most bytes held, 0 for no limit
+ * @page_ops: where arenas come from
+ * @page_ctx: for @page_ops
+ * @held_bytes: charged against the limit: held, or being asked for
+ * @peak_bytes: highest @held_bytes
+ * @metadata_bytes: descriptors, arrays, this structure
+ * @nr_failed: allocations that failed
+ * @nr_refused: by reason
+ * @nr_serials: last arena's number
+ * @mutex: lock 2
+ * @class_lock: lock 6
+ * @class_list: all classes; RCU
+ * @large_lock: lock 5
+ * @large: tree of large blocks by address
+ * @nr_large: blocks in @large
+ * @large_bytes: their bytes, as the system rounded them
+ * @maint: work that does what could not be done where it arose, and looks
+ *	for idle per-CPU caches
+ * @maint_armed: @maint will look for idle caches in a while
+ * @released: arenas whose pages could not be freed on the spot
+ * @dead_large: large blocks that could not be freed on the spot
+ * @nmi_frees: blocks freed in NMI, linked through themselves
+ * @nmi_work: starts @maint from NMI
+ * @list: in kheap_list
+ * @dir: debugfs folder
+ * @creator: address in the client that created the heap
+ * @name: its name
+ */
+struct kheap {
+	struct kheap_class *classes[KHEAP_NR_SIZE_CLASSES];
+
+	struct kheap_arena_set **sets;
+	unsigned int flags;
+	u32 secret;
+	size_t limit_bytes;
+	const struct kheap_page_ops *page_ops;
+	void *page_ctx;
+
+	atomic_long_t held_bytes ____cacheline_aligned_in_smp;
+	atomic_long_t peak_bytes;
+	atomic_long_t metadata_bytes;
+	atomic_long_t nr_failed;
+	atomic_long_t nr_refused[NR_KHEAP_REFUSALS];
+	atomic_long_t nr_serials;
+
+	struct mutex mutex;
+	raw_spinlock_t class_lock;
+	struct list_head class_list;
+
+	raw_spinlock_t large_lock;
+	struct rb_root large;
+	unsigned long nr_large;
+	size_t large_bytes;
+
+	struct delayed_work maint;
+	bool maint_armed;
+	struct llist_head released;
+	struct llist_head dead_large;
+	struct llist_head nmi_frees;
+	struct irq_work nmi_work;
+
+	struct list_head list;
+	struct dentry *dir;
+	unsigned long creator;
+	char name[KHEAP_NAME_MAX + 1];
+};
+
+extern struct mutex kheap_list_lock;
+extern struct list_head kheap_list;
+extern struct kheap_class kheap_cold_class;
+DECLARE_PER_CPU(struct kheap_cpu_cache, kheap_cold_cache);
+DECLARE_STATIC_KEY_FALSE(kheap_numa_key);
+
+/**
+ * struct kheap_map - how an address leads to its pool; constant after init
+ * @base: start of the direct map
+ * @size: bytes that the direct map can have
+ * @pages: the struct page of @base
+ * @secret: what the two tag words of a pool's page differ by
+ */
+struct kheap_map {
+	unsigned long base;
+	unsigned long size;
+	struct page *pages;
+	unsigned long secret;
+};
+
+extern struct kheap_map kheap_map;
+
+/* main.c */
+bool kheap_mm_allowed(void);
+
+/* heap.c */
+bool kheap_charge(struct kheap *heap, size_t bytes);
+void kheap_charge_more(struct kheap *heap, size_t bytes);
+void kheap_uncharge(struct kheap *heap, size_t bytes);
+void *kheap_meta_alloc(struct kheap *heap, size_t size, gfp_t gfp, int node);
+void kheap_meta_free(struct kheap *heap, const void *ptr);
+bool kheap_name_valid(const char *name);
+void kheap_finish_deferred(struct kheap *heap);
+void kheap_maint_now(struct kheap *heap);
+void kheap_maint_later(struct kheap *heap);
+
+/* arena.c */
+int kheap_arena_set_create(struct kheap *heap, unsigned int span, int node,
+			   gfp_t gfp);
+struct kheap_pool *kheap_pool_get(struct kheap_class *class, gfp_t gfp,
+				  int node);
+void kheap_pools_put(struct kheap *heap, struct list_head *pools);
+struct kheap_arena *kheap_arena_next(struct kheap_arena_set *set,
+				     struct kheap_arena *arena);
+size_t kheap_arenas_trim(struct kheap *heap);
+void kheap_arenas_release_deferred(struct kheap *heap);
+void kheap_arenas_destroy(struct kheap *heap);
+
+/* pool.c */
+bool kheap_pool_setup(struct kheap_pool *pool, struct kheap_class *class,
+		      gfp_t gfp);
+void kheap_pool_forget_map(struct kheap_pool *pool);
+unsigned int kheap_pool_join(struct kheap_pool *pool, struct kheap_slot *slots,
+			     unsigned int nr);
+unsigned int kheap_pools_take(struct kheap_class *class, int node,
+			      struct kheap_slot *slots, unsigned int nr);
+void kheap_pools_give(struct kheap_class *class, struct kheap_slot *slots,
+		      unsigned int nr, struct list_head *empties);
+u16 kheap_link_next(struct kheap_pool *pool, unsigned int idx);
+
+/* class.c */
+int kheap_class_init(struct kheap_class *class, struct kheap *heap,
+		     size_t size, size_t align, void (*ctor)(void *object));
+void kheap_class_publish(struct kheap_class *class);
+void kheap_class_exit(struct kheap_class *class);
+void kheap_class_purge(struct kheap_class *class);
+void kheap_class_report_live(struct kheap_class *class);
+void kheap_class_free(struct kheap_class *class);
+struct kheap_class *kheap_size_class(struct kheap *heap, unsigned int szidx,
+				     gfp_t gfp);
+void *kheap_class_alloc_slow(struct kheap_class *class, gfp_t gfp, int nid);
+void kheap_class_free_slow(struct kheap_class *class, struct kheap_pool *pool,
+			   struct kheap_slot slot);
+
+/* cpu_cache.c */
+void kheap_cpu_caches_setup(struct kheap_class *class, gfp_t gfp);
+void kheap_cpu_caches_exit(struct kheap_class *class);
+bool kheap_cpu_cache_refill(struct kheap_class *class, struct kheap_slot *slot);
+bool kheap_cpu_cache_push(struct kheap_class *class, bool alien,
+			  struct kheap_slot slot);
+bool kheap_class_drain(struct kheap_class *class, bool only_idle);
+void kheap_class_drain_cpu(struct kheap_class *class, unsigned int cpu);
+unsigned long kheap_class_nr_cached(struct kheap_class *class);
+size_t kheap_class_array_bytes(struct kheap_class *class);
+
+/* large.c */
+void *kheap_large_alloc(struct kheap *heap, size_t size, gfp_t gfp, int node);
+bool kheap_large_free(struct kheap *heap, const void *ptr);
+size_t kheap_large_size(struct kheap *heap, const void *ptr);
+void kheap_large_free_deferred(struct kheap *heap);
+void kheap_large_destroy(struct kheap *heap);
+int kheap_large_check(struct kheap *heap);
+
+/* report.c */
+void kheap_refuse(struct kheap *heap, enum kheap_refusal why, const void *ptr,
+		  const struct kheap_class *class);
+void kheap_refuse_free(struct kheap *heap, const struct kheap_class *class,
+		       const void *ptr);
+const char *kheap_refusal_name(enum kheap_refusal why);
+
+/* stats.c */
+void kheap_class_get_stats(struct kheap_class *class,
+			   struct kheap_class_stats *stats);
+
+/* debugfs.c */
+void kheap_debugfs_init(void);
+void kheap_debugfs_exit(void);
+void kheap_debugfs_add(struct kheap *heap);
+void kheap_debugfs_del(struct kheap *heap);
+
+/* --- Small functions that many files need -------------------------------- */
+
+static inline struct kheap_arena_set **
+kheap_set_slot(struct kheap *heap, unsigned int span, int node)
+{
+	return &heap->sets[span * nr_node_ids + node];
+}
+
+#define kheap_for_each_set(set, heap, i)				\
+	for ((i) = 0; (i) < KHEAP_NR_SPANS * nr_node_ids; (i)++)	\
+		if (!((set) = READ_ONCE((heap)->sets[i]))) {} else
+
+static inline struct kheap_class_node *kheap_pool_node(struct kheap_pool *pool)
+{
+	return &pool->class->node[pool->arena->set->node];
+}
+
+static inline size_t kheap_pool_bytes(const struct kheap_class *class)
+{
+	return PAGE_SIZE << class->span;
+}
+
+/*
+ * The allocated bits live in ordinary kernel memory, and a slot must name one
+ * of them in one word. Seen as a bitmap, the direct map gives every bit of
+ * memory a number.
+ */
+static __always_inline unsigned long *kheap_bitmap(void)
+{
+	return (unsigned long *)kheap_map.base;
+}
+
+static inline unsigned long kheap_bit_number(const unsigned long *word)
+{
+	return ((unsigned long)word - kheap_map.base) * BITS_PER_BYTE;
+}
+
+/**
+ * kheap_pool_of() - find the pool that an address is in
+ * @ptr: any address at all
+ *
+ * The struct page of a pool's page carries the pool's address twice, once
+ * as it is and once xor a per-boot secret, in fields that nothing else reads
+ * while the page is ours. Another page's words would agree by chance once in
+ * 2^64. The load cannot fault, so holes in the memory map need no look-up.
+ *
+ * Return: The pool, or NULL.
+ */
+static __always_inline struct kheap_pool *kheap_pool_of(const void *ptr)
+{
+	unsigned long offset = (unsigned long)ptr - kheap_map.base;
+	unsigned long pool, check;
+	struct page *page;
+
+	if (unlikely(offset >= kheap_map.size))
+		return NULL;
+	page = kheap_map.pages + (offset >> PAGE_SHIFT);
+	pool = kheap_load_nofault(&page->private);
+	check = kheap_load_nofault(&page->index);
+	if (unlikely((pool ^ check) != kheap_map.secret))
+		return NULL;
+	return (struct kheap_pool *)pool;
+}
+
+/**
+ * kheap_block_index() - number of the block that starts at an address
+ * @class: the pool's class
+ * @pool: the pool
+ * @ptr: an address in the pool's pages
+ *
+ * A division and its remainder by one multiplication (Lemire, Kaser and Kurz,
+ * "Faster remainder by direct computation", 2019): with recip = 2^32 / size
+ * rounded up, the product's upper half is the quotient, and its lower half is
+ * less than recip exactly when nothing remains.
+ *
+ * Return: The index, which may be nr_blocks in the pool's tail, where the
+ * allocated bit is never set; -1 if no block starts at @ptr.
+ */
+static __always_inline int kheap_block_index(const struct kheap_class *class,
+					     const struct kheap_pool *pool,
+					     const void *ptr)
+{
+	unsigned long offset = (unsigned long)ptr - (unsigned long)pool->base;
+	u64 product = offset * class->recip;
+
+	if (unlikely((u32)product >= class->recip))
+		return -1;
+	return product >> 32;
+}
+
+static inline void *kheap_block_address(const struct kheap_class *class,
+					const struct kheap_pool *pool,
+					unsigned int idx)
+{
+	return pool->base + (size_t)idx * class->size;
+}
+
+static inline unsigned int kheap_pool_nr_virgin(const struct kheap_class *class,
+						const struct kheap_pool *pool)
+{
+	return class->nr_blocks - pool->nextoffset / class->size;
+}
+
+/* The quarter of a class's lists that a pool with @nr_used blocks is in. */
+static inline unsigned int kheap_pool_fill(const struct kheap_class *class,
+					   unsigned int nr_used)
+{
+	return min_t(unsigned int, nr_used * class->fill_recip >> 16,
+		     KHEAP_NR_FILLS - 1);
+}
+
+#endif /* _KHEAP_INTERNAL_H */

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Large blocks: over 512 bytes they come from the system's allocators, and a
+ * tree by address keeps track of them, so that they are owned and counted and
+ * a bad pointer is known for certain.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+
+#include "internal.h"
+
+/**
+ * struct kheap_large - one large block
+ * @node: in the heap's tree; under its large_lock
+ * @ptr: the block
+ * @usable: bytes the client may use
+ * @held: bytes the system set aside
+ * @dead: in the heap's list of blocks to free later
+ */
+struct kheap_large {
+	struct rb_node node;
+	const void *ptr;
+	size_t usable;
+	size_t held;
+	struct llist_node dead;
+};
+
+static bool large_less(struct rb_node *a, const struct rb_node *b)
+{
+	return rb_entry(a, struct kheap_large, node)->ptr <
+	       rb_entry(b, struct kheap_large, node)->ptr;
+}
+
+static int large_compare(const void *ptr, const struct rb_node *node)
+{
+	const void *other = rb_entry(node, struct kheap_large, node)->ptr;
+
+	return ptr < other ? -1 : ptr > other;
+}
+
+static struct kheap_large *find_large(struct kheap *heap, const void *ptr)
+{
+	struct rb_node *node;
+
+	lockdep_assert_held(&heap->large_lock);
+	node = rb_find(ptr, &heap->large, large_compare);
+	return node ? rb_entry(node, struct kheap_large, node) : NULL;
+}
+
+/* Bytes to ask for, so that nothing the system rounds up is lost. */
+static size_t large_usable(size_t size)
+{
+	return size <= KMALLOC_MAX_CACHE_SIZE ? kmalloc_size_roundup(size) :
+						PAGE_ALIGN(size);
+}
+
+static void *system_alloc(struct kheap_large *large, gfp_t gfp, int nid)
+{
+	void *ptr;
+
+	if (large->usable <= KMALLOC_MAX_CACHE_SIZE ||
+	    !gfpflags_allow_blocking(gfp))
+		ptr = kmalloc_node(large->usable, gfp, nid);
+	else
+		ptr = kvmalloc_node(large->usable, gfp, nid);
+	if (!ptr)
+		return NULL;
+	large->held = is_vmalloc_addr(ptr) ? large->usable : ksize(ptr);
+	return ptr;
+}
+
+static void system_free(struct kheap *heap, struct kheap_large *large)
+{
+	kvfree(large->ptr);
+	kheap_uncharge(heap, large->held);
+	kheap_meta_free(heap, large);
+}
+
+/**
+ * kheap_large_alloc() - allocate a large block
+ * @heap: the heap
+ * @size: bytes, over %KHEAP_BLOCK_MAX
+ * @gfp: what the allocation may do
+ * @nid: the memory node or %NUMA_NO_NODE
+ *
+ * Return: The block or NULL.
+ */
+void *kheap_large_alloc(struct kheap *heap, size_t size, gfp_t gfp, int nid)
+{
+	struct kheap_large *large = NULL;
+	unsigned long flags;
+
+	if (in_nmi() || !kheap_mm_allowed())
+		goto fail;
+	if (heap->flags & KHEAP_ACCOUNT)
+		gfp |= __GFP_ACCOUNT;
+	large = kheap_meta_alloc(heap, sizeof(*large), gfp, nid);
+	if (!large)
+		goto fail;
+	large->usable = large_usable(size);
+	if (!kheap_charge(heap, large->usable))
+		goto fail;
+	large->ptr = system_alloc(large, gfp, nid);
+	if (!large->ptr) {
+		kheap_uncharge(heap, large->usable);
+		goto fail;
+	}
+	/* The system may have rounded up further, to a power of two. */
+	kheap_charge_more(heap, large->held - large->usable);
+	raw_spin_lock_irqsave(&heap->large_lock, flags);
+	rb_add(&large->node, &heap->large, large_less);
+	heap->nr_large++;
+	heap->large_bytes += large->held;
+	raw_spin_unlock_irqrestore(&heap->large_lock, flags);
+	return (void *)large->ptr;
+fail:
+	kheap_meta_free(heap, large);
+	atomic_long_inc(&heap->nr_failed);
+	return NULL;
+}
+
+/* vfree() may sleep, and PREEMPT_RT's kfree() as well. */
+static bool may_free_here(const struct kheap_large *large)
+{
+	return is_vmalloc_addr(large->ptr) ? preemptible() : kheap_mm_allowed();
+}
+
+/**
+ * kheap_large_free() - free a large block
+ * @heap: the heap
+ * @ptr: any pointer
+ *
+ * Context: Any context; in NMI every pointer is refused. Never sleeps.
+ * Return: false if @ptr is no large block of @heap.
+ */
+bool kheap_large_free(struct kheap *heap, const void *ptr)
+{
+	struct kheap_large *large;
+	unsigned long flags;
+
+	if (in_nmi())
+		return false;
+	raw_spin_lock_irqsave(&heap->large_lock, flags);
+	large = find_large(heap, ptr);
+	if (large) {
+		rb_erase(&large->node, &heap->large);
+		heap->nr_large--;
+		heap->large_bytes -= large->held;
+	}
+	raw_spin_unlock_irqrestore(&heap->large_lock, flags);
+	if (!large)
+		return false;
+	if (may_free_here(large)) {
+		system_free(heap, large);
+	} else {
+		llist_add(&large->dead, &heap->dead_large);
+		kheap_maint_now(heap);
+	}
+	return true;
+}
+
+/* Usable bytes of a large block; 0 if @ptr is none. */
+size_t kheap_large_size(struct kheap *heap, const void *ptr)
+{
+	struct kheap_large *large;
+	unsigned long flags;
+	size_t size;
+
+	raw_spin_lock_irqsave(&heap->large_lock, flags);
+	large = find_large(heap, ptr);
+	size = large ? large->usable : 0;
+	raw_spin_unlock_irqrestore(&heap->large_lock, flags);
+	return size;
+}
+
+/* Free what kheap_large_free() had to leave; where that is allowed. */
+void kheap_large_free_deferred(struct kheap *heap)
+{
+	struct kheap_large *large, *next;
+
+	llist_for_each_entry_safe(large, next,
+				  llist_del_all(&heap->dead_large), dead)
+		system_free(heap, large);
+}
+
+/* Free every large block of a heap that nobody uses any more. */
+void kheap_large_destroy(struct kheap *heap)
+{
+	struct kheap_large *large, *next;
+
+	kheap_large_free_deferred(heap);
+	rbtree_postorder_for_each_entry_safe(large, next, &heap->large, node) {
+		system_free(heap, large);
+		cond_resched();
+	}
+	heap->large = RB_ROOT;
+}
+
+/* Violations of the tree's order and sums; each is reported. */
+int kheap_large_check(struct kheap *heap)
+{
+	const void *last = NULL;
+	unsigned long nr = 0, flags;
+	struct rb_node *node;
+	size_t bytes = 0;
+	bool good = true;
+
+	raw_spin_lock_irqsave(&heap->large_lock, flags);
+	for (node = rb_first(&heap->large); node; node = rb_next(node)) {
+		struct kheap_large *large;
+
+		large = rb_entry(node, struct kheap_large, node);
+		good &= large->ptr > last && large->held >= large->usable;
+		last = large->ptr;
+		bytes += large->held;
+		nr++;
+	}
+	good &= nr == heap->nr_large && bytes == heap->large_bytes;
+	raw_spin_unlock_irqrestore(&heap->large_lock, flags);
+	if (!good)
+		pr_err("heap '%s': check: tree of large blocks is damaged\n",
+		       heap->name);
+	return !good;
+}

@@ -1,0 +1,441 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Pools: blocks of one class on one to eight pages, carved lazily, free ones
+ * linked through themselves by encoded index.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/kmemleak.h>
+#include <linux/slab.h>
+
+#include "internal.h"
+
+/* --- Links --------------------------------------------------------------- */
+
+/*
+ * A link is the next block's index and its complement, xor a key of the heap
+ * and the place. A stray write to a free block is found when the halves do
+ * not match, or, at the latest, by the bound and the allocated bit: whatever
+ * is written there, no address outside the pool can come of it.
+ */
+static u32 link_key(const struct kheap *heap, const u32 *link)
+{
+	return heap->secret ^ (u32)((unsigned long)link * 0x9e3779b1UL >> 3);
+}
+
+static u32 *block_link(const struct kheap_class *class,
+		       const struct kheap_pool *pool, unsigned int idx)
+{
+	return kheap_block_address(class, pool, idx) + class->link_offset;
+}
+
+static void link_write(const struct kheap_class *class, u32 *link, u16 next)
+{
+	*link = ((u32)next << 16 | (u16)~next) ^ link_key(class->heap, link);
+}
+
+/* The index after @link; nr_blocks, which no block has, if it is corrupted. */
+static u16 link_read(const struct kheap_class *class, const u32 *link)
+{
+	u32 word = *link ^ link_key(class->heap, link);
+	u16 next = word >> 16;
+
+	if (unlikely((u16)~word != next))
+		return class->nr_blocks;
+	return next;
+}
+
+/* May @next stand in a link of @pool? */
+static bool link_valid(const struct kheap_class *class,
+		       const struct kheap_pool *pool, u16 next)
+{
+	if (next == KHEAP_LINK_END)
+		return true;
+	return next < class->nr_blocks &&
+	       next * class->size < pool->nextoffset &&
+	       !test_bit(pool->map_bit + next, kheap_bitmap());
+}
+
+/* For the checker: the block linked after @idx, nr_blocks if corrupted. */
+u16 kheap_link_next(struct kheap_pool *pool, unsigned int idx)
+{
+	const struct kheap_class *class = pool->class;
+	u16 next = link_read(class, block_link(class, pool, idx));
+
+	return link_valid(class, pool, next) ? next : class->nr_blocks;
+}
+
+/* --- Lists by fill -------------------------------------------------------- */
+
+static struct kheap_pool *fullest_used_pool(struct kheap_class_node *node)
+{
+	int fill;
+
+	for (fill = KHEAP_NR_FILLS - 1; fill >= 0; fill--)
+		if (!list_empty(&node->used[fill]))
+			return list_first_entry(&node->used[fill],
+						struct kheap_pool, list);
+	return NULL;
+}
+
+/*
+ * Put @pool where its state belongs after nr_used went from @was to what it
+ * is. A pool that has no used block left leaves the class, onto @empties.
+ */
+static void pool_settle(struct kheap_class *class,
+			struct kheap_class_node *node, struct kheap_pool *pool,
+			unsigned int was, struct list_head *empties)
+{
+	unsigned int fill = kheap_pool_fill(class, pool->nr_used);
+
+	lockdep_assert_held(&node->lock);
+	if (pool->nr_used == class->nr_blocks) {
+		list_del_init(&pool->list);
+		pool->state = KHEAP_POOL_FULL;
+	} else if (!pool->nr_used) {
+		if (pool->state == KHEAP_POOL_FULL)
+			list_add(&pool->list, empties);
+		else
+			list_move(&pool->list, empties);
+		node->nr_virgin -= kheap_pool_nr_virgin(class, pool);
+		pool->state = KHEAP_POOL_MOVING;
+	} else if (pool->state == KHEAP_POOL_FULL) {
+		pool->state = KHEAP_POOL_USED;
+		list_add(&pool->list, &node->used[fill]);
+	} else if (fill != kheap_pool_fill(class, was)) {
+		list_move(&pool->list, &node->used[fill]);
+	}
+}
+
+/*
+ * A link of @pool is corrupted: its free blocks cannot be trusted any more.
+ * The pool leaves the used list for good; its allocated blocks stay valid.
+ */
+static void pool_quarantine(struct kheap_class *class,
+			    struct kheap_class_node *node,
+			    struct kheap_pool *pool)
+{
+	lockdep_assert_held(&node->lock);
+	list_del_init(&pool->list);
+	pool->state = KHEAP_POOL_QUARANTINED;
+	pool->freeblock = KHEAP_LINK_END;
+	node->nr_virgin -= kheap_pool_nr_virgin(class, pool);
+	node->nr_lost += class->nr_blocks - pool->nr_used;
+	node->nr_quarantined++;
+}
+
+/* --- Setting up ------------------------------------------------------------ */
+
+static unsigned int map_words(const struct kheap_class *class)
+{
+	/* One more, so that the tail's index has a bit that is never set. */
+	return class->nr_blocks / BITS_PER_LONG + 1;
+}
+
+/* Attach allocated bits for @class, all clear. */
+static bool pool_attach_map(struct kheap_pool *pool, struct kheap_class *class,
+			    gfp_t gfp)
+{
+	unsigned long *map;
+
+	if (class->nr_blocks <= KHEAP_INLINE_BLOCKS) {
+		kheap_pool_forget_map(pool);
+		pool->map = 0;
+		pool->map_bit = kheap_bit_number(&pool->map);
+		return true;
+	}
+	if (pool->sz_map < map_words(class)) {
+		map = kheap_meta_alloc(class->heap,
+				       map_words(class) * sizeof(long), gfp,
+				       pool->arena->set->node);
+		if (!map)
+			return false;
+		kheap_pool_forget_map(pool);
+		pool->map = (unsigned long)map;
+		pool->sz_map = map_words(class);
+	} else {
+		memset((void *)pool->map, 0, map_words(class) * sizeof(long));
+	}
+	pool->map_bit = kheap_bit_number((unsigned long *)pool->map);
+	return true;
+}
+
+/* Free the allocated bits of a pool that has no class, if it has any. */
+void kheap_pool_forget_map(struct kheap_pool *pool)
+{
+	if (!pool->sz_map)
+		return;
+	kheap_meta_free(pool->arena->set->heap, (void *)pool->map);
+	pool->sz_map = 0;
+	pool->map = 0;
+}
+
+/* Constructed blocks are carved and linked at once: in order of address. */
+static void pool_construct(struct kheap_pool *pool, struct kheap_class *class)
+{
+	unsigned int idx;
+
+	for (idx = 0; idx < class->nr_blocks; idx++) {
+		class->ctor(kheap_block_address(class, pool, idx));
+		link_write(class, block_link(class, pool, idx),
+			   idx + 1 < class->nr_blocks ? idx + 1 :
+			   KHEAP_LINK_END);
+	}
+	pool->freeblock = 0;
+	pool->nextoffset = class->nr_blocks * class->size;
+}
+
+/**
+ * kheap_pool_setup() - make a pool ready for its class
+ * @pool: a pool from kheap_pool_get()
+ * @class: its class
+ * @gfp: what may be done to get memory for the allocated bits
+ *
+ * Context: No kheap lock held: the constructor runs here.
+ * Return: false if there is no memory.
+ */
+bool kheap_pool_setup(struct kheap_pool *pool, struct kheap_class *class,
+		      gfp_t gfp)
+{
+	if (!pool_attach_map(pool, class, gfp))
+		return false;
+	pool->nr_used = 0;
+	pool->nextoffset = 0;
+	pool->freeblock = KHEAP_LINK_END;
+	if (class->ctor)
+		pool_construct(pool, class);
+	return true;
+}
+
+/* --- Taking blocks --------------------------------------------------------- */
+
+static unsigned int nr_free_listed(const struct kheap_class *class,
+				   const struct kheap_pool *pool)
+{
+	return class->nr_blocks - pool->nr_used -
+	       kheap_pool_nr_virgin(class, pool);
+}
+
+/*
+ * Take up to @nr listed blocks. Return how many, or, with the links found
+ * corrupted, what was taken before, and the place in *@bad.
+ */
+static unsigned int pool_take_listed(struct kheap_class *class,
+				     struct kheap_pool *pool,
+				     struct kheap_slot *slots, unsigned int nr,
+				     void **bad)
+{
+	unsigned int idx, i;
+	u16 next;
+
+	nr = min(nr, nr_free_listed(class, pool));
+	for (i = 0; i < nr; i++) {
+		u32 *link;
+
+		idx = pool->freeblock;
+		link = block_link(class, pool, idx);
+		next = link_read(class, link);
+		if (unlikely(!link_valid(class, pool, next))) {
+			*bad = link;
+			break;
+		}
+		pool->freeblock = next;
+		slots[i].block = (void *)link - class->link_offset;
+		slots[i].bit = pool->map_bit + idx;
+	}
+	pool->nr_used += i;
+	return i;
+}
+
+/* Carve up to @nr virgin blocks. Return how many. */
+static unsigned int pool_carve(struct kheap_class *class,
+			       struct kheap_class_node *node,
+			       struct kheap_pool *pool,
+			       struct kheap_slot *slots, unsigned int nr)
+{
+	unsigned int idx = class->nr_blocks - kheap_pool_nr_virgin(class, pool);
+	unsigned int i;
+
+	nr = min_t(unsigned int, nr, class->nr_blocks - idx);
+	for (i = 0; i < nr; i++, idx++) {
+		slots[i].block = kheap_block_address(class, pool, idx);
+		slots[i].bit = pool->map_bit + idx;
+	}
+	pool->nextoffset += nr * class->size;
+	pool->nr_used += nr;
+	node->nr_virgin -= nr;
+	return nr;
+}
+
+/* Take up to @nr blocks of @pool: free ones first, then virgin ones. */
+static unsigned int pool_take(struct kheap_class *class,
+			      struct kheap_class_node *node,
+			      struct kheap_pool *pool,
+			      struct kheap_slot *slots, unsigned int nr,
+			      void **bad)
+{
+	unsigned int taken;
+
+	lockdep_assert_held(&node->lock);
+	taken = pool_take_listed(class, pool, slots, nr, bad);
+	if (unlikely(*bad))
+		pool_quarantine(class, node, pool);
+	else if (taken < nr)
+		taken += pool_carve(class, node, pool, slots + taken,
+				    nr - taken);
+	node->nr_out += taken;
+	return taken;
+}
+
+/**
+ * kheap_pools_take() - take a run of blocks out of a class's used pools
+ * @class: the class
+ * @nid: the memory node
+ * @slots: filled in
+ * @nr: how many blocks are wanted
+ *
+ * The fullest pools serve first, so that sparse ones can become empty.
+ *
+ * Context: Any context except NMI. Never sleeps.
+ * Return: How many blocks were taken; fewer than @nr when the used pools have
+ * no more.
+ */
+unsigned int kheap_pools_take(struct kheap_class *class, int nid,
+			      struct kheap_slot *slots, unsigned int nr)
+{
+	struct kheap_class_node *node = &class->node[nid];
+	struct kheap_pool *pool;
+	unsigned int taken = 0;
+	unsigned long flags;
+	void *bad = NULL;
+
+	raw_spin_lock_irqsave(&node->lock, flags);
+	while (taken < nr && !bad && (pool = fullest_used_pool(node))) {
+		unsigned int was = pool->nr_used;
+
+		taken += pool_take(class, node, pool, slots + taken,
+				   nr - taken, &bad);
+		if (likely(!bad))
+			pool_settle(class, node, pool, was, NULL);
+	}
+	node->nr_refills++;
+	raw_spin_unlock_irqrestore(&node->lock, flags);
+	if (unlikely(bad))
+		kheap_refuse(class->heap, KHEAP_BAD_LINK, bad, class);
+	return taken;
+}
+
+/**
+ * kheap_pool_join() - take blocks of a new pool and put it in its class
+ * @pool: a pool that was set up and is in state MOVING
+ * @slots: filled in
+ * @nr: how many blocks are wanted, at least 1
+ *
+ * Context: Any context except NMI. Never sleeps.
+ * Return: How many blocks were taken, at least 1.
+ */
+unsigned int kheap_pool_join(struct kheap_pool *pool, struct kheap_slot *slots,
+			     unsigned int nr)
+{
+	struct kheap_class *class = pool->class;
+	struct kheap_class_node *node = kheap_pool_node(pool);
+	unsigned int taken;
+	unsigned long flags;
+	void *bad = NULL;
+
+	raw_spin_lock_irqsave(&node->lock, flags);
+	node->nr_virgin += kheap_pool_nr_virgin(class, pool);
+	pool->state = KHEAP_POOL_USED;
+	list_add(&pool->list, &node->used[0]);
+	taken = pool_take(class, node, pool, slots, nr, &bad);
+	if (likely(!bad))
+		pool_settle(class, node, pool, 0, NULL);
+	raw_spin_unlock_irqrestore(&node->lock, flags);
+	if (unlikely(bad))
+		kheap_refuse(class->heap, KHEAP_BAD_LINK, bad, class);
+	return taken;
+}
+
+/* --- Giving blocks back ------------------------------------------------------ */
+
+static bool pool_has(const struct kheap_class *class,
+		     const struct kheap_pool *pool, const void *block)
+{
+	return (unsigned long)block - (unsigned long)pool->base <
+	       kheap_pool_bytes(class);
+}
+
+/* A block of a quarantined pool is not used again; the last one ends it. */
+static void quarantined_pool_give(struct kheap_class *class,
+				  struct kheap_class_node *node,
+				  struct kheap_pool *pool, unsigned int nr,
+				  struct list_head *empties)
+{
+	pool->nr_used -= nr;
+	node->nr_lost += nr;
+	if (pool->nr_used)
+		return;
+	node->nr_lost -= class->nr_blocks;
+	node->nr_quarantined--;
+	pool->state = KHEAP_POOL_MOVING;
+	list_add(&pool->list, empties);
+}
+
+/* Give back the blocks at the start of @slots that are of @pool. */
+static unsigned int pool_give_run(struct kheap_class *class,
+				  struct kheap_class_node *node,
+				  struct kheap_pool *pool,
+				  struct kheap_slot *slots, unsigned int nr,
+				  struct list_head *empties)
+{
+	bool link = pool->state != KHEAP_POOL_QUARANTINED;
+	unsigned int was = pool->nr_used;
+	unsigned int i;
+
+	for (i = 0; i < nr && pool_has(class, pool, slots[i].block); i++) {
+		if (unlikely(!link))
+			continue;
+		link_write(class, slots[i].block + class->link_offset,
+			   pool->freeblock);
+		pool->freeblock = slots[i].bit - pool->map_bit;
+	}
+	node->nr_out -= i;
+	if (unlikely(!link)) {
+		quarantined_pool_give(class, node, pool, i, empties);
+	} else {
+		pool->nr_used -= i;
+		pool_settle(class, node, pool, was, empties);
+	}
+	return i;
+}
+
+/**
+ * kheap_pools_give() - put a run of free blocks back into their pools
+ * @class: the class of all of them
+ * @slots: the blocks, with their allocated bits clear
+ * @nr: how many
+ * @empties: collects the pools that become empty, for kheap_pools_put()
+ *
+ * Context: Any context except NMI. Never sleeps.
+ */
+void kheap_pools_give(struct kheap_class *class, struct kheap_slot *slots,
+		      unsigned int nr, struct list_head *empties)
+{
+	unsigned long flags;
+	unsigned int i = 0;
+
+	while (i < nr) {
+		struct kheap_pool *pool = kheap_pool_of(slots[i].block);
+		struct kheap_class_node *node = kheap_pool_node(pool);
+
+		raw_spin_lock_irqsave(&node->lock, flags);
+		do {
+			i += pool_give_run(class, node, pool, slots + i,
+					   nr - i, empties);
+			if (i < nr)
+				pool = kheap_pool_of(slots[i].block);
+		} while (i < nr && kheap_pool_node(pool) == node);
+		node->nr_drains++;
+		raw_spin_unlock_irqrestore(&node->lock, flags);
+	}
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Reports of refused requests: one message that says what was wrong with which
+ * pointer, rate-limited, with the stack of the caller; and a count.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/ratelimit.h>
+
+#include "internal.h"
+
+static const char * const refusal_names[] = {
+	[KHEAP_BAD_FOREIGN]	= "foreign_pointer",
+	[KHEAP_BAD_INNER]	= "inner_pointer",
+	[KHEAP_BAD_FREED]	= "free_block",
+	[KHEAP_BAD_HEAP]	= "wrong_heap",
+	[KHEAP_BAD_CACHE]	= "wrong_cache",
+	[KHEAP_BAD_LINK]	= "corrupted_link",
+	[KHEAP_BAD_GFP]		= "bad_gfp",
+	[KHEAP_BAD_SIZE]	= "bad_size",
+	[KHEAP_BAD_LIMIT]	= "over_limit",
+};
+
+static const char * const refusal_texts[] = {
+	[KHEAP_BAD_FOREIGN]	= "is not memory of any heap",
+	[KHEAP_BAD_INNER]	= "is inside a block, not at its start",
+	[KHEAP_BAD_FREED]	= "is free: freed before, or never allocated",
+	[KHEAP_BAD_HEAP]	= "belongs to another heap",
+	[KHEAP_BAD_CACHE]	= "belongs to another cache of this heap",
+	[KHEAP_BAD_LINK]	= "was written to while it was free",
+	[KHEAP_BAD_GFP]		= "zone flags, or zeroing of constructed objects",
+	[KHEAP_BAD_SIZE]	= "no allocation can be that large",
+	[KHEAP_BAD_LIMIT]	= "the limit of the heap is reached",
+};
+
+static_assert(ARRAY_SIZE(refusal_names) == NR_KHEAP_REFUSALS);
+static_assert(ARRAY_SIZE(refusal_texts) == NR_KHEAP_REFUSALS);
+
+/* The name of a reason as stats prints it. */
+const char *kheap_refusal_name(enum kheap_refusal why)
+{
+	return refusal_names[why];
+}
+
+static void print_class(const struct kheap_class *class, const void *ptr)
+{
+	const struct kheap_pool *pool = kheap_pool_of(ptr);
+
+	if (!class || class == &kheap_cold_class)
+		return;
+	pr_err("  heap '%s', %s%s, blocks of %u bytes\n", class->heap->name,
+	       class->name ? "cache " : "size class", class->name ?: "",
+	       class->size);
+	if (pool && pool->class == class)
+		pr_err("  at offset %zu of the pool at %p\n",
+		       (size_t)(ptr - pool->base), pool->base);
+}
+
+/**
+ * kheap_refuse() - report and count a bad request
+ * @heap: the heap that was asked
+ * @why: the reason
+ * @ptr: the pointer in question, or NULL
+ * @class: the class that @ptr is of, or NULL
+ *
+ * Context: Any context, no kheap lock held.
+ */
+void kheap_refuse(struct kheap *heap, enum kheap_refusal why, const void *ptr,
+		  const struct kheap_class *class)
+{
+	static DEFINE_RATELIMIT_STATE(limit, 5 * HZ, 10);
+
+	atomic_long_inc(&heap->nr_refused[why]);
+	if (!__ratelimit(&limit))
+		return;
+	if (ptr)
+		pr_err("heap '%s': refused: %p %s\n", heap->name, ptr,
+		       refusal_texts[why]);
+	else
+		pr_err("heap '%s': refused: %s\n", heap->name,
+		       refusal_texts[why]);
+	print_class(class, ptr);
+	dump_stack();
+}
+
+/* What is wrong with freeing @ptr to @owner, a heap or a class? */
+static enum kheap_refusal diagnose(const struct kheap *heap, const void *owner,
+				   const struct kheap_pool *pool,
+				   const struct kheap_class *class,
+				   const void *ptr)
+{
+	int idx;
+
+	if (!pool)
+		return KHEAP_BAD_FOREIGN;
+	if (class == &kheap_cold_class)
+		return KHEAP_BAD_FREED;
+	if (class->heap != heap)
+		return KHEAP_BAD_HEAP;
+	if (class->owner != owner)
+		return KHEAP_BAD_CACHE;
+	idx = kheap_block_index(class, pool, ptr);
+	if (idx < 0 || idx >= class->nr_blocks)
+		return KHEAP_BAD_INNER;
+	return KHEAP_BAD_FREED;
+}
+
+/**
+ * kheap_refuse_free() - report a pointer that cannot be freed
+ * @heap: the heap it was given to
+ * @class: the cache or type it was given to, or NULL
+ * @ptr: any pointer but NULL
+ *
+ * Context: Any context, no kheap lock held.
+ */
+void kheap_refuse_free(struct kheap *heap, const struct kheap_class *class,
+		       const void *ptr)
+{
+	const struct kheap_pool *pool = kheap_pool_of(ptr);
+	const struct kheap_class *found = pool ? pool->class : NULL;
+	const void *owner = class ? (const void *)class : heap;
+
+	kheap_refuse(heap, diagnose(heap, owner, pool, found, ptr), ptr, found);
+}
