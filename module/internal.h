@@ -14,6 +14,7 @@
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
+#include <linux/ratelimit_types.h>
 #include <linux/rbtree.h>
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
@@ -544,6 +545,7 @@ void kheap_refuse(struct kheap *heap, enum kheap_refusal why, const void *ptr,
 void kheap_refuse_free(struct kheap *heap, const struct kheap_class *class,
 		       const void *ptr);
 const char *kheap_refusal_name(enum kheap_refusal why);
+extern struct ratelimit_state kheap_refusal_limit;
 
 /* stats.c */
 void kheap_class_get_stats(struct kheap_class *class,

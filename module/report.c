@@ -36,6 +36,9 @@ static const char * const refusal_texts[] = {
 static_assert(ARRAY_SIZE(refusal_names) == NR_KHEAP_REFUSALS);
 static_assert(ARRAY_SIZE(refusal_texts) == NR_KHEAP_REFUSALS);
 
+/* Bad requests of all heaps together may fill the log only so fast. */
+DEFINE_RATELIMIT_STATE(kheap_refusal_limit, 5 * HZ, 10);
+
 /* The name of a reason as stats prints it. */
 const char *kheap_refusal_name(enum kheap_refusal why)
 {
@@ -68,10 +71,8 @@ static void print_class(const struct kheap_class *class, const void *ptr)
 void kheap_refuse(struct kheap *heap, enum kheap_refusal why, const void *ptr,
 		  const struct kheap_class *class)
 {
-	static DEFINE_RATELIMIT_STATE(limit, 5 * HZ, 10);
-
 	atomic_long_inc(&heap->nr_refused[why]);
-	if (!__ratelimit(&limit))
+	if (!__ratelimit(&kheap_refusal_limit))
 		return;
 	if (ptr)
 		pr_err("heap '%s': refused: %p %s\n", heap->name, ptr,

@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the suites share. See helpers.h.
+ */
+#include <linux/module.h>
+#include <linux/ratelimit.h>
+#include <trace/events/printk.h>
+
+#include "helpers.h"
+
+/* --- The page source ----------------------------------------------------------- */
+
+static bool source_refuses(struct kheap_test_source *source, gfp_t gfp,
+			   unsigned int order)
+{
+	unsigned int call = atomic_inc_return(&source->nr_calls);
+
+	if (call == 1)
+		WRITE_ONCE(source->first_order, order);
+	WRITE_ONCE(source->last_gfp, gfp);
+	return READ_ONCE(source->fail_all) ||
+	       order > READ_ONCE(source->max_order) ||
+	       call == READ_ONCE(source->fail_call);
+}
+
+static struct page *source_alloc(void *ctx, gfp_t gfp, unsigned int order,
+				 int node)
+{
+	struct kheap_test_source *source = ctx;
+	struct page *page = NULL;
+
+	if (!source_refuses(source, gfp, order))
+		page = alloc_pages_node(node, gfp, order);
+	if (!page) {
+		atomic_inc(&source->nr_refused);
+		return NULL;
+	}
+	atomic_inc(&source->nr_allocs[order]);
+	atomic_long_add(1L << order, &source->nr_pages_out);
+	return page;
+}
+
+static void source_free(void *ctx, struct page *page, unsigned int order)
+{
+	struct kheap_test_source *source = ctx;
+
+	atomic_inc(&source->nr_frees[order]);
+	atomic_long_sub(1L << order, &source->nr_pages_out);
+	__free_pages(page, order);
+}
+
+static const struct kheap_page_ops source_ops = {
+	.alloc = source_alloc,
+	.free = source_free,
+};
+
+struct kheap_test_source *kheap_test_source(struct kheap *heap)
+{
+	return heap->page_ctx;
+}
+
+void kheap_test_source_reset(struct kheap_test_source *source)
+{
+	unsigned int order;
+
+	for (order = 0; order <= KHEAP_ARENA_ORDER; order++) {
+		atomic_set(&source->nr_allocs[order], 0);
+		atomic_set(&source->nr_frees[order], 0);
+	}
+	atomic_set(&source->nr_calls, 0);
+	atomic_set(&source->nr_refused, 0);
+	source->fail_call = 0;
+	source->fail_all = false;
+	source->max_order = KHEAP_ARENA_ORDER;
+}
+
+/* --- Heaps ------------------------------------------------------------------------ */
+
+struct kheap_stats kheap_test_stats(struct kheap *heap)
+{
+	struct kheap_stats stats;
+
+	kheap_get_stats(heap, &stats);
+	return stats;
+}
+
+size_t kheap_test_sum(const struct kheap_stats *stats)
+{
+	return stats->allocated_bytes + stats->cached_bytes +
+	       stats->free_bytes + stats->virgin_bytes +
+	       stats->quarantined_bytes + stats->empty_bytes +
+	       stats->tail_bytes + stats->metadata_bytes + stats->large_bytes;
+}
+
+void kheap_test_expect_sound(struct kunit *test, struct kheap *heap)
+{
+	struct kheap_stats stats;
+
+	KUNIT_EXPECT_EQ(test, kheap_check(heap), 0);
+	stats = kheap_test_stats(heap);
+	KUNIT_EXPECT_EQ(test, kheap_test_sum(&stats), stats.held_bytes);
+	KUNIT_EXPECT_GE(test, stats.peak_held_bytes, stats.held_bytes);
+}
+
+/* The end of a heap: nothing but what was meant to be is live, no page is lost. */
+static void source_end(void *data)
+{
+	struct kheap_test_source *source = data;
+	struct kunit *test = source->test;
+	struct kheap_stats stats;
+
+	if (!source->heap)
+		return;
+	stats = kheap_test_stats(source->heap);
+	KUNIT_EXPECT_EQ(test, stats.nr_allocated + stats.nr_large,
+			source->nr_live);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&source->nr_pages_out) *
+			      PAGE_SIZE,
+			stats.held_bytes - stats.metadata_bytes -
+			stats.large_bytes);
+	kheap_destroy(source->heap);
+	source->heap = NULL;
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&source->nr_pages_out), 0);
+	list_del(&source->list);
+}
+
+struct kheap *kheap_test_heap_with(struct kunit *test, unsigned int flags,
+				   size_t limit_bytes)
+{
+	static atomic_t serial;
+	struct list_head *sources = test->priv;
+	struct kheap_test_source *source;
+	struct kheap_params params = {
+		.flags = flags,
+		.limit_bytes = limit_bytes,
+		.page_ops = &source_ops,
+	};
+	char name[KHEAP_NAME_MAX + 1];
+
+	source = kunit_kzalloc(test, sizeof(*source), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, source);
+	source->test = test;
+	kheap_test_source_reset(source);
+	params.page_ctx = source;
+	snprintf(name, sizeof(name), "kunit-%d", atomic_inc_return(&serial));
+	source->heap = kheap_create(name, &params);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, source->heap);
+	list_add_tail(&source->list, sources);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, source_end,
+							source), 0);
+	return source->heap;
+}
+
+struct kheap *kheap_test_heap(struct kunit *test)
+{
+	return kheap_test_heap_with(test, 0, 0);
+}
+
+void kheap_test_heap_destroy(struct kunit *test, struct kheap *heap)
+{
+	kheap_test_expect_sound(test, heap);
+	kunit_release_action(test, source_end, kheap_test_source(heap));
+}
+
+int kheap_test_init(struct kunit *test)
+{
+	struct list_head *sources;
+
+	sources = kunit_kzalloc(test, sizeof(*sources), GFP_KERNEL);
+	if (!sources)
+		return -ENOMEM;
+	INIT_LIST_HEAD(sources);
+	test->priv = sources;
+	return 0;
+}
+
+void kheap_test_exit(struct kunit *test)
+{
+	struct list_head *sources = test->priv;
+	struct kheap_test_source *source;
+
+	if (!sources)
+		return;
+	list_for_each_entry(source, sources, list)
+		kheap_test_expect_sound(test, source->heap);
+}
+
+/* --- Blocks ------------------------------------------------------------------------ */
+
+void *kheap_test_alloc(struct kunit *test, struct kheap *heap, size_t size)
+{
+	void *block = kheap_alloc(heap, size, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, block);
+	return block;
+}
+
+void **kheap_test_alloc_many(struct kunit *test, struct kheap *heap,
+			     size_t size, size_t nr)
+{
+	void **blocks = kunit_kcalloc(test, nr, sizeof(*blocks), GFP_KERNEL);
+	size_t i;
+
+	KUNIT_ASSERT_NOT_NULL(test, blocks);
+	for (i = 0; i < nr; i++)
+		blocks[i] = kheap_test_alloc(test, heap, size);
+	return blocks;
+}
+
+void kheap_test_free_many(struct kheap *heap, void **blocks, size_t nr)
+{
+	size_t i;
+
+	for (i = 0; i < nr; i++)
+		kheap_free(heap, blocks[i]);
+}
+
+unsigned long kheap_test_refused(struct kheap *heap, enum kheap_refusal why)
+{
+	return atomic_long_read(&heap->nr_refused[why]);
+}
+
+unsigned long kheap_test_refused_any(struct kheap *heap)
+{
+	return kheap_test_stats(heap).nr_refused;
+}
+
+/* --- The log ------------------------------------------------------------------------- */
+
+#define LOG_LINES	64
+#define LOG_LINE	160
+
+static struct {
+	raw_spinlock_t lock;
+	unsigned int nr;
+	char line[LOG_LINES][LOG_LINE];
+} seen = {
+	.lock = __RAW_SPIN_LOCK_UNLOCKED(seen.lock),
+};
+
+static int saved_interval;
+
+/* @text has no final NUL. Lines that do not fit any more replace the last. */
+static void probe_console(void *unused, const char *text, size_t len)
+{
+	unsigned long flags;
+
+	if (!strnstr(text, "kheap: ", len))
+		return;
+	raw_spin_lock_irqsave(&seen.lock, flags);
+	strscpy(seen.line[min(seen.nr, LOG_LINES - 1u)], text,
+		min_t(size_t, len + 1, LOG_LINE));
+	seen.nr = min(seen.nr + 1, (unsigned int)LOG_LINES);
+	raw_spin_unlock_irqrestore(&seen.lock, flags);
+}
+
+static void stop_watching(void *unused)
+{
+	unregister_trace_console(probe_console, NULL);
+	tracepoint_synchronize_unregister();
+	kheap_refusal_limit.interval = saved_interval;
+}
+
+void kheap_test_watch_log(struct kunit *test)
+{
+	kheap_test_forget_log();
+	saved_interval = kheap_refusal_limit.interval;
+	KUNIT_ASSERT_EQ(test, register_trace_console(probe_console, NULL), 0);
+	kheap_refusal_limit.interval = 0;
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, stop_watching,
+							NULL), 0);
+}
+
+void kheap_test_forget_log(void)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&seen.lock, flags);
+	seen.nr = 0;
+	raw_spin_unlock_irqrestore(&seen.lock, flags);
+}
+
+unsigned int kheap_test_logged(const char *text)
+{
+	unsigned int i, nr = 0;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&seen.lock, flags);
+	for (i = 0; i < seen.nr; i++)
+		nr += !!strstr(seen.line[i], text);
+	raw_spin_unlock_irqrestore(&seen.lock, flags);
+	return nr;
+}
+
+MODULE_DESCRIPTION("KUnit suites for kheap");
+MODULE_LICENSE("GPL");
+MODULE_IMPORT_NS(EXPORTED_FOR_KUNIT_TESTING);

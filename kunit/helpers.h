@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the suites share: heaps whose pages are counted and can be refused,
+ * the checks that end every case, and a look at what is printed.
+ */
+#ifndef _KHEAP_KUNIT_HELPERS_H
+#define _KHEAP_KUNIT_HELPERS_H
+
+#include <kunit/test.h>
+
+#include "internal.h"
+
+/* --- Heaps ---------------------------------------------------------------- */
+
+/**
+ * struct kheap_test_source - where the pages of a test heap come from
+ * @heap: the heap, NULL when it is destroyed
+ * @test: the case
+ * @list: in the list of the case's sources
+ * @nr_pages_out: pages handed out and not taken back
+ * @nr_calls: calls of alloc, refused ones counted
+ * @nr_refused: calls of alloc that were refused
+ * @nr_allocs: pages handed out, calls by order
+ * @nr_frees: pages taken back, calls by order
+ * @fail_call: the call to refuse, counted as @nr_calls is; 0: none
+ * @fail_all: refuse every call
+ * @max_order: refuse greater orders
+ * @first_order: order of the first call since the last reset, refused or not
+ * @last_gfp: gfp flags of the last call
+ * @nr_live: blocks that the case leaves allocated on purpose
+ */
+struct kheap_test_source {
+	struct kheap *heap;
+	struct kunit *test;
+	struct list_head list;
+	atomic_long_t nr_pages_out;
+	atomic_t nr_calls;
+	atomic_t nr_refused;
+	atomic_t nr_allocs[KHEAP_ARENA_ORDER + 1];
+	atomic_t nr_frees[KHEAP_ARENA_ORDER + 1];
+	unsigned int fail_call;
+	bool fail_all;
+	unsigned int max_order;
+	unsigned int first_order;
+	gfp_t last_gfp;
+	unsigned long nr_live;
+};
+
+/*
+ * For kunit_suite.init and .exit. The exit checks every heap that the case
+ * has not destroyed itself: the invariants and the sum of the bytes. When the
+ * heap is destroyed after that, no block may be live but @nr_live, and all
+ * pages must come back.
+ */
+int kheap_test_init(struct kunit *test);
+void kheap_test_exit(struct kunit *test);
+
+/* A heap with a name of its own, destroyed when the case ends. */
+struct kheap *kheap_test_heap(struct kunit *test);
+struct kheap *kheap_test_heap_with(struct kunit *test, unsigned int flags,
+				   size_t limit_bytes);
+struct kheap_test_source *kheap_test_source(struct kheap *heap);
+void kheap_test_source_reset(struct kheap_test_source *source);
+
+/* Destroy a heap before the case ends, with all the checks. */
+void kheap_test_heap_destroy(struct kunit *test, struct kheap *heap);
+
+/* The invariants hold, and the bytes add up to those held. */
+void kheap_test_expect_sound(struct kunit *test, struct kheap *heap);
+size_t kheap_test_sum(const struct kheap_stats *stats);
+struct kheap_stats kheap_test_stats(struct kheap *heap);
+
+/* Allocate with GFP_KERNEL; the case ends if that fails. */
+void *kheap_test_alloc(struct kunit *test, struct kheap *heap, size_t size);
+void **kheap_test_alloc_many(struct kunit *test, struct kheap *heap,
+			     size_t size, size_t nr);
+void kheap_test_free_many(struct kheap *heap, void **blocks, size_t nr);
+
+/* How many requests were refused for one reason, and for all reasons. */
+unsigned long kheap_test_refused(struct kheap *heap, enum kheap_refusal why);
+unsigned long kheap_test_refused_any(struct kheap *heap);
+
+/* --- Reports --------------------------------------------------------------- */
+
+/*
+ * Record what kheap prints until the case ends, and let it print every report:
+ * without that, the rate limit hides some. A message counts if it is kheap's
+ * and contains the text.
+ */
+void kheap_test_watch_log(struct kunit *test);
+void kheap_test_forget_log(void);
+unsigned int kheap_test_logged(const char *text);
+
+#define KHEAP_EXPECT_LOGGED(test, text)					\
+	KUNIT_EXPECT_NE_MSG(test, kheap_test_logged(text), 0u,		\
+			    "not in the log: %s", text)
+
+#endif /* _KHEAP_KUNIT_HELPERS_H */

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the KUnit suites see of the inside. Kernels without KUnit do not have
+ * this file.
+ */
+#include <kunit/visibility.h>
+#include <linux/export.h>
+
+#include "internal.h"
+
+EXPORT_SYMBOL_IF_KUNIT(kheap_map);
+EXPORT_SYMBOL_IF_KUNIT(kheap_cold_class);
+EXPORT_SYMBOL_IF_KUNIT(kheap_list_lock);
+EXPORT_SYMBOL_IF_KUNIT(kheap_list);
+EXPORT_SYMBOL_IF_KUNIT(kheap_name_valid);
+EXPORT_SYMBOL_IF_KUNIT(kheap_arena_next);
+EXPORT_SYMBOL_IF_KUNIT(kheap_link_next);
+EXPORT_SYMBOL_IF_KUNIT(kheap_class_get_stats);
+EXPORT_SYMBOL_IF_KUNIT(kheap_class_drain);
+EXPORT_SYMBOL_IF_KUNIT(kheap_class_drain_cpu);
+EXPORT_SYMBOL_IF_KUNIT(kheap_class_nr_cached);
+EXPORT_SYMBOL_IF_KUNIT(kheap_refusal_name);
+EXPORT_SYMBOL_IF_KUNIT(kheap_refusal_limit);
