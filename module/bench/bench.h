@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The benchmark module: the same operations on a private heap and on what the
+ * kernel offers today, timed by the very same code. Documentation/performance.rst
+ * explains the figures.
+ */
+#ifndef _KHEAP_BENCH_H
+#define _KHEAP_BENCH_H
+
+#include <linux/gfp.h>
+#include <linux/irqflags.h>
+#include <linux/timekeeping.h>
+#include <linux/types.h>
+#include <asm/msr.h>
+
+/* Nothing that is timed may sleep. */
+#define BENCH_GFP		GFP_ATOMIC
+
+#define BENCH_OBJECT_BYTES	64
+#define BENCH_NR_OBJECTS	1000
+#define BENCH_NR_SIZES		1024	/* a power of two */
+#define BENCH_SIZE_MIN		8
+#define BENCH_SIZE_MAX		519
+#define BENCH_SAMPLES_MAX	16
+
+struct bench_run;
+
+/**
+ * struct bench_side - an allocator under test
+ * @name: in the results: kheap, slub, ...
+ * @begin: creates it; may sleep; returns what the operations get as first
+ *	argument, or an ERR_PTR()
+ * @end: destroys it; 0, or -errno when it found that something went wrong
+ */
+struct bench_side {
+	const char *name;
+	void *(*begin)(void);
+	int (*end)(void *ctx);
+};
+
+/**
+ * struct bench_case - one figure of one side
+ * @name: the figure's name
+ * @side: the allocator
+ * @timed: does the work once between bench_start() and bench_stop()
+ * @alone: instead of all that: begins, times and ends by itself
+ * @nr_cpus: processors it needs
+ */
+struct bench_case {
+	const char *name;
+	const struct bench_side *side;
+	void (*timed)(struct bench_run *run);
+	int (*alone)(struct bench_run *run);
+	unsigned int nr_cpus;
+};
+
+/* The cases of one C file; ended by one without a name. */
+extern const struct bench_case bench_clock_cases[];
+extern const struct bench_case bench_pair_cases[];
+extern const struct bench_case bench_round_cases[];
+
+extern const struct bench_side bench_no_side;
+extern const struct bench_side bench_kheap_side;
+extern const struct bench_side bench_kheap_cache_side;
+extern const struct bench_side bench_kmalloc_side;
+extern const struct bench_side bench_kmem_cache_side;
+extern const struct bench_side bench_mempool_side;
+extern const struct bench_side bench_objpool_side;
+
+/**
+ * struct bench_run - one case under way
+ * @ctx: what the side's @begin returned
+ * @ptrs: room for %BENCH_NR_OBJECTS pointers
+ * @sizes: %BENCH_NR_SIZES sizes, evenly from %BENCH_SIZE_MIN to _MAX, shuffled
+ * @order: the numbers below %BENCH_NR_OBJECTS, shuffled
+ * @start: the clock at bench_start()
+ * @ticks: time between start and stop
+ * @nr_ops: operations that it stands for
+ * @irqs: saved interrupt flag
+ */
+struct bench_run {
+	void *ctx;
+	void **ptrs;
+	const u16 *sizes;
+	const u16 *order;
+	u64 start;
+	u64 ticks;
+	u64 nr_ops;
+	unsigned long irqs;
+};
+
+/* One operation is one tick of the time stamp counter: see clock.c. */
+extern bool bench_exact;
+
+static __always_inline u64 bench_clock(void)
+{
+	return bench_exact ? rdtsc() : ktime_get_ns();
+}
+
+static __always_inline void bench_start(struct bench_run *run)
+{
+	local_irq_save(run->irqs);
+	run->start = bench_clock();
+}
+
+static __always_inline void bench_stop(struct bench_run *run, u64 nr_ops)
+{
+	run->ticks = bench_clock() - run->start;
+	local_irq_restore(run->irqs);
+	run->nr_ops = nr_ops;
+}
+
+void bench_clock_init(void);
+
+#endif /* _KHEAP_BENCH_H */

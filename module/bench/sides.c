@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The allocators under test: how each is set up and taken down.
+ */
+#include <linux/err.h>
+
+#include "ops.h"
+
+/* --- Nobody ---------------------------------------------------------------- */
+
+static void *nobody_begin(void)
+{
+	return NULL;
+}
+
+static int nobody_end(void *ctx)
+{
+	return 0;
+}
+
+const struct bench_side bench_no_side = {
+	.name	= "none",
+	.begin	= nobody_begin,
+	.end	= nobody_end,
+};
+
+const struct bench_side bench_kmalloc_side = {
+	.name	= "slub",
+	.begin	= nobody_begin,
+	.end	= nobody_end,
+};
+
+/* --- kheap ----------------------------------------------------------------- */
+
+static struct kheap *cache_heap;
+
+static void *kheap_begin(void)
+{
+	return kheap_create("bench", NULL);
+}
+
+/* A refused or failed request would have been a fast one. */
+static int kheap_end(void *ctx)
+{
+	struct kheap_stats stats;
+
+	kheap_get_stats(ctx, &stats);
+	kheap_destroy(ctx);
+	if (stats.nr_refused || stats.nr_failed || stats.nr_allocated ||
+	    stats.nr_large)
+		return -EUCLEAN;
+	return 0;
+}
+
+const struct bench_side bench_kheap_side = {
+	.name	= "kheap",
+	.begin	= kheap_begin,
+	.end	= kheap_end,
+};
+
+static void *kheap_cache_begin(void)
+{
+	struct kheap_cache *cache;
+
+	cache_heap = kheap_create("bench", NULL);
+	if (IS_ERR(cache_heap))
+		return cache_heap;
+	cache = kheap_cache_create(cache_heap, "object", BENCH_OBJECT_BYTES,
+				   0, 0, NULL);
+	if (IS_ERR(cache))
+		kheap_destroy(cache_heap);
+	return cache;
+}
+
+static int kheap_cache_end(void *ctx)
+{
+	return kheap_end(cache_heap);
+}
+
+const struct bench_side bench_kheap_cache_side = {
+	.name	= "kheap",
+	.begin	= kheap_cache_begin,
+	.end	= kheap_cache_end,
+};
+
+/* --- SLUB ------------------------------------------------------------------ */
+
+/* A user copy region keeps the cache from being merged with others. */
+static void *kmem_cache_begin(void)
+{
+	struct kmem_cache *cache;
+
+	cache = kmem_cache_create_usercopy("kheap_bench", BENCH_OBJECT_BYTES,
+					   0, 0, 0, BENCH_OBJECT_BYTES, NULL);
+	return cache ?: ERR_PTR(-ENOMEM);
+}
+
+static int kmem_cache_end(void *ctx)
+{
+	kmem_cache_destroy(ctx);
+	return 0;
+}
+
+const struct bench_side bench_kmem_cache_side = {
+	.name	= "slub",
+	.begin	= kmem_cache_begin,
+	.end	= kmem_cache_end,
+};
+
+/* --- Pools that hold objects in reserve ------------------------------------- */
+
+static struct kmem_cache *mempool_cache;
+
+static void *mempool_begin(void)
+{
+	mempool_t *pool;
+
+	mempool_cache = kmem_cache_begin();
+	if (IS_ERR(mempool_cache))
+		return mempool_cache;
+	pool = mempool_create_slab_pool(BENCH_NR_OBJECTS, mempool_cache);
+	if (pool)
+		return pool;
+	kmem_cache_destroy(mempool_cache);
+	return ERR_PTR(-ENOMEM);
+}
+
+static int mempool_end(void *ctx)
+{
+	mempool_destroy(ctx);
+	kmem_cache_destroy(mempool_cache);
+	return 0;
+}
+
+const struct bench_side bench_mempool_side = {
+	.name	= "mempool",
+	.begin	= mempool_begin,
+	.end	= mempool_end,
+};
+
+#ifdef BENCH_HAVE_OBJPOOL
+static void *objpool_begin(void)
+{
+	struct objpool_head *pool = kzalloc(sizeof(*pool), GFP_KERNEL);
+	int error;
+
+	if (!pool)
+		return ERR_PTR(-ENOMEM);
+	error = objpool_init(pool, BENCH_NR_OBJECTS, BENCH_OBJECT_BYTES,
+			     GFP_KERNEL, NULL, NULL, NULL);
+	if (!error)
+		return pool;
+	kfree(pool);
+	return ERR_PTR(error);
+}
+
+static int objpool_end(void *ctx)
+{
+	objpool_fini(ctx);
+	kfree(ctx);
+	return 0;
+}
+
+const struct bench_side bench_objpool_side = {
+	.name	= "objpool",
+	.begin	= objpool_begin,
+	.end	= objpool_end,
+};
+#endif
