@@ -83,7 +83,7 @@ fi
 rm -f "$stamp"
 [ "${V-}" = 1 ] && flags+=(V=1) || flags+=(-s)
 make -C "$kdir" M="$dest" -j"$(nproc)" --no-print-directory \
-	"${flags[@]}" modules ||
+	"${flags[@]}" modules 2> >(grep -v '^Skipping BTF generation' >&2) ||
 	die "the modules do not build for $kernel"
 echo "$key" >"$stamp"
 echo "built $dest" >&2

@@ -220,7 +220,7 @@ def qemu_command(args, kernel, initrd, console, shares, ports):
         raise Fatal("qemu-system-x86_64 is missing; "
                     "scripts/setup.sh vm installs it")
     return [qemu, "-nodefaults", "-no-user-config", "-display", "none",
-            "-no-reboot", "-machine", "pc", *accelerator(args),
+            "-no-reboot", "-machine", "q35,smbus=off,sata=off", *accelerator(args),
             *memory_words(args), "-kernel", str(kernel.image),
             "-initrd", str(initrd), "-append", kernel_words(args),
             "-chardev", f"file,id=console,path={escaped(console)}",
@@ -444,7 +444,9 @@ def boot(args, kernel, work, log):
     initrd = work / "initrd"
     initramfs.write(initrd, kernel, conf_records(args, kernel, shares))
     pairs = {name: socket.socketpair() for name in ("out", "err", "ctl")}
-    console = log.with_name(f".{log.name}.{os.getpid()}")
+    # Two runs may share the default name: the one that ends last keeps it.
+    console = log if args.console_log else \
+        log.with_name(f".{log.name}.{os.getpid()}")
     command = qemu_command(args, kernel, initrd, console, shares,
                            {name: pair[1] for name, pair in pairs.items()})
     if args.print_qemu:
@@ -457,7 +459,7 @@ def boot(args, kernel, work, log):
         status = machine.run()
     finally:
         machine.stop()
-        if console.exists():
+        if console != log and console.exists():
             console.replace(log)
     if machine.status is None:
         explain(status, machine, log)

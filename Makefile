@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-2.0
+# For people. The modules themselves are described in Kbuild.
+
+KDIR ?= /lib/modules/$(shell uname -r)/build
+KERNEL ?= 6.12
+MAKEFLAGS += --no-print-directory
+
+.PHONY: modules demo shell check kunit integration lint clean help
+
+modules:	## build the modules for KDIR (default: the running kernel)
+	@scripts/build.sh --kdir "$(KDIR)"
+
+demo:	## replay a real program's allocations in a VM, see every byte
+	@scripts/demo.sh
+
+shell:	## a prompt in a VM (KERNEL=6.12) with the module inserted
+	@scripts/setup.sh vm build
+	@scripts/shell.sh "$(KERNEL)"
+
+check:	## every test on every kernel; builds the test kernel once
+	@scripts/check.sh
+
+kunit:	## the KUnit suites (SUITE=name for one) in the test kernel
+	@scripts/setup.sh vm build kernel
+	@scripts/kunit.py $(SUITE)
+
+integration:	## the integration tests (TEST=name) on 6.12 and 6.1
+	@scripts/setup.sh vm build
+	@scripts/integration.py $(TEST)
+
+lint:	## W=1, sparse, checkpatch, kernel-doc, shellcheck, codespell
+	@scripts/setup.sh build kernel lint
+	@scripts/lint.sh
+
+clean:	## remove build/ (the cache of kernels stays)
+	@rm -rf $${KHEAP_BUILD:-build}
+
+help:	## this list
+	@echo "Targets (cache: $${XDG_CACHE_HOME:-~/.cache}/kheap):"
+	@sed -n 's/^\([a-z-]*\):.*\t*## \(.*\)/  \1\t\2/p' Makefile | \
+		expand -t 16

@@ -1,0 +1,257 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Run the KUnit suites in the test kernel and say how they ended.
+
+The test kernel boots once with 4 processors; inserting kheap_kunit.ko runs
+the suites.  Results are read from the kernel log as they appear.  A report
+of KASAN, lockdep, kmemleak or any other checker fails the run, and so does
+a run in which no suite was seen.  The last line is "N passed, N failed".
+"""
+
+import argparse
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                                "vm"))
+import common  # noqa: E402
+import kernellog  # noqa: E402
+from common import Fatal, say  # noqa: E402
+
+RESULT = re.compile(r"^( *)(not ok|ok) \d+ (\S+)(?: # (SKIP.*))?")
+SUBTEST = re.compile(r"^( *)# Subtest: (\S+)")
+
+
+class Ktap:
+    """Follows KTAP in a kernel log; counts leaves, prints suites."""
+
+    def __init__(self, verbose):
+        self.verbose = verbose
+        self.suites = []
+        self.passed = self.failed = self.skipped = 0
+        self.suite = None
+        self.counts = [0, 0, 0]
+        self.inner = False      # the case at hand has parameters
+        self.recent = []        # lines since the last result
+        self.start = time.monotonic()
+
+    def feed(self, line):
+        """Take one message of the log."""
+        sub = SUBTEST.match(line)
+        if sub and len(sub[1]) == 4:
+            self.suite, self.counts = sub[2], [0, 0, 0]
+            self.recent = []
+            self.start = time.monotonic()
+            return
+        if self.suite is None:
+            return
+        res = RESULT.match(line)
+        if not res:
+            self.recent.append(line)
+            return
+        depth = len(res[1]) // 4
+        if depth == 0 and res[3] == self.suite:
+            self.close_suite(res[2] == "ok")
+        elif depth == 1:
+            if not self.inner:
+                self.count(res)
+            self.inner = False
+            self.show_case(res)
+        elif depth >= 2:
+            self.inner = True
+            self.count(res)
+            if res[2] != "ok":
+                self.show_case(res)
+
+    def count(self, res):
+        """Count a leaf."""
+        self.counts[0 if res[2] != "ok" else 2 if res[4] else 1] += 1
+
+    def show_case(self, res):
+        """Print a case that failed with its messages, or every case."""
+        name = f"{self.suite}.{res[3]}"
+        if res[2] != "ok":
+            print(f"  FAILED {name}")
+            for line in self.recent[-30:]:
+                if not re.match(r"^ *(KTAP version|1\.\.|# Subtest)", line):
+                    print("    " + line.strip())
+        elif self.verbose:
+            print(f"  ok {name}" + (f" ({res[4]})" if res[4] else ""))
+        self.recent = []
+        sys.stdout.flush()
+
+    def close_suite(self, okay):
+        """Print a suite's line and add up."""
+        failed, passed, skipped = self.counts
+        if not okay and not failed:
+            failed = 1          # the suite's own set-up or exit
+            for line in self.recent[-20:]:
+                print("    " + line.strip())
+        took = time.monotonic() - self.start
+        print(f"{'ok    ' if okay else 'FAILED'} {self.suite:<28} "
+              f"{passed:4} passed {failed:3} failed"
+              + (f" {skipped:3} skipped" if skipped else "")
+              + f"  {took:5.1f} s", flush=True)
+        self.passed += passed
+        self.failed += failed
+        self.skipped += skipped
+        self.suites.append(self.suite)
+        self.suite = None
+        self.recent = []
+
+
+class ConsoleTail:
+    """Reads whole lines of a growing console log."""
+
+    def __init__(self, path):
+        self.path = path
+        self.offset = 0
+        self.rest = b""
+        self.lines = []
+
+    def read(self):
+        """Return the new lines since the last call."""
+        try:
+            with open(self.path, "rb") as file:
+                file.seek(self.offset)
+                data = file.read()
+        except FileNotFoundError:
+            return []
+        self.offset += len(data)
+        whole, sep, rest = (self.rest + data).rpartition(b"\n")
+        self.rest = rest
+        new = kernellog.clean(whole + sep).splitlines()
+        self.lines += new
+        return new
+
+
+def glob_of(name):
+    """Return KUnit's filter for what the user typed as a suite."""
+    if not name:
+        return "kheap_*"
+    suite, dot, case = name.partition(".")
+    if not suite.startswith(("kheap_", "*")):
+        suite = "kheap_" + suite
+    return suite + dot + case
+
+
+def guest_command(moddir):
+    """Return the command that the guest runs."""
+    return ["bash", str(common.VM_DIR / "kunit-guest.sh"), str(moddir)]
+
+
+def run_guest(args, console, ktap):
+    """Boot, follow the log; return (status, stdout, console lines)."""
+    kernel = args.kernel
+    moddir = common.build_dir() / kernel
+    console.unlink(missing_ok=True)
+    command = [sys.executable, str(common.VM_DIR / "run.py"),
+               "--kernel", kernel, "--cpus", str(args.cpus),
+               "--mem", args.mem, "--timeout", str(args.timeout),
+               "--console-log", str(console), "--append",
+               f"log_buf_len=16M watchdog_thresh=60 {args.append} "
+               f"kunit.filter_glob={glob_of(args.suite)}",
+               "--", *guest_command(moddir)]
+    tail = ConsoleTail(console)
+    out = []
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE) as proc:
+        reader = threading.Thread(
+            target=lambda: out.append(proc.stdout.read()), daemon=True)
+        reader.start()
+        while proc.poll() is None:
+            follow(tail, ktap)
+            time.sleep(0.1)
+        reader.join()
+    follow(tail, ktap)
+    return proc.returncode, kernellog.clean(b"".join(out)), tail.lines
+
+
+def follow(tail, ktap):
+    """Feed the new lines of the console to the KTAP reader."""
+    for line in tail.read():
+        ktap.feed(kernellog.message(line)[1])
+
+
+def show_complaints(lines):
+    """Print each report of the kernel's checkers with what follows it."""
+    bad = kernellog.complaints(lines)
+    shown = -1
+    for line in bad[:5]:
+        at = lines.index(line)
+        if at <= shown:
+            continue
+        print("--- the kernel log reports ---")
+        for text in lines[max(0, at - 2):at + 30]:
+            print(text)
+        shown = at + 30
+    return len(bad)
+
+
+def report(args, ktap, status, out, lines, console):
+    """Print what is left to say; return the exit status."""
+    problems = 0
+    if status == 0 and show_complaints(lines):
+        print(f"FAILED the kernel log is not clean ({console})")
+        problems += 1
+    if "unreferenced object" in out:
+        print("FAILED kmemleak:")
+        print(out)
+        problems += 1
+    elif status:
+        print(out, end="")
+        print(f"FAILED the run ended with {status} in suite "
+              f"{ktap.suite or '(none)'}; log: {console}")
+        problems += 1
+    if not ktap.suites:
+        print(f"FAILED no suite ran (filter {glob_of(args.suite)})")
+        problems += 1
+    failed = ktap.failed + problems
+    extra = f", {ktap.skipped} skipped" if ktap.skipped else ""
+    if extra and args.verbose:
+        print(f"({ktap.skipped} skipped)")
+    print(f"{ktap.passed} passed, {failed} failed", flush=True)
+    return 1 if failed else 0
+
+
+def parse_args():
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__.partition("\n\n")[0])
+    add = parser.add_argument
+    add("suite", nargs="?", default="",
+        help="suite, glob or suite.case; kheap_ may be left out")
+    add("--kernel", default="test", help="test (default) or kcsan")
+    add("--cpus", type=int, default=4)
+    add("--mem", default="3072", help="memory in MiB (default 3072)")
+    add("--timeout", type=float, default=600,
+        help="seconds (default 600)")
+    add("--append", default="", help="more for the kernel's command line")
+    add("-v", "--verbose", action="store_true", help="print every case")
+    return parser.parse_args()
+
+
+def main():
+    """Command line."""
+    args = parse_args()
+    build = subprocess.run([str(common.REPO / "scripts/build.sh"),
+                            args.kernel], stdin=subprocess.DEVNULL,
+                           check=False)
+    if build.returncode:
+        raise Fatal("the modules do not build")
+    console = pathlib.Path(common.build_dir()) / "vm" / \
+        f"kunit-{args.kernel}.log"
+    console.parent.mkdir(parents=True, exist_ok=True)
+    say(f"booting the {args.kernel} kernel")
+    ktap = Ktap(args.verbose)
+    status, out, lines = run_guest(args, console, ktap)
+    return report(args, ktap, status, out, lines, console)
+
+
+if __name__ == "__main__":
+    common.main_wrapper(main)

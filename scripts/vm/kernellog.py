@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Recognise reports in a kernel log that must fail a test run."""
+
+import re
+
+# What the kernel's own checkers print when they find something.
+REPORTS = re.compile(
+    r"BUG:|BUG at|WARNING:|Oops|Kernel panic|general protection fault"
+    r"|unable to handle|KASAN:|KCSAN:|UBSAN:|ODEBUG:|kmemleak: [1-9]\d* new"
+    r"|unreferenced object|possible recursive locking"
+    r"|possible circular locking|possible irq lock inversion"
+    r"|inconsistent lock state|suspicious RCU|DEBUG_LOCKS|held lock freed"
+    r"|lock held when returning|unlock balance|Invalid wait context"
+    r"|lockdep is turned off|turning off the locking correctness"
+    r"|sleeping function called|scheduling while atomic"
+    r"|voluntary context switch within|rcu:.*(?:stall|detected)"
+    r"|soft lockup|hard LOCKUP|blocked for more than"
+    r"|refcount_t:|list_(?:add|del) corruption|page allocation failure"
+    r"|bad page|Bad page|Objects remaining|still in use|Call Trace"
+    r"|^kheap.*: (?:loading out-of-tree module fail|disagrees)")
+
+# A line of the console, as far as a message goes.
+STAMP = re.compile(r"^(?:<(\d+)>)?\[\s*\d+\.\d+\](?:\[[^\]]*\])? ?")
+
+
+def clean(raw):
+    """Return console bytes as text, without NUL, CR and escape codes."""
+    raw = re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]|[^\t\n -~]", b"", raw)
+    return raw.decode("ascii")
+
+
+def message(line):
+    """Return (level or None, text) of one line of a kernel log."""
+    found = STAMP.match(line)
+    if not found:
+        return None, line
+    level = int(found[1]) & 7 if found[1] else None
+    return level, line[found.end():]
+
+
+def complaints(lines, expected=()):
+    """Return the lines that report a fault, less those that are expected.
+
+    With levels at hand (dmesg -r), whatever kheap prints at level "err" or
+    worse counts as well; a test that provokes one must say so beforehand.
+    """
+    bad = []
+    for line in lines:
+        level, text = message(line)
+        loud = level is not None and level <= 3 and "kheap" in text
+        if not (loud or REPORTS.search(text)):
+            continue
+        if not any(re.search(pattern, text) for pattern in expected):
+            bad.append(line)
+    return bad
