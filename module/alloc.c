@@ -30,7 +30,7 @@ static noinline void *alloc_missed(struct kheap *heap, unsigned int szidx,
 	if (!class)
 		return NULL;
 	block = kheap_class_alloc_slow(class, gfp, nid);
-	return kheap_finish_alloc(class, block, gfp);
+	return block ? kheap_finish_alloc(class, block, gfp) : NULL;
 }
 
 void *__kheap_alloc_class(struct kheap *heap, unsigned int szidx, gfp_t gfp)
@@ -107,31 +107,38 @@ static noinline void free_unusual(struct kheap *heap, const void *ptr)
 {
 	if (!ptr || kheap_large_free(heap, ptr))
 		return;
-	kheap_refuse_free(heap, NULL, ptr);
+	kheap_refuse_free(heap, ptr);
 }
 
 void kheap_free(struct kheap *heap, const void *ptr)
 {
-	if (unlikely(!kheap_free_block(heap, ptr)))
-		free_unusual(heap, ptr);
+	struct kheap_class *class;
+	struct kheap_pool *pool;
+	struct kheap_slot slot;
+
+	if (unlikely(!kheap_owned_pool(ptr, &heap->tag, &pool)))
+		return free_unusual(heap, ptr);
+	class = pool->class;
+	if (unlikely(!kheap_claim(class, pool, ptr, &slot)))
+		return free_unusual(heap, ptr);
+	kheap_release(class, pool, slot);
 }
 EXPORT_SYMBOL_GPL(kheap_free);
 
 /* Usable bytes of an allocated block of @heap; 0 and a report if it is none. */
 static size_t usable_or_refuse(struct kheap *heap, const void *ptr)
 {
-	struct kheap_pool *pool = kheap_pool_of(ptr);
+	struct kheap_pool *pool;
+	unsigned long idx;
 	size_t size;
-	int idx;
 
-	if (pool && pool->class->owner == heap) {
-		idx = kheap_block_index(pool->class, pool, ptr);
-		if (idx >= 0 && test_bit(pool->map_bit + idx, kheap_bitmap()))
-			return pool->class->usable;
-	}
+	if (kheap_owned_pool(ptr, &heap->tag, &pool) &&
+	    kheap_block_index(pool->class, pool, ptr, &idx) &&
+	    test_bit(pool->map_bit + idx, kheap_bitmap()))
+		return pool->class->usable;
 	size = kheap_large_size(heap, ptr);
 	if (!size)
-		kheap_refuse_free(heap, NULL, ptr);
+		kheap_refuse_free(heap, ptr);
 	return size;
 }
 

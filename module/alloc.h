@@ -22,48 +22,55 @@ static __always_inline void kheap_might_alloc(gfp_t gfp)
 static __always_inline void *kheap_finish_alloc(struct kheap_class *class,
 						void *block, gfp_t gfp)
 {
-	if (IS_ENABLED(CONFIG_DEBUG_KMEMLEAK) && block)
+	if (IS_ENABLED(CONFIG_DEBUG_KMEMLEAK))
 		kmemleak_alloc(block, class->usable, 1, gfp);
-	if (likely(block) && want_init_on_alloc(gfp))
-		kheap_zero(block, class->zero_bytes);
+	if (want_init_on_alloc(gfp))
+		return kheap_zero(class, block);
 	return block;
 }
 
 /**
- * kheap_free_block() - free a block to its class
- * @owner: the heap, for a block of a size class, else the class
- * @ptr: any pointer
+ * kheap_claim() - take an allocated block back from its owner
+ * @class: its class
+ * @pool: its pool, from kheap_owned_pool()
+ * @ptr: an address in the pool
+ * @slot: filled in
  *
- * Return: false if @ptr is no allocated block of @owner; nothing was changed.
+ * From here the block is ours: its allocated bit is clear.
+ *
+ * Return: false if @ptr is no allocated block; then nothing was changed.
  */
-static __always_inline bool kheap_free_block(const void *owner, const void *ptr)
+static __always_inline bool kheap_claim(struct kheap_class *class,
+					struct kheap_pool *pool,
+					const void *ptr,
+					struct kheap_slot *slot)
 {
-	struct kheap_pool *pool = kheap_pool_of(ptr);
-	struct kheap_class *class;
-	struct kheap_slot slot;
-	int idx;
+	unsigned long idx;
 
-	if (unlikely(!pool))
+	if (unlikely(!kheap_block_index(class, pool, ptr, &idx)))
 		return false;
-	class = pool->class;
-	if (unlikely(class->owner != owner))
-		return false;
-	idx = kheap_block_index(class, pool, ptr);
-	if (unlikely(idx < 0))
-		return false;
-	slot.block = (void *)ptr;
-	slot.bit = pool->map_bit + idx;
-	if (unlikely(!test_and_clear_bit(slot.bit, kheap_bitmap())))
+	slot->block = (void *)ptr;
+	slot->bit = pool->map_bit + idx;
+	if (unlikely(!test_and_clear_bit(slot->bit, kheap_bitmap())))
 		return false;
 	if (IS_ENABLED(CONFIG_DEBUG_KMEMLEAK))
 		kmemleak_free(ptr);
-	if (want_init_on_free())
-		kheap_zero(slot.block, class->zero_bytes);
-	if ((static_branch_unlikely(&kheap_numa_key) &&
-	     pool->arena->set->node != numa_mem_id()) ||
+	return true;
+}
+
+/**
+ * kheap_release() - free a block that kheap_claim() took
+ * @class: its class
+ * @pool: its pool
+ * @slot: the block
+ */
+static __always_inline void kheap_release(struct kheap_class *class,
+					  struct kheap_pool *pool,
+					  struct kheap_slot slot)
+{
+	if (static_branch_unlikely(&kheap_careful_key) ||
 	    unlikely(!kheap_push(class, slot)))
 		kheap_class_free_slow(class, pool, slot);
-	return true;
 }
 
 #endif /* _KHEAP_ALLOC_H */

@@ -38,26 +38,41 @@ static gfp_t page_gfp(struct kheap *heap, gfp_t gfp)
 	return gfp;
 }
 
-/* kheap_pool_of() reads the tag; both words must change together. */
-static void pool_tag(struct kheap_pool *pool, struct page *page,
-		     unsigned int span)
+/* What kheap_pool_of() and kheap_parked_bits() read. */
+static void pool_mark_pages(struct kheap_pool *pool, struct page *page,
+			    unsigned int span)
 {
 	unsigned int i;
 
 	for (i = 0; i < 1U << span; i++) {
 		set_page_private(page + i, (unsigned long)pool);
-		page[i].index = (unsigned long)pool ^ kheap_map.secret;
+		page[i].lru.next = (void *)((unsigned long)pool ^
+					    kheap_map.secret);
+		page[i].lru.prev = NULL;
+		page[i].index = 0;
 	}
 }
 
-static void pool_untag(struct page *page, unsigned int span)
+static void pool_unmark_pages(struct page *page, unsigned int span)
 {
 	unsigned int i;
 
 	for (i = 0; i < 1U << span; i++) {
 		set_page_private(page + i, 0);
 		page[i].index = 0;
+		INIT_LIST_HEAD(&page[i].lru);
 	}
+}
+
+/* What kheap_owned_pool() compares; 0 for a pool without a class. */
+void kheap_pool_set_tag(struct kheap_pool *pool, unsigned int span,
+			unsigned long tag)
+{
+	struct page *page = virt_to_page(pool->base);
+	unsigned int i;
+
+	for (i = 0; i < 1U << span; i++)
+		WRITE_ONCE(page[i].index, tag);
 }
 
 /* --- The order of usable arenas ------------------------------------------ */
@@ -110,11 +125,11 @@ static void arena_free(struct kheap_arena *arena)
 		struct kheap_pool *pool = &arena->pools[i];
 		struct page *page;
 
-		kheap_pool_forget_map(pool);
+		kheap_meta_free(heap, kheap_pool_detach_map(pool));
 		if (pool->state == KHEAP_POOL_HOLE)
 			continue;
 		page = virt_to_page(pool->base);
-		pool_untag(page, span);
+		pool_unmark_pages(page, span);
 		if (arena->split)
 			for (j = 0; j < 1U << span; j++)
 				pages_free(heap, page + j, 0);
@@ -204,7 +219,7 @@ static void arena_init_pools(struct kheap_arena *arena)
 		pool->base = page_address(page);
 		pool->state = KHEAP_POOL_EMPTY;
 		list_add_tail(&pool->list, &arena->freepools);
-		pool_tag(pool, page, span);
+		pool_mark_pages(pool, page, span);
 	}
 }
 
@@ -339,7 +354,7 @@ static struct kheap_pool *fill_hole(struct kheap_arena_set *set,
 		pool = first_hole(arena);
 		pool->base = page_address(page);
 		pool->state = KHEAP_POOL_EMPTY;
-		pool_tag(pool, page, set->span);
+		pool_mark_pages(pool, page, set->span);
 		list_add(&pool->list, &arena->freepools);
 		if (!--arena->nr_holes)
 			list_del(&arena->holed_node);
@@ -474,6 +489,7 @@ struct kheap_pool *kheap_pool_get(struct kheap_class *class, gfp_t gfp,
  */
 void kheap_pools_put(struct kheap *heap, struct list_head *pools)
 {
+	bool mm_allowed = kheap_mm_allowed();
 	struct kheap_pool *pool, *next;
 	LIST_HEAD(release);
 	unsigned long flags;
@@ -481,18 +497,21 @@ void kheap_pools_put(struct kheap *heap, struct list_head *pools)
 	list_for_each_entry_safe(pool, next, pools, list) {
 		struct kheap_arena *arena = pool->arena;
 		struct kheap_arena_set *set = arena->set;
+		void *map = NULL;
 
-		if (kheap_mm_allowed())
-			kheap_pool_forget_map(pool);
 		raw_spin_lock_irqsave(&set->lock, flags);
+		if (mm_allowed)
+			map = kheap_pool_detach_map(pool);
 		pool->class->node[set->node].nr_pools--;
 		pool->class = &kheap_cold_class;
 		pool->state = KHEAP_POOL_EMPTY;
+		kheap_pool_set_tag(pool, set->span, 0);
 		list_move(&pool->list, &arena->freepools);
 		arena_set_nr_freepools(arena, arena->nr_freepools + 1);
 		if (arena_is_empty(arena))
 			arena_emptied(arena, &release);
 		raw_spin_unlock_irqrestore(&set->lock, flags);
+		kheap_meta_free(heap, map);
 	}
 	arenas_release(heap, &release);
 }
@@ -558,7 +577,7 @@ static void arena_punch_holes(struct kheap_arena *arena,
 		struct page *page = virt_to_page(pool->base);
 
 		list_del(&pool->list);
-		pool_untag(page, set->span);
+		pool_unmark_pages(page, set->span);
 		pool->state = KHEAP_POOL_HOLE;
 		arena->nr_holes++;
 		set->nr_holes++;

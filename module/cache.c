@@ -43,6 +43,7 @@ struct kheap_cache *kheap_cache_create(struct kheap *heap, const char *name,
 	int err = 0;
 
 	might_sleep();
+	static_assert(!offsetof(struct kheap_cache, class));
 	if (!kheap_name_valid(name) || !size || size > KHEAP_CACHE_SIZE_MAX ||
 	    (align && !is_power_of_2(align)) || align > KHEAP_CACHE_ALIGN_MAX ||
 	    (flags & ~KHEAP_CACHE_FLAGS_ALL))
@@ -52,9 +53,7 @@ struct kheap_cache *kheap_cache_create(struct kheap *heap, const char *name,
 				 GFP_KERNEL, NUMA_NO_NODE);
 	if (!cache)
 		return ERR_PTR(-ENOMEM);
-	strscpy(cache->name, name, sizeof(cache->name));
-	cache->class.name = cache->name;
-	err = kheap_class_init(&cache->class, heap, size,
+	err = kheap_class_init(&cache->class, heap, name, size,
 			       wanted_align(size, align, flags), ctor);
 	if (!err) {
 		mutex_lock(&heap->mutex);
@@ -65,7 +64,7 @@ struct kheap_cache *kheap_cache_create(struct kheap *heap, const char *name,
 		mutex_unlock(&heap->mutex);
 	}
 	if (err) {
-		kheap_meta_free(heap, cache);
+		kheap_class_free(&cache->class);
 		return ERR_PTR(err);
 	}
 	kheap_cpu_caches_setup(&cache->class, GFP_KERNEL);
@@ -84,43 +83,43 @@ void kheap_cache_destroy(struct kheap_cache *cache)
 	might_sleep();
 	class = &cache->class;
 	heap = class->heap;
+	kheap_rcu_flush(heap);
 	kheap_finish_deferred(heap);
 	kheap_class_get_stats(class, &stats);
 	if (stats.nr_allocated)
 		pr_warn("heap '%s': cache '%s' destroyed with %lu live objects, %zu bytes\n",
-			heap->name, cache->name, stats.nr_allocated,
+			heap->name, class->name, stats.nr_allocated,
 			(size_t)stats.nr_allocated * class->size);
 	mutex_lock(&heap->mutex);
 	kheap_class_purge(class);
 	kheap_class_exit(class);
 	mutex_unlock(&heap->mutex);
-	kheap_meta_free(heap, cache);
+	kheap_class_free(class);
 }
 EXPORT_SYMBOL_GPL(kheap_cache_destroy);
 
+/* Flags that are refused, an explicit wish for zeroes, or a miss. */
 static noinline void *alloc_unusual(struct kheap_class *class, gfp_t gfp)
 {
 	void *block;
 
-	if ((gfp & GFP_ZONEMASK) || (class->ctor && (gfp & __GFP_ZERO))) {
+	if (gfp & class->bad_gfp) {
 		kheap_refuse(class->heap, KHEAP_BAD_GFP, NULL, class);
 		return NULL;
 	}
-	block = kheap_class_alloc_slow(class, gfp, NUMA_NO_NODE);
-	return kheap_finish_alloc(class, block, gfp);
+	block = kheap_pop(class);
+	if (!block)
+		block = kheap_class_alloc_slow(class, gfp, NUMA_NO_NODE);
+	return block ? kheap_finish_alloc(class, block, gfp) : NULL;
 }
 
-/*
- * With a constructor zero_bytes is 0, and %__GFP_ZERO has to be refused: one
- * test for that and for the zone flags.
- */
 void *kheap_cache_alloc(struct kheap_cache *cache, gfp_t gfp)
 {
 	struct kheap_class *class = &cache->class;
 	void *block;
 
 	kheap_might_alloc(gfp);
-	if (unlikely(gfp & class->bad_gfp))
+	if (unlikely(gfp & (GFP_ZONEMASK | __GFP_ZERO)))
 		return alloc_unusual(class, gfp);
 	block = kheap_pop(class);
 	if (unlikely(!block))
@@ -132,8 +131,12 @@ EXPORT_SYMBOL_GPL(kheap_cache_alloc);
 void kheap_cache_free(struct kheap_cache *cache, void *ptr)
 {
 	struct kheap_class *class = &cache->class;
+	struct kheap_pool *pool;
+	struct kheap_slot slot;
 
-	if (unlikely(!kheap_free_block(class, ptr)) && ptr)
-		kheap_refuse_free(class->heap, class, ptr);
+	if (unlikely(!kheap_owned_pool(ptr, &class->tag, &pool)) ||
+	    unlikely(!kheap_claim(class, pool, ptr, &slot)))
+		return kheap_class_refuse_free(class, ptr);
+	kheap_release(class, pool, slot);
 }
 EXPORT_SYMBOL_GPL(kheap_cache_free);

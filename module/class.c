@@ -6,11 +6,12 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/math.h>
+#include <linux/random.h>
 #include <linux/rculist.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
-#include "cpu_cache.h"
+#include "alloc.h"
 
 /* A CPU may keep about this many bytes of a class in each magazine. */
 #define MAGAZINE_BYTES	8192
@@ -21,8 +22,15 @@ struct kheap_class kheap_cold_class = {
 	.cpu = &kheap_cold_cache,
 	.recip = 1U << 29,
 	.size = 8,
+	.nr_blocks = PAGE_SIZE / 8,
 	.szidx = KHEAP_SZIDX_NONE,
 };
+
+/* A tag that no page has: see kheap_owned_pool(). */
+unsigned long kheap_new_tag(void)
+{
+	return get_random_long() | 1;
+}
 
 /* --- Geometry ---------------------------------------------------------------- */
 
@@ -62,12 +70,13 @@ static void class_set_geometry(struct kheap_class *class, size_t size,
 
 	class->usable = size;
 	class->link_offset = KHEAP_LINK_OFFSET;
-	class->zero_bytes = stride;
+	class->zero_last = stride - 64;
 	if (class->ctor) {
 		class->link_offset = stride;
-		class->zero_bytes = 0;
+		class->zero_last = -64;
 		stride += 1 << KHEAP_BLOCK_SHIFT;
 	}
+	class->zero_line = !class->zero_last;
 	class->size = ALIGN(stride, align);
 	class->span = best_span(class->size);
 	class->nr_blocks = kheap_pool_bytes(class) / class->size;
@@ -82,20 +91,22 @@ static void class_set_geometry(struct kheap_class *class, size_t size,
  * kheap_class_init() - fill in a class
  * @class: zeroed memory for it and its nodes
  * @heap: the heap
+ * @name: name of a cache or type, copied; NULL for a size class
  * @size: bytes that the client may use
  * @align: alignment, a power of two of at least 8
  * @ctor: constructor or NULL
  *
- * Return: 0; -ENOMEM if there is no arena set for pools of this size.
+ * Return: 0 or -ENOMEM.
  */
 int kheap_class_init(struct kheap_class *class, struct kheap *heap,
-		     size_t size, size_t align, void (*ctor)(void *object))
+		     const char *name, size_t size, size_t align,
+		     void (*ctor)(void *object))
 {
 	unsigned int i, fill;
 
 	class->heap = heap;
 	class->cpu = &kheap_cold_cache;
-	class->owner = class;
+	class->tag = name ? kheap_new_tag() : heap->tag;
 	class->ctor = ctor;
 	class->szidx = KHEAP_SZIDX_NONE;
 	class->bad_gfp = GFP_ZONEMASK | (ctor ? __GFP_ZERO : 0);
@@ -109,6 +120,13 @@ int kheap_class_init(struct kheap_class *class, struct kheap *heap,
 		for (fill = 0; fill < KHEAP_NR_FILLS; fill++)
 			INIT_LIST_HEAD(&node->used[fill]);
 	}
+	if (!name)
+		return 0;
+	class->name = kheap_meta_alloc(heap, strlen(name) + 1, GFP_KERNEL,
+				       NUMA_NO_NODE);
+	if (!class->name)
+		return -ENOMEM;
+	strcpy(class->name, name);
 	return 0;
 }
 
@@ -136,8 +154,7 @@ static struct kheap_class *size_class_create(struct kheap *heap,
 				 gfp, NUMA_NO_NODE);
 	if (!class)
 		return NULL;
-	kheap_class_init(class, heap, size, 1 << KHEAP_BLOCK_SHIFT, NULL);
-	class->owner = heap;
+	kheap_class_init(class, heap, NULL, size, 1 << KHEAP_BLOCK_SHIFT, NULL);
 	class->szidx = szidx;
 	return class;
 }
@@ -240,6 +257,9 @@ static void defer_free(struct kheap_class *class, void *block)
  * @pool: the block's pool
  * @slot: the block, its allocated bit clear
  *
+ * Every free comes here when memory has to be zeroed or may be of another
+ * node: see kheap_careful_key.
+ *
  * Context: Any context. Never sleeps.
  */
 void kheap_class_free_slow(struct kheap_class *class, struct kheap_pool *pool,
@@ -249,6 +269,11 @@ void kheap_class_free_slow(struct kheap_class *class, struct kheap_pool *pool,
 		     pool->arena->set->node != numa_mem_id();
 	LIST_HEAD(empties);
 
+	if (want_init_on_free())
+		kheap_zero(class, slot.block);
+	if (static_branch_unlikely(&kheap_careful_key) && !alien &&
+	    kheap_push(class, slot))
+		return;
 	if (unlikely(in_nmi())) {
 		defer_free(class, slot.block);
 		return;
@@ -332,7 +357,6 @@ void kheap_class_report_live(struct kheap_class *class)
 /* Free the memory of a class itself. */
 void kheap_class_free(struct kheap_class *class)
 {
-	kheap_meta_free(class->heap, class->name ?
-			(void *)container_of(class, struct kheap_cache, class) :
-			(void *)class);
+	kheap_meta_free(class->heap, class->name);
+	kheap_meta_free(class->heap, class);
 }

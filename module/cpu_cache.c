@@ -31,6 +31,33 @@ static void load_magazine(struct kheap_cpu_cache *cache,
 	WRITE_ONCE(cache->top, magazine + nr);
 }
 
+/*
+ * Zero a block that is not one line long: whole lines first, and what is left
+ * over with stores that overlap. Long ones are worth the rep prefix.
+ */
+void *kheap_zero_unusual(void *block, int last)
+{
+	int bytes = last + 64;
+	void *ptr;
+
+	if (bytes > 1024) {
+		memset(block, 0, bytes);
+	} else if (bytes > 64) {
+		for (ptr = block; ptr < block + last; ptr += 64)
+			kheap_zero_words(ptr, 8);
+		kheap_zero_words(block + last, 8);
+	} else if (bytes >= 32) {
+		kheap_zero_words(block, 4);
+		kheap_zero_words(block + bytes - 32, 4);
+	} else if (bytes >= 16) {
+		kheap_zero_words(block, 2);
+		kheap_zero_words(block + bytes - 16, 2);
+	} else if (bytes) {
+		kheap_zero_words(block, 1);
+	}
+	return block;
+}
+
 /* --- Arrays ---------------------------------------------------------------- */
 
 static unsigned int wanted_slots(const struct kheap_class *class,
@@ -221,6 +248,80 @@ bool kheap_cpu_cache_push(struct kheap_class *class, bool alien,
 	if (pushed)
 		kheap_maint_later(class->heap);
 	return pushed;
+}
+
+/* --- Runs ------------------------------------------------------------------------ */
+
+/**
+ * kheap_cpu_cache_take() - take several blocks out of this CPU's cache
+ * @class: the class
+ * @slots: filled in
+ * @nr: how many are wanted
+ *
+ * Context: Any context.
+ * Return: How many were taken: those at the top of the loaded magazine, or of
+ * the previous one when that is empty.
+ */
+unsigned int kheap_cpu_cache_take(struct kheap_class *class,
+				  struct kheap_slot *slots, unsigned int nr)
+{
+	struct kheap_cpu_cache *cache;
+	unsigned int i = 0;
+
+	preempt_disable();
+	cache = raw_cpu_ptr(class->cpu);
+	if (likely(kheap_mark_busy(cache))) {
+		struct kheap_slot *top;
+
+		if (cache->top == cache->base && cache->previous_full) {
+			cache->previous_full = false;
+			load_magazine(cache, other_magazine(cache),
+				      cache->nr_slots);
+		}
+		top = cache->top;
+		while (i < nr && top != cache->base)
+			slots[i++] = *--top;
+		WRITE_ONCE(cache->top, top);
+		kheap_clear_busy(cache);
+	}
+	preempt_enable();
+	return i;
+}
+
+/**
+ * kheap_cpu_cache_give() - put several blocks into this CPU's cache
+ * @class: the class
+ * @slots: the blocks, their allocated bits clear, of this CPU's node
+ * @nr: how many
+ *
+ * Context: Any context.
+ * Return: How many were taken in; no magazine is drained to make room.
+ */
+unsigned int kheap_cpu_cache_give(struct kheap_class *class,
+				  const struct kheap_slot *slots,
+				  unsigned int nr)
+{
+	struct kheap_cpu_cache *cache;
+	unsigned int i = 0;
+
+	preempt_disable();
+	cache = raw_cpu_ptr(class->cpu);
+	if (likely(kheap_mark_busy(cache))) {
+		struct kheap_slot *top;
+
+		if (cache->top == cache->limit && cache->nr_slots &&
+		    !cache->previous_full) {
+			cache->previous_full = true;
+			load_magazine(cache, other_magazine(cache), 0);
+		}
+		top = cache->top;
+		while (i < nr && top != cache->limit)
+			*top++ = slots[i++];
+		WRITE_ONCE(cache->top, top);
+		kheap_clear_busy(cache);
+	}
+	preempt_enable();
+	return i;
 }
 
 /* --- Draining ------------------------------------------------------------------ */

@@ -19,7 +19,7 @@
  */
 static __always_inline bool kheap_mark_busy(struct kheap_cpu_cache *cache)
 {
-	if (unlikely(READ_ONCE(cache->busy)))
+	if (unlikely(cache->busy))
 		return false;
 	WRITE_ONCE(cache->busy, 1);
 	barrier();
@@ -44,25 +44,31 @@ static __always_inline void *kheap_pop(struct kheap_class *class)
 {
 	struct kheap_cpu_cache *cache;
 	struct kheap_slot *slot;
-	void *block = NULL;
 	unsigned long bit;
+	void *block;
 
 	preempt_disable();
 	cache = raw_cpu_ptr(class->cpu);
-	if (likely(kheap_mark_busy(cache))) {
-		slot = cache->top;
-		if (likely(slot != cache->base)) {
-			slot--;
-			block = slot->block;
-			bit = slot->bit;
-			WRITE_ONCE(cache->top, slot);
-		}
-		kheap_clear_busy(cache);
-	}
+	if (unlikely(!kheap_mark_busy(cache)))
+		goto out;
+	slot = cache->top;
+	if (unlikely(slot == cache->base))
+		goto out_clear;
+	block = slot[-1].block;
+	if (!block)
+		__builtin_unreachable();
+	bit = slot[-1].bit;
+	WRITE_ONCE(cache->top, slot - 1);
+	kheap_clear_busy(cache);
 	preempt_enable();
-	if (likely(block))
-		set_bit(bit, kheap_bitmap());
+	set_bit(bit, kheap_bitmap());
 	return block;
+
+out_clear:
+	kheap_clear_busy(cache);
+out:
+	preempt_enable();
+	return NULL;
 }
 
 /**
@@ -78,28 +84,29 @@ static __always_inline bool kheap_push(struct kheap_class *class,
 				       struct kheap_slot slot)
 {
 	struct kheap_cpu_cache *cache;
-	bool pushed = false;
+	struct kheap_slot *top;
 
 	preempt_disable();
 	cache = raw_cpu_ptr(class->cpu);
-	if (likely(kheap_mark_busy(cache))) {
-		struct kheap_slot *top = cache->top;
-
-		if (likely(top != cache->limit)) {
-			*top = slot;
-			WRITE_ONCE(cache->top, top + 1);
-			pushed = true;
-		}
-		kheap_clear_busy(cache);
-	}
+	if (unlikely(!kheap_mark_busy(cache)))
+		goto out;
+	top = cache->top;
+	if (unlikely(top == cache->limit))
+		goto out_clear;
+	*top = slot;
+	WRITE_ONCE(cache->top, top + 1);
+	kheap_clear_busy(cache);
 	preempt_enable();
-	return pushed;
+	return true;
+
+out_clear:
+	kheap_clear_busy(cache);
+out:
+	preempt_enable();
+	return false;
 }
 
-/*
- * Zero @bytes, a multiple of 8. No call, no rep prefix with its start-up
- * cost: whole lines first, and what is left over with stores that overlap.
- */
+/* Zero @nr words; @nr is a constant. */
 static __always_inline void kheap_zero_words(u64 *word, unsigned int nr)
 {
 	unsigned int i;
@@ -109,29 +116,25 @@ static __always_inline void kheap_zero_words(u64 *word, unsigned int nr)
 		WRITE_ONCE(word[i], 0);
 }
 
-static __always_inline void kheap_zero(void *block, unsigned int bytes)
+void *kheap_zero_unusual(void *block, int last);
+
+/**
+ * kheap_zero() - zero a block as far as its class says
+ * @class: its class
+ * @block: the block
+ *
+ * One line of 64 bytes is zeroed here, without a call, and without the rep
+ * prefix and its start-up cost.
+ *
+ * Return: @block, so that this can be the last call of an allocation.
+ */
+static __always_inline void *kheap_zero(const struct kheap_class *class,
+					void *block)
 {
-	void *end = block + bytes;
-
-	if (bytes >= 64) {
-		void *last = end - 64;
-
-		if (bytes > 1024) {
-			memset(block, 0, bytes);
-			return;
-		}
-		for (; block < last; block += 64)
-			kheap_zero_words(block, 8);
-		kheap_zero_words(last, 8);
-	} else if (bytes >= 32) {
-		kheap_zero_words(block, 4);
-		kheap_zero_words(end - 32, 4);
-	} else if (bytes >= 16) {
-		kheap_zero_words(block, 2);
-		kheap_zero_words(end - 16, 2);
-	} else if (bytes) {
-		kheap_zero_words(block, 1);
-	}
+	if (unlikely(!class->zero_line))
+		return kheap_zero_unusual(block, class->zero_last);
+	kheap_zero_words(block, 8);
+	return block;
 }
 
 #endif /* _KHEAP_CPU_CACHE_H */

@@ -90,8 +90,11 @@ void *kheap_meta_alloc(struct kheap *heap, size_t size, gfp_t gfp, int nid)
 
 void kheap_meta_free(struct kheap *heap, const void *ptr)
 {
-	size_t bytes = ksize(ptr);
+	size_t bytes;
 
+	if (!ptr)
+		return;
+	bytes = ksize(ptr);
 	kfree(ptr);
 	atomic_long_sub(bytes, &heap->metadata_bytes);
 	kheap_uncharge(heap, bytes);
@@ -125,14 +128,15 @@ static void free_from_nmi(struct kheap *heap)
 	struct llist_node *node, *next;
 
 	llist_for_each_safe(node, next, llist_del_all(&heap->nmi_frees)) {
-		struct kheap_pool *pool = kheap_pool_of(node);
+		struct kheap_pool *pool = kheap_block_pool(node);
 		struct kheap_class *class = pool->class;
 		struct kheap_slot slot = { .block = node };
+		unsigned long idx;
 
 		if (class->ctor)
 			slot.block -= class->link_offset;
-		slot.bit = pool->map_bit +
-			   kheap_block_index(class, pool, slot.block);
+		kheap_block_index(class, pool, slot.block, &idx);
+		slot.bit = pool->map_bit + idx;
 		kheap_class_free_slow(class, pool, slot);
 	}
 }
@@ -173,6 +177,7 @@ size_t kheap_trim(struct kheap *heap)
 	size_t bytes;
 
 	might_sleep();
+	kheap_rcu_flush(heap);
 	kheap_finish_deferred(heap);
 	mutex_lock(&heap->mutex);
 	list_for_each_entry(class, &heap->class_list, list)
@@ -235,6 +240,7 @@ static void init_fields(struct kheap *heap, const char *name)
 	for (i = 0; i < KHEAP_NR_SIZE_CLASSES; i++)
 		heap->classes[i] = &kheap_cold_class;
 	heap->secret = get_random_u32();
+	heap->tag = kheap_new_tag();
 	mutex_init(&heap->mutex);
 	raw_spin_lock_init(&heap->class_lock);
 	raw_spin_lock_init(&heap->large_lock);
@@ -245,6 +251,7 @@ static void init_fields(struct kheap *heap, const char *name)
 	init_llist_head(&heap->dead_large);
 	init_llist_head(&heap->nmi_frees);
 	init_irq_work(&heap->nmi_work, maint_from_nmi);
+	kheap_rcu_init(heap);
 }
 
 static void init_params(struct kheap *heap, const struct kheap_params *params)
@@ -350,8 +357,8 @@ static void report_live(struct kheap *heap)
  * 2. Readers of debugfs: kheap_debugfs_del() waits for those inside.
  * 3. kheap_list walkers (heaps file, CPU hotplug): they hold kheap_list_lock,
  *    and the heap leaves the list under it.
- * 4. The NMI work, then the maintenance work that it starts: both are waited
- *    for, in this order, and nobody is left to start them again.
+ * 4. The RCU work, the NMI work, then the maintenance work that both start:
+ *    each is waited for, in this order, and nobody is left to start them again.
  */
 void kheap_destroy(struct kheap *heap)
 {
@@ -364,6 +371,7 @@ void kheap_destroy(struct kheap *heap)
 	mutex_lock(&kheap_list_lock);
 	list_del(&heap->list);
 	mutex_unlock(&kheap_list_lock);
+	kheap_rcu_exit(heap);
 	irq_work_sync(&heap->nmi_work);
 	cancel_delayed_work_sync(&heap->maint);
 	kheap_finish_deferred(heap);

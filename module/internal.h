@@ -138,6 +138,7 @@ static_assert(sizeof(struct kheap_pool) == 64 || IS_ENABLED(CONFIG_DEBUG_LIST));
  * @nr_holes: pools whose pages have gone back to the system
  * @nr_pins: walkers that stand on this arena
  * @order: order of the allocation at @page
+ * @parked: a pool may have parked bits, see kheap_parked_bits()
  * @split: the pages are separate: some have left or arrived alone
  * @serial: number of the arena in its heap, from 1
  *
@@ -161,6 +162,7 @@ struct kheap_arena {
 	u16 nr_pins;
 	u8 order;
 	bool split;
+	bool parked;
 	unsigned long serial;
 };
 
@@ -219,7 +221,8 @@ struct kheap_slot {
  * @top: slot above the last block of the loaded magazine
  * @base: first slot of the loaded magazine
  * @limit: slot above the last one of the loaded magazine
- * @busy: the mark: somebody on this CPU is between reading and writing
+ * @busy: the mark: somebody on this CPU is between reading and writing; a
+ *	byte, which the compiler tests in memory
  * @previous_full: the other magazine is full; else it is empty
  * @nr_slots: slots of one magazine; 0 without an array
  * @nr_slow: times that the fast path could not serve, ever
@@ -236,7 +239,7 @@ struct kheap_cpu_cache {
 	struct kheap_slot *top;
 	struct kheap_slot *base;
 	struct kheap_slot *limit;
-	u32 busy;
+	u8 busy;
 	u16 nr_slots;
 	bool previous_full;
 	unsigned long nr_slow;
@@ -273,11 +276,13 @@ struct kheap_class_node {
 /**
  * struct kheap_class - blocks of one size
  * @cpu: the per-CPU caches; kheap_cold_cache until they are set up
- * @owner: what may be given to the free function: the heap for size classes,
- *	the class itself for caches and types
+ * @tag: what struct page of its pools carries, see kheap_owned_pool(); the
+ *	heap's for size classes, so that kheap_free() finds any of them
  * @recip: 2^32 / @size, rounded up; see kheap_block_index()
  * @size: bytes from one block to the next
- * @zero_bytes: bytes to zero when zeroing is wanted, 0 with a constructor
+ * @zero_line: zeroing means exactly 64 bytes
+ * @zero_last: offset of the last 64 of the bytes to zero when zeroing is
+ *	wanted, see kheap_zero(); -64 with a constructor: nothing
  * @nr_blocks: blocks in a pool
  * @link_offset: where in a free block the link to the next one is
  * @fill_recip: turns nr_used into a quarter, see kheap_pool_fill()
@@ -299,15 +304,16 @@ struct kheap_class_node {
  */
 struct kheap_class {
 	struct kheap_cpu_cache __percpu *cpu;
-	const void *owner;
-	u32 recip;
+	unsigned long tag;
+	unsigned long recip;
 	u32 size;
-	u32 zero_bytes;
+	s32 zero_last;
 	u16 nr_blocks;
 	u16 link_offset;
 	u32 fill_recip;
 	u8 span;
 	u8 szidx;
+	bool zero_line;
 	u16 max_slots;
 	struct kheap *heap;
 	struct kheap_cpu_cache __percpu *alien;
@@ -316,7 +322,7 @@ struct kheap_class {
 	u32 usable;
 	bool wants_cpu;
 	void (*ctor)(void *object);
-	const char *name;
+	char *name;
 	struct list_head list;
 	struct kheap_class_node node[];
 };
@@ -348,12 +354,10 @@ struct kheap_class_stats {
 };
 
 /**
- * struct kheap_cache - what kheap_cache_create() returns
- * @name: the cache's name
- * @class: everything else; last, because of its flexible array
+ * struct kheap_cache - what kheap_cache_create() returns: a class with a name
+ * @class: all there is to it
  */
 struct kheap_cache {
-	char name[KHEAP_NAME_MAX + 1];
 	struct kheap_class class;
 };
 
@@ -376,6 +380,7 @@ enum kheap_refusal {
 /**
  * struct kheap - everything one client owns
  * @classes: size classes; &kheap_cold_class until first used
+ * @tag: the size classes' tag
  * @sets: arena sets, by span and node; NULL until first used
  * @flags: bits of &enum kheap_flags
  * @secret: what links are encoded with
@@ -402,6 +407,10 @@ enum kheap_refusal {
  * @dead_large: large blocks that could not be freed on the spot
  * @nmi_frees: blocks freed in NMI, linked through themselves
  * @nmi_work: starts @maint from NMI
+ * @rcu_work: frees the blocks that wait for a grace period
+ * @rcu_armed: @rcu_work will run
+ * @rcu_mutex: one sweep at a time; taken before @mutex
+ * @parked_large: large blocks that wait for a grace period
  * @list: in kheap_list
  * @dir: debugfs folder
  * @creator: address in the client that created the heap
@@ -409,6 +418,7 @@ enum kheap_refusal {
  */
 struct kheap {
 	struct kheap_class *classes[KHEAP_NR_SIZE_CLASSES];
+	unsigned long tag;
 
 	struct kheap_arena_set **sets;
 	unsigned int flags;
@@ -440,6 +450,11 @@ struct kheap {
 	struct llist_head nmi_frees;
 	struct irq_work nmi_work;
 
+	struct delayed_work rcu_work;
+	bool rcu_armed;
+	struct mutex rcu_mutex;
+	struct llist_head parked_large;
+
 	struct list_head list;
 	struct dentry *dir;
 	unsigned long creator;
@@ -451,17 +466,18 @@ extern struct list_head kheap_list;
 extern struct kheap_class kheap_cold_class;
 DECLARE_PER_CPU(struct kheap_cpu_cache, kheap_cold_cache);
 DECLARE_STATIC_KEY_FALSE(kheap_numa_key);
+DECLARE_STATIC_KEY_FALSE(kheap_careful_key);
 
 /**
  * struct kheap_map - how an address leads to its pool; constant after init
  * @base: start of the direct map
- * @size: bytes that the direct map can have
+ * @nr_pages: pages that the direct map can have
  * @pages: the struct page of @base
- * @secret: what the two tag words of a pool's page differ by
+ * @secret: what the two words that lead to a pool differ by; even
  */
 struct kheap_map {
 	unsigned long base;
-	unsigned long size;
+	unsigned long nr_pages;
 	struct page *pages;
 	unsigned long secret;
 };
@@ -488,6 +504,8 @@ int kheap_arena_set_create(struct kheap *heap, unsigned int span, int node,
 struct kheap_pool *kheap_pool_get(struct kheap_class *class, gfp_t gfp,
 				  int node);
 void kheap_pools_put(struct kheap *heap, struct list_head *pools);
+void kheap_pool_set_tag(struct kheap_pool *pool, unsigned int span,
+			unsigned long tag);
 struct kheap_arena *kheap_arena_next(struct kheap_arena_set *set,
 				     struct kheap_arena *arena);
 size_t kheap_arenas_trim(struct kheap *heap);
@@ -497,7 +515,7 @@ void kheap_arenas_destroy(struct kheap *heap);
 /* pool.c */
 bool kheap_pool_setup(struct kheap_pool *pool, struct kheap_class *class,
 		      gfp_t gfp);
-void kheap_pool_forget_map(struct kheap_pool *pool);
+void *kheap_pool_detach_map(struct kheap_pool *pool);
 unsigned int kheap_pool_join(struct kheap_pool *pool, struct kheap_slot *slots,
 			     unsigned int nr);
 unsigned int kheap_pools_take(struct kheap_class *class, int node,
@@ -508,7 +526,9 @@ u16 kheap_link_next(struct kheap_pool *pool, unsigned int idx);
 
 /* class.c */
 int kheap_class_init(struct kheap_class *class, struct kheap *heap,
-		     size_t size, size_t align, void (*ctor)(void *object));
+		     const char *name, size_t size, size_t align,
+		     void (*ctor)(void *object));
+unsigned long kheap_new_tag(void);
 void kheap_class_publish(struct kheap_class *class);
 void kheap_class_exit(struct kheap_class *class);
 void kheap_class_purge(struct kheap_class *class);
@@ -526,24 +546,35 @@ void kheap_cpu_caches_exit(struct kheap_class *class);
 bool kheap_cpu_cache_refill(struct kheap_class *class, struct kheap_slot *slot);
 bool kheap_cpu_cache_push(struct kheap_class *class, bool alien,
 			  struct kheap_slot slot);
+unsigned int kheap_cpu_cache_take(struct kheap_class *class,
+				  struct kheap_slot *slots, unsigned int nr);
+unsigned int kheap_cpu_cache_give(struct kheap_class *class,
+				  const struct kheap_slot *slots,
+				  unsigned int nr);
 bool kheap_class_drain(struct kheap_class *class, bool only_idle);
 void kheap_class_drain_cpu(struct kheap_class *class, unsigned int cpu);
 unsigned long kheap_class_nr_cached(struct kheap_class *class);
-size_t kheap_class_array_bytes(struct kheap_class *class);
 
 /* large.c */
 void *kheap_large_alloc(struct kheap *heap, size_t size, gfp_t gfp, int node);
 bool kheap_large_free(struct kheap *heap, const void *ptr);
 size_t kheap_large_size(struct kheap *heap, const void *ptr);
+bool kheap_large_park(struct kheap *heap, const void *ptr);
+void kheap_large_free_parked(struct kheap *heap, struct llist_node *list);
 void kheap_large_free_deferred(struct kheap *heap);
 void kheap_large_destroy(struct kheap *heap);
 int kheap_large_check(struct kheap *heap);
 
+/* rcu.c */
+void kheap_rcu_init(struct kheap *heap);
+void kheap_rcu_flush(struct kheap *heap);
+void kheap_rcu_exit(struct kheap *heap);
+
 /* report.c */
 void kheap_refuse(struct kheap *heap, enum kheap_refusal why, const void *ptr,
 		  const struct kheap_class *class);
-void kheap_refuse_free(struct kheap *heap, const struct kheap_class *class,
-		       const void *ptr);
+void kheap_refuse_free(struct kheap *heap, const void *ptr);
+void kheap_class_refuse_free(struct kheap_class *class, const void *ptr);
 const char *kheap_refusal_name(enum kheap_refusal why);
 extern struct ratelimit_state kheap_refusal_limit;
 
@@ -594,31 +625,70 @@ static inline unsigned long kheap_bit_number(const unsigned long *word)
 	return ((unsigned long)word - kheap_map.base) * BITS_PER_BYTE;
 }
 
+/* The number of the page that @ptr is in, counted from the direct map's. */
+static __always_inline unsigned long kheap_page_number(const void *ptr)
+{
+	return ((unsigned long)ptr - kheap_map.base) >> PAGE_SHIFT;
+}
+
 /**
  * kheap_pool_of() - find the pool that an address is in
  * @ptr: any address at all
  *
- * The struct page of a pool's page carries the pool's address twice, once
- * as it is and once xor a per-boot secret, in fields that nothing else reads
- * while the page is ours. Another page's words would agree by chance once in
- * 2^64. The load cannot fault, so holes in the memory map need no look-up.
+ * The struct page of a pool's page carries the pool's address twice, once as
+ * it is and once xor a per-boot secret, in fields that nothing else reads while
+ * the page is ours (the lowest bit of the second, which means a tail page to
+ * the kernel, is clear). Another page's words would agree by chance once in
+ * 2^63. The loads cannot fault, so holes in the memory map need no look-up.
  *
  * Return: The pool, or NULL.
  */
 static __always_inline struct kheap_pool *kheap_pool_of(const void *ptr)
 {
-	unsigned long offset = (unsigned long)ptr - kheap_map.base;
+	unsigned long nr = kheap_page_number(ptr);
+	const struct page *page = kheap_map.pages + nr;
 	unsigned long pool, check;
-	struct page *page;
 
-	if (unlikely(offset >= kheap_map.size))
+	if (unlikely(nr >= kheap_map.nr_pages))
 		return NULL;
-	page = kheap_map.pages + (offset >> PAGE_SHIFT);
 	pool = kheap_load_nofault(&page->private);
-	check = kheap_load_nofault(&page->index);
+	check = kheap_load_nofault((unsigned long *)&page->lru.next);
 	if (unlikely((pool ^ check) != kheap_map.secret))
 		return NULL;
 	return (struct kheap_pool *)pool;
+}
+
+/**
+ * kheap_owned_pool() - find the pool that an address is in, if it has a tag
+ * @ptr: any address at all
+ * @tag: the tag of a heap's size classes, or of a cache or type
+ * @pool: set to the pool if the answer is true
+ *
+ * A tag is 64 random bits. One comparison says that the page is a pool's, and
+ * whose: another page would have the tag by chance once in 2^64.
+ *
+ * Return: Whether the page carries @tag.
+ */
+static __always_inline bool kheap_owned_pool(const void *ptr,
+					     const unsigned long *tag,
+					     struct kheap_pool **pool)
+{
+	unsigned long nr = kheap_page_number(ptr);
+	const struct page *page = kheap_map.pages + nr;
+
+	if (unlikely(nr >= kheap_map.nr_pages))
+		return false;
+	if (unlikely(kheap_load_nofault(&page->index) != *tag))
+		return false;
+	*pool = (struct kheap_pool *)page->private;
+	return true;
+}
+
+/* The pool of a block that is known to be one. */
+static __always_inline struct kheap_pool *kheap_block_pool(const void *block)
+{
+	return (struct kheap_pool *)
+		kheap_map.pages[kheap_page_number(block)].private;
 }
 
 /**
@@ -626,25 +696,26 @@ static __always_inline struct kheap_pool *kheap_pool_of(const void *ptr)
  * @class: the pool's class
  * @pool: the pool
  * @ptr: an address in the pool's pages
+ * @idx: set to the index if the answer is true; it may be nr_blocks in the
+ *	pool's tail, where the allocated bit is never set
  *
  * A division and its remainder by one multiplication (Lemire, Kaser and Kurz,
  * "Faster remainder by direct computation", 2019): with recip = 2^32 / size
  * rounded up, the product's upper half is the quotient, and its lower half is
  * less than recip exactly when nothing remains.
  *
- * Return: The index, which may be nr_blocks in the pool's tail, where the
- * allocated bit is never set; -1 if no block starts at @ptr.
+ * Return: Whether a block starts at @ptr.
  */
-static __always_inline int kheap_block_index(const struct kheap_class *class,
-					     const struct kheap_pool *pool,
-					     const void *ptr)
+static __always_inline bool kheap_block_index(const struct kheap_class *class,
+					      const struct kheap_pool *pool,
+					      const void *ptr,
+					      unsigned long *idx)
 {
 	unsigned long offset = (unsigned long)ptr - (unsigned long)pool->base;
 	u64 product = offset * class->recip;
 
-	if (unlikely((u32)product >= class->recip))
-		return -1;
-	return product >> 32;
+	*idx = product >> 32;
+	return likely((u32)product < (u32)class->recip);
 }
 
 static inline void *kheap_block_address(const struct kheap_class *class,
@@ -658,6 +729,27 @@ static inline unsigned int kheap_pool_nr_virgin(const struct kheap_class *class,
 						const struct kheap_pool *pool)
 {
 	return class->nr_blocks - pool->nextoffset / class->size;
+}
+
+/* Words of allocated bits, one bit more than there are blocks: the tail's. */
+static inline unsigned int kheap_map_words(const struct kheap_class *class)
+{
+	return class->nr_blocks / BITS_PER_LONG + 1;
+}
+
+/**
+ * kheap_parked_bits() - the bits of blocks that wait for a grace period
+ * @pool: a pool with a class
+ *
+ * Up to 64 of them are in the list pointer of the first page's struct page,
+ * which is the pool's while the page is; more are behind the allocated bits.
+ * All are clear in a pool without allocated blocks.
+ */
+static inline unsigned long *kheap_parked_bits(const struct kheap_pool *pool)
+{
+	if (pool->class->nr_blocks <= KHEAP_INLINE_BLOCKS)
+		return (unsigned long *)&virt_to_page(pool->base)->lru.prev;
+	return (unsigned long *)pool->map + kheap_map_words(pool->class);
 }
 
 /* The quarter of a class's lists that a pool with @nr_used blocks is in. */

@@ -17,13 +17,15 @@
  * @ptr: the block
  * @usable: bytes the client may use
  * @held: bytes the system set aside
- * @dead: in the heap's list of blocks to free later
+ * @parked: waits for a grace period; under the heap's large_lock
+ * @dead: in the heap's list of blocks to free later, or after a grace period
  */
 struct kheap_large {
 	struct rb_node node;
 	const void *ptr;
 	size_t usable;
 	size_t held;
+	bool parked;
 	struct llist_node dead;
 };
 
@@ -159,6 +161,33 @@ bool kheap_large_free(struct kheap *heap, const void *ptr)
 		kheap_maint_now(heap);
 	}
 	return true;
+}
+
+/* Remember @ptr for kheap_rcu_flush(). Return false if it is no large block. */
+bool kheap_large_park(struct kheap *heap, const void *ptr)
+{
+	struct kheap_large *large;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&heap->large_lock, flags);
+	large = find_large(heap, ptr);
+	if (large && large->parked)
+		large = NULL;
+	if (large)
+		large->parked = true;
+	raw_spin_unlock_irqrestore(&heap->large_lock, flags);
+	if (large)
+		llist_add(&large->dead, &heap->parked_large);
+	return large;
+}
+
+/* Free the blocks of @list, whose grace period is over. */
+void kheap_large_free_parked(struct kheap *heap, struct llist_node *list)
+{
+	struct kheap_large *large, *next;
+
+	llist_for_each_entry_safe(large, next, list, dead)
+		kheap_large_free(heap, large->ptr);
 }
 
 /* Usable bytes of a large block; 0 if @ptr is none. */

@@ -10,7 +10,12 @@
 
 #include "internal.h"
 
+/* There is more than one memory node. */
 DEFINE_STATIC_KEY_FALSE(kheap_numa_key);
+
+/* Frees have more to do than the fast path: zeroing, or sending blocks home. */
+DEFINE_STATIC_KEY_FALSE(kheap_careful_key);
+
 struct kheap_map kheap_map __ro_after_init;
 static enum cpuhp_state cpuhp_state;
 
@@ -45,9 +50,9 @@ static int cpu_dead(unsigned int cpu)
 static void __init map_init(void)
 {
 	kheap_map.base = PAGE_OFFSET;
-	kheap_map.size = VMALLOC_START - PAGE_OFFSET;
+	kheap_map.nr_pages = (VMALLOC_START - PAGE_OFFSET) >> PAGE_SHIFT;
 	kheap_map.pages = virt_to_page((void *)PAGE_OFFSET);
-	kheap_map.secret = get_random_long() | 1;
+	kheap_map.secret = get_random_long() & ~1UL;
 }
 
 static int __init kheap_init(void)
@@ -57,6 +62,8 @@ static int __init kheap_init(void)
 	map_init();
 	if (nr_node_ids > 1)
 		static_branch_enable(&kheap_numa_key);
+	if (nr_node_ids > 1 || want_init_on_free())
+		static_branch_enable(&kheap_careful_key);
 	ret = cpuhp_setup_state_nocalls(CPUHP_BP_PREPARE_DYN, "mm/kheap:dead",
 					NULL, cpu_dead);
 	if (ret < 0)

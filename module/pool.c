@@ -126,48 +126,45 @@ static void pool_quarantine(struct kheap_class *class,
 
 /* --- Setting up ------------------------------------------------------------ */
 
-static unsigned int map_words(const struct kheap_class *class)
+/*
+ * Detach the bits that a pool has outside its descriptor, if any. Return them,
+ * for kheap_meta_free(). Nobody looks at the pool, or the set's lock is held.
+ */
+void *kheap_pool_detach_map(struct kheap_pool *pool)
 {
-	/* One more, so that the tail's index has a bit that is never set. */
-	return class->nr_blocks / BITS_PER_LONG + 1;
+	void *map = pool->sz_map ? (void *)pool->map : NULL;
+
+	pool->sz_map = 0;
+	pool->map = 0;
+	return map;
 }
 
-/* Attach allocated bits for @class, all clear. */
+/* Attach allocated and parked bits for @class, all clear. */
 static bool pool_attach_map(struct kheap_pool *pool, struct kheap_class *class,
 			    gfp_t gfp)
 {
+	unsigned int sz_map = 2 * kheap_map_words(class);
 	unsigned long *map;
 
 	if (class->nr_blocks <= KHEAP_INLINE_BLOCKS) {
-		kheap_pool_forget_map(pool);
-		pool->map = 0;
+		kheap_meta_free(class->heap, kheap_pool_detach_map(pool));
 		pool->map_bit = kheap_bit_number(&pool->map);
 		return true;
 	}
-	if (pool->sz_map < map_words(class)) {
+	if (pool->sz_map < sz_map) {
 		map = kheap_meta_alloc(class->heap,
-				       map_words(class) * sizeof(long), gfp,
+				       sz_map * sizeof(long), gfp,
 				       pool->arena->set->node);
 		if (!map)
 			return false;
-		kheap_pool_forget_map(pool);
+		kheap_meta_free(class->heap, kheap_pool_detach_map(pool));
 		pool->map = (unsigned long)map;
-		pool->sz_map = map_words(class);
+		pool->sz_map = sz_map;
 	} else {
-		memset((void *)pool->map, 0, map_words(class) * sizeof(long));
+		memset((void *)pool->map, 0, sz_map * sizeof(long));
 	}
 	pool->map_bit = kheap_bit_number((unsigned long *)pool->map);
 	return true;
-}
-
-/* Free the allocated bits of a pool that has no class, if it has any. */
-void kheap_pool_forget_map(struct kheap_pool *pool)
-{
-	if (!pool->sz_map)
-		return;
-	kheap_meta_free(pool->arena->set->heap, (void *)pool->map);
-	pool->sz_map = 0;
-	pool->map = 0;
 }
 
 /* Constructed blocks are carved and linked at once: in order of address. */
@@ -202,6 +199,7 @@ bool kheap_pool_setup(struct kheap_pool *pool, struct kheap_class *class,
 	pool->nr_used = 0;
 	pool->nextoffset = 0;
 	pool->freeblock = KHEAP_LINK_END;
+	kheap_pool_set_tag(pool, class->span, class->tag);
 	if (class->ctor)
 		pool_construct(pool, class);
 	return true;
@@ -425,7 +423,7 @@ void kheap_pools_give(struct kheap_class *class, struct kheap_slot *slots,
 	unsigned int i = 0;
 
 	while (i < nr) {
-		struct kheap_pool *pool = kheap_pool_of(slots[i].block);
+		struct kheap_pool *pool = kheap_block_pool(slots[i].block);
 		struct kheap_class_node *node = kheap_pool_node(pool);
 
 		raw_spin_lock_irqsave(&node->lock, flags);
@@ -433,7 +431,7 @@ void kheap_pools_give(struct kheap_class *class, struct kheap_slot *slots,
 			i += pool_give_run(class, node, pool, slots + i,
 					   nr - i, empties);
 			if (i < nr)
-				pool = kheap_pool_of(slots[i].block);
+				pool = kheap_block_pool(slots[i].block);
 		} while (i < nr && kheap_pool_node(pool) == node);
 		node->nr_drains++;
 		raw_spin_unlock_irqrestore(&node->lock, flags);

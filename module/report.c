@@ -84,42 +84,60 @@ void kheap_refuse(struct kheap *heap, enum kheap_refusal why, const void *ptr,
 	dump_stack();
 }
 
-/* What is wrong with freeing @ptr to @owner, a heap or a class? */
-static enum kheap_refusal diagnose(const struct kheap *heap, const void *owner,
-				   const struct kheap_pool *pool,
+/* What is wrong with freeing @ptr, of @pool, to @heap or to its @class? */
+static enum kheap_refusal diagnose(const struct kheap *heap,
 				   const struct kheap_class *class,
+				   const struct kheap_pool *pool,
 				   const void *ptr)
 {
-	int idx;
+	const struct kheap_class *found;
+	unsigned long idx;
 
 	if (!pool)
 		return KHEAP_BAD_FOREIGN;
-	if (class == &kheap_cold_class)
+	found = READ_ONCE(pool->class);
+	if (found == &kheap_cold_class)
 		return KHEAP_BAD_FREED;
-	if (class->heap != heap)
+	if (found->heap != heap)
 		return KHEAP_BAD_HEAP;
-	if (class->owner != owner)
+	if (class ? found != class : found->tag != heap->tag)
 		return KHEAP_BAD_CACHE;
-	idx = kheap_block_index(class, pool, ptr);
-	if (idx < 0 || idx >= class->nr_blocks)
+	if (!kheap_block_index(found, pool, ptr, &idx) ||
+	    idx >= found->nr_blocks)
 		return KHEAP_BAD_INNER;
 	return KHEAP_BAD_FREED;
 }
 
+static void refuse_free(struct kheap *heap, const struct kheap_class *class,
+			const void *ptr)
+{
+	const struct kheap_pool *pool = kheap_pool_of(ptr);
+
+	kheap_refuse(heap, diagnose(heap, class, pool, ptr), ptr,
+		     pool ? pool->class : NULL);
+}
+
 /**
- * kheap_refuse_free() - report a pointer that cannot be freed
+ * kheap_refuse_free() - report a pointer that is no block of a size class
  * @heap: the heap it was given to
- * @class: the cache or type it was given to, or NULL
  * @ptr: any pointer but NULL
  *
  * Context: Any context, no kheap lock held.
  */
-void kheap_refuse_free(struct kheap *heap, const struct kheap_class *class,
-		       const void *ptr)
+void kheap_refuse_free(struct kheap *heap, const void *ptr)
 {
-	const struct kheap_pool *pool = kheap_pool_of(ptr);
-	const struct kheap_class *found = pool ? pool->class : NULL;
-	const void *owner = class ? (const void *)class : heap;
+	refuse_free(heap, NULL, ptr);
+}
 
-	kheap_refuse(heap, diagnose(heap, owner, pool, found, ptr), ptr, found);
+/**
+ * kheap_class_refuse_free() - report a pointer that is no object of a class
+ * @class: the cache or type it was given to
+ * @ptr: any pointer; NULL is fine and no error
+ *
+ * Context: Any context, no kheap lock held.
+ */
+void kheap_class_refuse_free(struct kheap_class *class, const void *ptr)
+{
+	if (ptr)
+		refuse_free(class->heap, class, ptr);
 }

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Frees after a grace period. A block that waits for one is remembered by a
+ * bit, in memory that its pool has anyway, and stays allocated; so nothing is
+ * allocated here, nothing can be lost, and any number of blocks share a grace
+ * period. kvfree_rcu() keeps arrays of pointers instead, and has to sleep when
+ * there is no memory for them.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/export.h>
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
+
+#include "alloc.h"
+
+/* How long blocks are gathered before a grace period is asked for. */
+#define GATHER_DELAY	(HZ / 50 ?: 1)
+
+/* Words of parked bits that can be waited for at a time. */
+#define MANY_WORDS	4096
+#define FEW_WORDS	16
+
+/**
+ * struct parked_word - the blocks of one word that wait for a grace period
+ * @pool: their pool; it stays, because they are still allocated
+ * @first: index of the word's first block
+ * @bits: the bits that were set when the grace period began
+ */
+struct parked_word {
+	struct kheap_pool *pool;
+	unsigned int first;
+	unsigned long bits;
+};
+
+/**
+ * struct sweep - blocks on their way through one grace period
+ * @words: room for words
+ * @nr: how many there are
+ * @max: how many fit
+ */
+struct sweep {
+	struct parked_word *words;
+	unsigned int nr;
+	unsigned int max;
+};
+
+static void arm(struct kheap *heap)
+{
+	if (READ_ONCE(heap->rcu_armed))
+		return;
+	WRITE_ONCE(heap->rcu_armed, true);
+	queue_delayed_work(system_unbound_wq, &heap->rcu_work, GATHER_DELAY);
+}
+
+/* Remember a block. Return false if @ptr is none, or is remembered already. */
+static bool park_block(struct kheap *heap, const void *ptr)
+{
+	struct kheap_pool *pool = kheap_pool_of(ptr);
+	unsigned long idx;
+
+	if (!pool || pool->class->heap != heap ||
+	    !kheap_block_index(pool->class, pool, ptr, &idx) ||
+	    !test_bit(pool->map_bit + idx, kheap_bitmap()) ||
+	    test_and_set_bit(idx, kheap_parked_bits(pool)))
+		return false;
+	/* Pairs with xchg() in gather_arena(): first the bit, then the flag. */
+	smp_mb__after_atomic();
+	if (!READ_ONCE(pool->arena->parked))
+		WRITE_ONCE(pool->arena->parked, true);
+	return true;
+}
+
+void kheap_free_rcu(struct kheap *heap, const void *ptr)
+{
+	if (!ptr)
+		return;
+	if (likely(park_block(heap, ptr)) || kheap_large_park(heap, ptr))
+		arm(heap);
+	else
+		kheap_refuse_free(heap, ptr);
+}
+EXPORT_SYMBOL_GPL(kheap_free_rcu);
+
+/* Note the parked blocks of a pool. Return false if there is no more room. */
+static bool gather_pool(struct sweep *sweep, struct kheap_pool *pool)
+{
+	const struct kheap_class *class = pool->class;
+	unsigned int word;
+
+	/* One that is set up stays so while its set is locked. */
+	if (READ_ONCE(pool->state) < KHEAP_POOL_USED)
+		return true;
+	for (word = 0; word * BITS_PER_LONG < class->nr_blocks; word++) {
+		unsigned long bits = READ_ONCE(kheap_parked_bits(pool)[word]);
+
+		if (!bits)
+			continue;
+		if (sweep->nr == sweep->max)
+			return false;
+		sweep->words[sweep->nr++] = (struct parked_word){
+			.pool = pool,
+			.first = word * BITS_PER_LONG,
+			.bits = bits,
+		};
+	}
+	return true;
+}
+
+static bool gather_arena(struct sweep *sweep, struct kheap_arena *arena)
+{
+	struct kheap_arena_set *set = arena->set;
+	unsigned long flags;
+	bool room = true;
+	unsigned int i;
+
+	/* Pairs with park_block(): first the flag, then the bits. */
+	if (!READ_ONCE(arena->parked) || !xchg(&arena->parked, false))
+		return true;
+	raw_spin_lock_irqsave(&set->lock, flags);
+	for (i = 0; i < arena->nr_totalpools && room; i++)
+		room = gather_pool(sweep, &arena->pools[i]);
+	raw_spin_unlock_irqrestore(&set->lock, flags);
+	if (!room)
+		WRITE_ONCE(arena->parked, true);
+	return room;
+}
+
+static void gather(struct kheap *heap, struct sweep *sweep)
+{
+	struct kheap_arena_set *set;
+	struct kheap_arena *arena;
+	bool room = true;
+	unsigned int i;
+
+	sweep->nr = 0;
+	kheap_for_each_set(set, heap, i) {
+		arena = NULL;
+		while ((arena = kheap_arena_next(set, arena))) {
+			room = room && gather_arena(sweep, arena);
+			cond_resched();
+		}
+	}
+}
+
+static void free_word(const struct parked_word *word)
+{
+	struct kheap_class *class = word->pool->class;
+	unsigned long bits = word->bits;
+	unsigned int bit;
+
+	for_each_set_bit(bit, &bits, BITS_PER_LONG) {
+		unsigned int idx = word->first + bit;
+		void *block = kheap_block_address(class, word->pool, idx);
+		struct kheap_slot slot;
+
+		clear_bit(idx, kheap_parked_bits(word->pool));
+		if (kheap_claim(class, word->pool, block, &slot))
+			kheap_release(class, word->pool, slot);
+		else
+			kheap_class_refuse_free(class, block);
+	}
+}
+
+/* Free what is parked, one grace period after another, until nothing is. */
+static void sweep_all(struct kheap *heap)
+{
+	struct parked_word few[FEW_WORDS];
+	struct sweep sweep = { .max = MANY_WORDS };
+	struct llist_node *large;
+	unsigned int i;
+
+	sweep.words = kvmalloc_array(MANY_WORDS, sizeof(*sweep.words),
+				     GFP_KERNEL | __GFP_NORETRY |
+				     __GFP_NOWARN);
+	if (!sweep.words) {
+		sweep.words = few;
+		sweep.max = FEW_WORDS;
+	}
+	for (;;) {
+		large = llist_del_all(&heap->parked_large);
+		gather(heap, &sweep);
+		if (!sweep.nr && !large)
+			break;
+		synchronize_rcu();
+		for (i = 0; i < sweep.nr; i++) {
+			free_word(&sweep.words[i]);
+			cond_resched();
+		}
+		kheap_large_free_parked(heap, large);
+	}
+	if (sweep.words != few)
+		kvfree(sweep.words);
+}
+
+static void rcu_work(struct work_struct *work)
+{
+	struct kheap *heap = container_of(to_delayed_work(work), struct kheap,
+					  rcu_work);
+
+	kheap_rcu_flush(heap);
+}
+
+/**
+ * kheap_rcu_flush() - free every block that waits for a grace period
+ * @heap: the heap
+ *
+ * Context: Process context. Sleeps for a grace period if there is such a
+ * block.
+ */
+void kheap_rcu_flush(struct kheap *heap)
+{
+	mutex_lock(&heap->rcu_mutex);
+	WRITE_ONCE(heap->rcu_armed, false);
+	smp_mb(); /* Pairs with park_block(): a bit not seen here re-arms. */
+	sweep_all(heap);
+	mutex_unlock(&heap->rcu_mutex);
+}
+
+void kheap_rcu_init(struct kheap *heap)
+{
+	mutex_init(&heap->rcu_mutex);
+	INIT_DELAYED_WORK(&heap->rcu_work, rcu_work);
+	init_llist_head(&heap->parked_large);
+}
+
+/* Wait for the work and for every pending block; nobody parks any more. */
+void kheap_rcu_exit(struct kheap *heap)
+{
+	cancel_delayed_work_sync(&heap->rcu_work);
+	kheap_rcu_flush(heap);
+}
