@@ -1,0 +1,141 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Look at the code with every tool there is; silent tools are clean tools.
+#
+# usage: scripts/lint.sh [TOOL...]
+# tools: w1 sparse checkpatch kernel-doc coccicheck shellcheck codespell
+#        python
+# coccicheck runs where spatch is installed.
+
+set -u
+cd "$(dirname "$0")/.." || exit 1
+red=()
+
+# What checkpatch says that does not apply here:
+#   FILE_PATH_CHANGES, COMMIT_*    about patches, not files
+#   LINUX_VERSION_CODE             module/compat.h exists for that
+#   MACRO_ARG_REUSE                tracepoint headers are made of these
+#   OPEN_ENDED_LINE                prototypes whose names are long
+CHECKPATCH_IGNORE=FILE_PATH_CHANGES,LINUX_VERSION_CODE,MACRO_ARG_REUSE
+CHECKPATCH_IGNORE+=,OPEN_ENDED_LINE
+
+# Words that codespell takes for mistakes.
+CODESPELL_IGNORE=inout,te,fpr,ot,nd,ue,wih
+
+sources()
+{
+	find module kunit -name '*.[ch]' -not -name '*.mod.c' | sort
+}
+
+scripts()
+{
+	grep -rlE '^#!.*\b(ba)?sh\b' --exclude='*.rst' --exclude='*.md' \
+		scripts .ci | sort
+}
+
+kernel_source()
+{
+	scripts/vm/kernels.py source
+}
+
+lint_w1()
+{
+	scripts/build.sh --w1 --clean 6.12 2>&1 | grep -v '^built '
+	[ "${PIPESTATUS[0]}" -eq 0 ]
+}
+
+lint_sparse()
+{
+	scripts/build.sh --sparse --clean 6.12 2>&1 | grep -v '^built '
+	[ "${PIPESTATUS[0]}" -eq 0 ]
+}
+
+lint_checkpatch()
+{
+	local tree
+
+	tree=$(kernel_source) || return
+	sources | xargs perl "$tree/scripts/checkpatch.pl" --no-tree --strict \
+		--terse --quiet --no-summary --show-types \
+		--ignore "$CHECKPATCH_IGNORE" -f 2>&1 |
+		grep -v '^No typos will be found'
+}
+
+lint_kernel_doc()
+{
+	local tree
+
+	tree=$(kernel_source) || return
+	find module -name '*.[ch]' -print0 |
+		xargs -0 "$tree/scripts/kernel-doc" -none -Wall 2>&1
+}
+
+lint_coccicheck()
+{
+	local tree file
+
+	command -v spatch >/dev/null || return 0
+	tree=$(kernel_source) || return
+	for file in "$tree"/scripts/coccinelle/{api,free,iterators,locks,null}/*.cocci
+	do
+		grep -q 'virtual report' "$file" || continue
+		spatch --very-quiet -D report --no-show-diff \
+			--cocci-file "$file" --dir module \
+			-I module/include 2>/dev/null
+	done
+}
+
+lint_shellcheck()
+{
+	scripts | xargs shellcheck -x
+}
+
+lint_codespell()
+{
+	codespell -q 6 -L "$CODESPELL_IGNORE" \
+		-S 'build,*.pyc,COPYING,*.svg,.git,*.trace,*.kht' . 2>&1
+}
+
+lint_python()
+{
+	find scripts -name '*.py' -print0 | xargs -0 -n 1 python3 -c '
+import ast, sys
+ast.parse(open(sys.argv[1]).read(), sys.argv[1])'
+}
+
+run_tool()
+{
+	local tool=$1 out status
+
+	out=$("lint_${tool//-/_}" 2>&1)
+	status=$?
+	if [ -n "$out" ] || [ "$status" -gt 1 ]; then
+		echo "== $tool"
+		printf '%s\n' "${out:-status $status}"
+		red+=("$tool")
+	else
+		echo "== $tool: clean"
+	fi
+}
+
+case ${1-} in
+-h | --help)
+	sed -n '4,9s/^# \{0,1\}//p' "$0"
+	exit 0
+	;;
+esac
+tools=("$@")
+[ $# -gt 0 ] || tools=(w1 sparse checkpatch kernel-doc coccicheck shellcheck
+		       codespell python)
+for tool in "${tools[@]}"; do
+	if [ "$(type -t "lint_${tool//-/_}")" != function ]; then
+		echo "lint.sh: no tool '$tool'" >&2
+		exit 2
+	fi
+	run_tool "$tool"
+done
+[ "${#red[@]}" -eq 0 ] || {
+	echo "not clean: ${red[*]}"
+	exit 1
+}
