@@ -2,8 +2,9 @@
 """Build the kernels that the tests boot from Debian's linux-source package.
 
 A flavour is a file in kunit/configs/; base.config lies under all of them.
-A build is kept in the cache under a hash of its configuration, source and
-compiler; its folder is also what modules for it are built against.
+A build is kept in the cache with a hash of its configuration, source and
+compiler; when that changes, it is built again in place, where kbuild
+compiles only what it must. Modules are built against the same folder.
 """
 
 import hashlib
@@ -18,7 +19,6 @@ from common import Fatal, say
 
 CONFIGS = common.REPO / "kunit" / "configs"
 ABOUT_FILES = 1950      # lines that a build prints, for the progress display
-KEEP = 2                # builds of a flavour that stay in the cache
 
 # Code that runs inside every checker's hook. Compiled without checks it
 # makes an allocation in this kernel several times faster, and it is not
@@ -112,30 +112,18 @@ def compile_kernel(flavour, source, build):
     progress.done(f"{count} files")
 
 
-def seed(flavour, source, build):
-    """Start from a copy of an earlier build of the same source, if any.
-
-    kbuild then compiles only what a changed configuration asks for.
-    """
-    older = [b for b in build.parent.glob(f"{flavour}-*")
-             if (b / ".complete").exists()
-             and (b / "source").resolve() == source.resolve()]
-    if build.exists() or not older:
-        build.mkdir(parents=True, exist_ok=True)
-        return
-    newest = max(older, key=lambda b: b.stat().st_mtime)
-    temp = build.with_name(f".{build.name}.{os.getpid()}")
-    shutil.copytree(newest, temp, symlinks=True)
-    (temp / ".complete").unlink()
-    temp.rename(build)
+def is_current(stamp, key):
+    """True when a build is finished and of this configuration."""
+    try:
+        return stamp.read_text() == key
+    except OSError:
+        return False
 
 
-def drop_old(flavour, keep):
-    """Remove builds of a flavour that no longer serve."""
-    builds = sorted(keep.parent.glob(f"{flavour}-*"), reverse=True,
-                    key=lambda p: p.stat().st_mtime)
-    for build in [b for b in builds if b != keep][KEEP - 1:]:
-        shutil.rmtree(build, ignore_errors=True)
+def same_source(build, source):
+    """True when a folder is empty or was built from this source."""
+    link = build / "source"
+    return not link.exists() or link.resolve() == source.resolve()
 
 
 def described(flavour, build):
@@ -148,16 +136,19 @@ def described(flavour, build):
 def get(flavour):
     """Return a built kernel, building it when the cache has none."""
     source = kernels.source_tree()
-    build = (common.cache_dir() / "built"
-             / f"{flavour}-{build_key(flavour, source)}")
+    build = common.cache_dir() / "built" / flavour
+    key = build_key(flavour, source)
     stamp = build / ".complete"
-    if stamp.exists():
+    if is_current(stamp, key):
         return described(flavour, build)
     with common.locked(f"built-{flavour}"):
-        if not stamp.exists():
-            seed(flavour, source, build)
+        if not is_current(stamp, key):
+            stamp.unlink(missing_ok=True)
+            build.mkdir(parents=True, exist_ok=True)
+            if not same_source(build, source):
+                shutil.rmtree(build)
+                build.mkdir()
             configure(flavour, source, build)
             compile_kernel(flavour, source, build)
-            stamp.touch()
-            drop_old(flavour, build)
+            stamp.write_text(key)
     return described(flavour, build)
