@@ -149,7 +149,8 @@ struct replay_held {
  * @realloc: a block with the content kept, or NULL and the old one stays
  * @free: ends a block
  * @measure: fills in held_bytes and usable_bytes; 0 or -errno
- * @verify: 0, or -EUCLEAN if the allocator's own figures contradict each other
+ * @verify: 0, or -EUCLEAN with the fault filled in if the allocator's figures
+ *	contradict each other or the replay's
  * @end: after all blocks are free
  */
 struct replay_rival {

@@ -55,20 +55,40 @@ static int heap_measure(struct replay_run *run, struct replay_held *held)
 	return 0;
 }
 
+static size_t sum_of_parts(const struct kheap_stats *stats)
+{
+	return stats->allocated_bytes + stats->cached_bytes +
+	       stats->free_bytes + stats->virgin_bytes +
+	       stats->quarantined_bytes + stats->empty_bytes +
+	       stats->tail_bytes + stats->metadata_bytes + stats->large_bytes;
+}
+
 static int heap_verify(struct replay_run *run)
 {
 	struct kheap_stats stats;
-	size_t sum;
+	int nr;
 
 	kheap_get_stats(run->heap, &stats);
-	sum = stats.allocated_bytes + stats.cached_bytes + stats.free_bytes +
-	      stats.virgin_bytes + stats.quarantined_bytes +
-	      stats.empty_bytes + stats.tail_bytes + stats.metadata_bytes +
-	      stats.large_bytes;
-	if (sum != stats.held_bytes ||
-	    stats.nr_allocated + stats.nr_large != run->nr_live)
-		return -EUCLEAN;
-	return kheap_check(run->heap) ? -EUCLEAN : 0;
+	if (sum_of_parts(&stats) != stats.held_bytes)
+		return replay_refuse(run->fault, -EUCLEAN, 0,
+				     "after %llu events: held_bytes %zu, but its parts are %zu",
+				     run->next, stats.held_bytes,
+				     sum_of_parts(&stats));
+	if (stats.nr_allocated + stats.nr_large != run->nr_live)
+		return replay_refuse(run->fault, -EUCLEAN, 0,
+				     "after %llu events: %llu blocks live, but stats say %lu + %lu",
+				     run->next, run->nr_live,
+				     stats.nr_allocated, stats.nr_large);
+	if (stats.nr_refused)
+		return replay_refuse(run->fault, -EUCLEAN, 0,
+				     "after %llu events: %lu good requests were refused",
+				     run->next, stats.nr_refused);
+	nr = kheap_check(run->heap);
+	if (nr)
+		return replay_refuse(run->fault, -EUCLEAN, 0,
+				     "after %llu events: kheap_check() found %d violations",
+				     run->next, nr);
+	return 0;
 }
 
 static void heap_end(struct replay_run *run)

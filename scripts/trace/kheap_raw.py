@@ -125,7 +125,7 @@ class Converter:
 def convert(data):
     """Return (events, trace flags, metadata lines) of a raw recording."""
     if len(data) < RAW_HEADER.size or data[:8] != RAW_MAGIC:
-        raise RawError("the recording has no header")
+        raise RawError("the recorder could not begin; its message is above")
     _, _, error, flags = RAW_HEADER.unpack_from(data)
     if error:
         raise RawError(f"the recording ended early: {os.strerror(error)}")
