@@ -93,7 +93,8 @@ static void arena_set_nr_freepools(struct kheap_arena *arena, unsigned int nr)
 		hlist_add_head(&arena->usable_node, &set->usable[nr]);
 		__set_bit(nr, set->usable_map);
 	}
-	set->nr_empty += nr - old;
+	set->nr_empty += nr;
+	set->nr_empty -= old;
 }
 
 static bool arena_is_empty(const struct kheap_arena *arena)

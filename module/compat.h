@@ -12,6 +12,11 @@
 #error "kheap: only x86-64 is supported; see Documentation/design.rst"
 #endif
 
+/* kheap_pool_of() counts struct pages from the direct map's first one. */
+#ifndef CONFIG_SPARSEMEM_VMEMMAP
+#error "kheap: the kernel needs CONFIG_SPARSEMEM_VMEMMAP"
+#endif
+
 #include <asm/asm.h>
 
 /*
