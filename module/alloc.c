@@ -121,7 +121,7 @@ void kheap_free(struct kheap *heap, const void *ptr)
 	class = pool->class;
 	if (unlikely(!kheap_claim(class, pool, ptr, &slot)))
 		return free_unusual(heap, ptr);
-	kheap_release(class, pool, slot);
+	kheap_release(class, slot);
 }
 EXPORT_SYMBOL_GPL(kheap_free);
 

@@ -61,16 +61,14 @@ static __always_inline bool kheap_claim(struct kheap_class *class,
 /**
  * kheap_release() - free a block that kheap_claim() took
  * @class: its class
- * @pool: its pool
  * @slot: the block
  */
 static __always_inline void kheap_release(struct kheap_class *class,
-					  struct kheap_pool *pool,
 					  struct kheap_slot slot)
 {
-	if (static_branch_unlikely(&kheap_careful_key) ||
-	    unlikely(!kheap_push(class, slot)))
-		kheap_class_free_slow(class, pool, slot);
+	if (static_branch_unlikely(&kheap_careful_key))
+		return kheap_class_free_careful(class, slot);
+	kheap_push(class, slot);
 }
 
 #endif /* _KHEAP_ALLOC_H */

@@ -130,11 +130,9 @@ static void flush_run(struct run *run)
 		return;
 	if (unlikely(in_nmi())) {
 		while (run->nr) {
-			struct kheap_slot slot = run->slots[--run->nr];
-
-			kheap_class_free_slow(run->class,
-					      kheap_block_pool(slot.block),
-					      slot);
+			run->nr--;
+			kheap_class_free_slow(run->class, run->slots[run->nr],
+					      false);
 		}
 		return;
 	}
@@ -162,7 +160,7 @@ static __always_inline bool add_to_run(struct run *run,
 	if (unlikely(!kheap_claim(class, pool, ptr, &slot)))
 		return false;
 	if (static_branch_unlikely(&kheap_careful_key)) {
-		kheap_class_free_slow(class, pool, slot);
+		kheap_class_free_careful(class, slot);
 		return true;
 	}
 	if (unlikely(class != run->class || run->nr == RUN)) {

@@ -137,6 +137,6 @@ void kheap_cache_free(struct kheap_cache *cache, void *ptr)
 	if (unlikely(!kheap_owned_pool(ptr, &class->tag, &pool)) ||
 	    unlikely(!kheap_claim(class, pool, ptr, &slot)))
 		return kheap_class_refuse_free(class, ptr);
-	kheap_release(class, pool, slot);
+	kheap_release(class, slot);
 }
 EXPORT_SYMBOL_GPL(kheap_cache_free);

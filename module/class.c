@@ -5,6 +5,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/log2.h>
 #include <linux/math.h>
 #include <linux/random.h>
 #include <linux/rculist.h>
@@ -81,8 +82,8 @@ static void class_set_geometry(struct kheap_class *class, size_t size,
 	class->span = best_span(class->size);
 	class->nr_blocks = kheap_pool_bytes(class) / class->size;
 	class->recip = DIV_ROUND_UP_ULL(1ULL << 32, class->size);
-	class->fill_recip = DIV_ROUND_UP(KHEAP_NR_FILLS << 16,
-					 class->nr_blocks);
+	class->fill_shift = max(fls(class->nr_blocks - 1) -
+				ilog2(KHEAP_NR_FILLS), 0);
 	class->max_slots = clamp_t(size_t, MAGAZINE_BYTES / class->size, 2,
 				   MAGAZINE_SLOTS);
 }
@@ -201,7 +202,7 @@ static bool take_from_new_pool(struct kheap_class *class, gfp_t gfp, int nid,
 	if (!pool)
 		return false;
 	if (kheap_pool_setup(pool, class, gfp))
-		return kheap_pool_join(pool, slot, 1);
+		return kheap_cpu_cache_join(class, pool, slot);
 	list_add(&pool->list, &empties);
 	kheap_pools_put(class->heap, &empties);
 	return false;
@@ -252,28 +253,18 @@ static void defer_free(struct kheap_class *class, void *block)
 }
 
 /**
- * kheap_class_free_slow() - free a block that kheap_push() did not take
+ * kheap_class_free_slow() - free a block that the loaded magazine did not take
  * @class: the class
- * @pool: the block's pool
  * @slot: the block, its allocated bit clear
- *
- * Every free comes here when memory has to be zeroed or may be of another
- * node: see kheap_careful_key.
+ * @alien: it is of another memory node than this CPU's
  *
  * Context: Any context. Never sleeps.
  */
-void kheap_class_free_slow(struct kheap_class *class, struct kheap_pool *pool,
-			   struct kheap_slot slot)
+void kheap_class_free_slow(struct kheap_class *class, struct kheap_slot slot,
+			   bool alien)
 {
-	bool alien = static_branch_unlikely(&kheap_numa_key) &&
-		     pool->arena->set->node != numa_mem_id();
 	LIST_HEAD(empties);
 
-	if (want_init_on_free())
-		kheap_zero(class, slot.block);
-	if (static_branch_unlikely(&kheap_careful_key) && !alien &&
-	    kheap_push(class, slot))
-		return;
 	if (unlikely(in_nmi())) {
 		defer_free(class, slot.block);
 		return;
@@ -283,6 +274,42 @@ void kheap_class_free_slow(struct kheap_class *class, struct kheap_pool *pool,
 	kheap_pools_give(class, &slot, 1, &empties);
 	if (!list_empty(&empties))
 		kheap_pools_put(class->heap, &empties);
+}
+
+/**
+ * kheap_push_missed() - the end of a kheap_push() that could not
+ * @class: the class
+ * @slot: the block
+ * @cache: this CPU's cache, with one increment of the mark that is ours
+ *
+ * Context: Any context, preemption off, and on again afterwards.
+ */
+void kheap_push_missed(struct kheap_class *class, struct kheap_slot slot,
+		       struct kheap_cpu_cache *cache)
+{
+	kheap_clear_busy(cache);
+	preempt_enable();
+	kheap_class_free_slow(class, slot, false);
+}
+
+/**
+ * kheap_class_free_careful() - free a block where kheap_careful_key is set
+ * @class: the class
+ * @slot: the block, its allocated bit clear
+ *
+ * Memory has to be zeroed when it is freed, or may be of another node.
+ *
+ * Context: Any context. Never sleeps.
+ */
+void kheap_class_free_careful(struct kheap_class *class, struct kheap_slot slot)
+{
+	if (want_init_on_free())
+		kheap_zero(class, slot.block);
+	if (static_branch_unlikely(&kheap_numa_key) &&
+	    kheap_block_pool(slot.block)->arena->set->node != numa_mem_id())
+		kheap_class_free_slow(class, slot, true);
+	else
+		kheap_push(class, slot);
 }
 
 /* --- The end of a class ------------------------------------------------------------ */

@@ -14,7 +14,9 @@
 #define FIRST_SLOTS		8
 #define MISSES_TO_GROW		8
 
-DEFINE_PER_CPU(struct kheap_cpu_cache, kheap_cold_cache);
+DEFINE_PER_CPU(struct kheap_cpu_cache, kheap_cold_cache) = {
+	.busy = LOCAL_INIT(-1),
+};
 
 static struct kheap_slot *other_magazine(struct kheap_cpu_cache *cache)
 {
@@ -185,6 +187,40 @@ bool kheap_cpu_cache_refill(struct kheap_class *class, struct kheap_slot *slot)
 	if (found)
 		kheap_maint_later(class->heap);
 	return found;
+}
+
+/**
+ * kheap_cpu_cache_join() - put a new pool in its class, and fill the cache
+ * @class: the class
+ * @pool: a pool that was set up and is in state MOVING
+ * @slot: set to one of its blocks
+ *
+ * Others of its blocks go into the loaded magazine, if that is of its node, is
+ * empty and nobody is at it: else the next request would miss again.
+ *
+ * Context: Any context except NMI. Never sleeps.
+ * Return: true.
+ */
+bool kheap_cpu_cache_join(struct kheap_class *class, struct kheap_pool *pool,
+			  struct kheap_slot *slot)
+{
+	struct kheap_cpu_cache *cache;
+	unsigned int nr = 0;
+
+	preempt_disable();
+	cache = raw_cpu_ptr(class->cpu);
+	if (kheap_mark_busy(cache)) {
+		if (cache->top == cache->base && cache->nr_slots &&
+		    pool->arena->set->node == numa_mem_id()) {
+			nr = kheap_pool_join(pool, cache->base,
+					     cache->nr_slots);
+			*slot = cache->base[nr - 1];
+			WRITE_ONCE(cache->top, cache->base + nr - 1);
+		}
+		kheap_clear_busy(cache);
+	}
+	preempt_enable();
+	return nr || kheap_pool_join(pool, slot, 1);
 }
 
 static bool push_marked(struct kheap_class *class,
@@ -487,15 +523,19 @@ static size_t percpu_bytes(void)
 static struct kheap_cpu_cache __percpu *caches_alloc(struct kheap *heap)
 {
 	struct kheap_cpu_cache __percpu *caches;
+	int cpu;
 
 	if (!kheap_charge(heap, percpu_bytes()))
 		return NULL;
 	caches = alloc_percpu_gfp(struct kheap_cpu_cache,
 				  GFP_KERNEL | __GFP_NOWARN);
-	if (!caches)
+	if (!caches) {
 		kheap_uncharge(heap, percpu_bytes());
-	else
-		atomic_long_add(percpu_bytes(), &heap->metadata_bytes);
+		return NULL;
+	}
+	atomic_long_add(percpu_bytes(), &heap->metadata_bytes);
+	for_each_possible_cpu(cpu)
+		local_set(&per_cpu_ptr(caches, cpu)->busy, -1);
 	return caches;
 }
 

@@ -12,16 +12,17 @@
  * The mark makes the few instructions between reading and writing a cache
  * exclusive without disabling interrupts: preemption is off, so only an
  * interrupt can come between, it sees the mark and leaves the cache alone, and
- * it has returned before the interrupted code goes on. One that arrives
- * between the test and the set finds the cache whole and leaves it whole. The
- * order matters on one CPU only, hence compiler barriers. The protocol is
- * modelled in Documentation/models/busy.pml.
+ * it has returned before the interrupted code goes on. Testing and setting is
+ * one instruction, without a lock prefix, because the order matters on one CPU
+ * only; hence also compiler barriers. The protocol is modelled in
+ * Documentation/models/busy.pml.
  */
 static __always_inline bool kheap_mark_busy(struct kheap_cpu_cache *cache)
 {
-	if (unlikely(cache->busy))
+	if (unlikely(!local_inc_and_test(&cache->busy))) {
+		local_dec(&cache->busy);
 		return false;
-	WRITE_ONCE(cache->busy, 1);
+	}
 	barrier();
 	return true;
 }
@@ -29,7 +30,7 @@ static __always_inline bool kheap_mark_busy(struct kheap_cpu_cache *cache)
 static __always_inline void kheap_clear_busy(struct kheap_cpu_cache *cache)
 {
 	barrier();
-	WRITE_ONCE(cache->busy, 0);
+	local_dec(&cache->busy);
 }
 
 /**
@@ -76,11 +77,13 @@ out:
  * @class: the class
  * @slot: the block, its allocated bit already clear
  *
+ * When the magazine is full or somebody this CPU interrupted is at it,
+ * kheap_push_missed() takes the block. That is called last and cleans up here,
+ * so that no register need be saved before.
+ *
  * Context: Any context, NMI included.
- * Return: false if the magazine is full or somebody this CPU interrupted is
- * at it.
  */
-static __always_inline bool kheap_push(struct kheap_class *class,
+static __always_inline void kheap_push(struct kheap_class *class,
 				       struct kheap_slot slot)
 {
 	struct kheap_cpu_cache *cache;
@@ -88,22 +91,16 @@ static __always_inline bool kheap_push(struct kheap_class *class,
 
 	preempt_disable();
 	cache = raw_cpu_ptr(class->cpu);
-	if (unlikely(!kheap_mark_busy(cache)))
-		goto out;
+	if (unlikely(!local_inc_and_test(&cache->busy)))
+		return kheap_push_missed(class, slot, cache);
+	barrier();
 	top = cache->top;
 	if (unlikely(top == cache->limit))
-		goto out_clear;
+		return kheap_push_missed(class, slot, cache);
 	*top = slot;
 	WRITE_ONCE(cache->top, top + 1);
 	kheap_clear_busy(cache);
 	preempt_enable();
-	return true;
-
-out_clear:
-	kheap_clear_busy(cache);
-out:
-	preempt_enable();
-	return false;
 }
 
 /* Zero @nr words; @nr is a constant. */

@@ -137,7 +137,7 @@ static void free_from_nmi(struct kheap *heap)
 			slot.block -= class->link_offset;
 		kheap_block_index(class, pool, slot.block, &idx);
 		slot.bit = pool->map_bit + idx;
-		kheap_class_free_slow(class, pool, slot);
+		kheap_class_free_careful(class, slot);
 	}
 }
 

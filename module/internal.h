@@ -18,6 +18,7 @@
 #include <linux/rbtree.h>
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
+#include <asm/local.h>
 #include <kheap/kheap.h>
 
 #include "compat.h"
@@ -221,8 +222,8 @@ struct kheap_slot {
  * @top: slot above the last block of the loaded magazine
  * @base: first slot of the loaded magazine
  * @limit: slot above the last one of the loaded magazine
- * @busy: the mark: somebody on this CPU is between reading and writing; a
- *	byte, which the compiler tests in memory
+ * @busy: the mark: -1, or more when somebody on this CPU is between reading
+ *	and writing
  * @previous_full: the other magazine is full; else it is empty
  * @nr_slots: slots of one magazine; 0 without an array
  * @nr_slow: times that the fast path could not serve, ever
@@ -239,7 +240,7 @@ struct kheap_cpu_cache {
 	struct kheap_slot *top;
 	struct kheap_slot *base;
 	struct kheap_slot *limit;
-	u8 busy;
+	local_t busy;
 	u16 nr_slots;
 	bool previous_full;
 	unsigned long nr_slow;
@@ -285,7 +286,7 @@ struct kheap_class_node {
  *	wanted, see kheap_zero(); -64 with a constructor: nothing
  * @nr_blocks: blocks in a pool
  * @link_offset: where in a free block the link to the next one is
- * @fill_recip: turns nr_used into a quarter, see kheap_pool_fill()
+ * @fill_shift: turns nr_used into a quarter, see kheap_pool_fill()
  * @span: order of a pool
  * @szidx: number of the size class, or %KHEAP_SZIDX_NONE
  * @max_slots: most slots of a magazine; 0: no per-CPU caches
@@ -310,7 +311,7 @@ struct kheap_class {
 	s32 zero_last;
 	u16 nr_blocks;
 	u16 link_offset;
-	u32 fill_recip;
+	u8 fill_shift;
 	u8 span;
 	u8 szidx;
 	bool zero_line;
@@ -537,13 +538,19 @@ void kheap_class_free(struct kheap_class *class);
 struct kheap_class *kheap_size_class(struct kheap *heap, unsigned int szidx,
 				     gfp_t gfp);
 void *kheap_class_alloc_slow(struct kheap_class *class, gfp_t gfp, int nid);
-void kheap_class_free_slow(struct kheap_class *class, struct kheap_pool *pool,
-			   struct kheap_slot slot);
+void kheap_class_free_slow(struct kheap_class *class, struct kheap_slot slot,
+			   bool alien);
+void kheap_class_free_careful(struct kheap_class *class,
+			      struct kheap_slot slot);
+void kheap_push_missed(struct kheap_class *class, struct kheap_slot slot,
+		       struct kheap_cpu_cache *cache);
 
 /* cpu_cache.c */
 void kheap_cpu_caches_setup(struct kheap_class *class, gfp_t gfp);
 void kheap_cpu_caches_exit(struct kheap_class *class);
 bool kheap_cpu_cache_refill(struct kheap_class *class, struct kheap_slot *slot);
+bool kheap_cpu_cache_join(struct kheap_class *class, struct kheap_pool *pool,
+			  struct kheap_slot *slot);
 bool kheap_cpu_cache_push(struct kheap_class *class, bool alien,
 			  struct kheap_slot slot);
 unsigned int kheap_cpu_cache_take(struct kheap_class *class,
@@ -674,10 +681,11 @@ static __always_inline bool kheap_owned_pool(const void *ptr,
 					     struct kheap_pool **pool)
 {
 	unsigned long nr = kheap_page_number(ptr);
-	const struct page *page = kheap_map.pages + nr;
+	const struct page *page;
 
 	if (unlikely(nr >= kheap_map.nr_pages))
 		return false;
+	page = kheap_map.pages + nr;
 	if (unlikely(kheap_load_nofault(&page->index) != *tag))
 		return false;
 	*pool = (struct kheap_pool *)page->private;
@@ -728,7 +736,7 @@ static inline void *kheap_block_address(const struct kheap_class *class,
 static inline unsigned int kheap_pool_nr_virgin(const struct kheap_class *class,
 						const struct kheap_pool *pool)
 {
-	return class->nr_blocks - pool->nextoffset / class->size;
+	return class->nr_blocks - (pool->nextoffset * class->recip >> 32);
 }
 
 /* Words of allocated bits, one bit more than there are blocks: the tail's. */
@@ -752,12 +760,14 @@ static inline unsigned long *kheap_parked_bits(const struct kheap_pool *pool)
 	return (unsigned long *)pool->map + kheap_map_words(pool->class);
 }
 
-/* The quarter of a class's lists that a pool with @nr_used blocks is in. */
+/*
+ * The list of a class's used pools that one with @nr_used blocks is on. Lists
+ * go by quarters of the power of two that nr_blocks fits in.
+ */
 static inline unsigned int kheap_pool_fill(const struct kheap_class *class,
 					   unsigned int nr_used)
 {
-	return min_t(unsigned int, nr_used * class->fill_recip >> 16,
-		     KHEAP_NR_FILLS - 1);
+	return nr_used >> class->fill_shift;
 }
 
 #endif /* _KHEAP_INTERNAL_H */

@@ -13,14 +13,30 @@
 /* --- Links --------------------------------------------------------------- */
 
 /*
- * A link is the next block's index and its complement, xor a key of the heap
- * and the place. A stray write to a free block is found when the halves do
- * not match, or, at the latest, by the bound and the allocated bit: whatever
- * is written there, no address outside the pool can come of it.
+ * A link is the next block's index, twice, xor a key of the heap and the
+ * place. A stray write to a free block is found when the halves differ, or, at
+ * the latest, by the bound and the allocated bit: whatever is written there, no
+ * address outside the pool can come of it, and no allocated block.
  */
-static u32 link_key(const struct kheap *heap, const u32 *link)
+static __always_inline u32 link_key(const struct kheap *heap, const u32 *link)
 {
-	return heap->secret ^ (u32)((unsigned long)link * 0x9e3779b1UL >> 3);
+	return heap->secret ^ (u32)((unsigned long)link >> KHEAP_BLOCK_SHIFT);
+}
+
+static __always_inline void link_write(const struct kheap *heap, u32 *link,
+				       u16 next)
+{
+	*link = (next * 0x10001U) ^ link_key(heap, link);
+}
+
+/* Set @next to the index after @link. Return false if it is corrupted. */
+static __always_inline bool link_read(const struct kheap *heap,
+				      const u32 *link, unsigned int *next)
+{
+	u32 word = *link ^ link_key(heap, link);
+
+	*next = (u16)word;
+	return likely(word >> 16 == *next);
 }
 
 static u32 *block_link(const struct kheap_class *class,
@@ -29,40 +45,15 @@ static u32 *block_link(const struct kheap_class *class,
 	return kheap_block_address(class, pool, idx) + class->link_offset;
 }
 
-static void link_write(const struct kheap_class *class, u32 *link, u16 next)
-{
-	*link = ((u32)next << 16 | (u16)~next) ^ link_key(class->heap, link);
-}
-
-/* The index after @link; nr_blocks, which no block has, if it is corrupted. */
-static u16 link_read(const struct kheap_class *class, const u32 *link)
-{
-	u32 word = *link ^ link_key(class->heap, link);
-	u16 next = word >> 16;
-
-	if (unlikely((u16)~word != next))
-		return class->nr_blocks;
-	return next;
-}
-
-/* May @next stand in a link of @pool? */
-static bool link_valid(const struct kheap_class *class,
-		       const struct kheap_pool *pool, u16 next)
-{
-	if (next == KHEAP_LINK_END)
-		return true;
-	return next < class->nr_blocks &&
-	       next * class->size < pool->nextoffset &&
-	       !test_bit(pool->map_bit + next, kheap_bitmap());
-}
-
 /* For the checker: the block linked after @idx, nr_blocks if corrupted. */
 u16 kheap_link_next(struct kheap_pool *pool, unsigned int idx)
 {
 	const struct kheap_class *class = pool->class;
-	u16 next = link_read(class, block_link(class, pool, idx));
+	unsigned int next;
 
-	return link_valid(class, pool, next) ? next : class->nr_blocks;
+	if (!link_read(class->heap, block_link(class, pool, idx), &next))
+		return class->nr_blocks;
+	return next;
 }
 
 /* --- Lists by fill -------------------------------------------------------- */
@@ -174,7 +165,7 @@ static void pool_construct(struct kheap_pool *pool, struct kheap_class *class)
 
 	for (idx = 0; idx < class->nr_blocks; idx++) {
 		class->ctor(kheap_block_address(class, pool, idx));
-		link_write(class, block_link(class, pool, idx),
+		link_write(class->heap, block_link(class, pool, idx),
 			   idx + 1 < class->nr_blocks ? idx + 1 :
 			   KHEAP_LINK_END);
 	}
@@ -215,34 +206,43 @@ static unsigned int nr_free_listed(const struct kheap_class *class,
 }
 
 /*
- * Take up to @nr listed blocks. Return how many, or, with the links found
- * corrupted, what was taken before, and the place in *@bad.
+ * Take up to @nr listed blocks. Return how many, or, with a link found
+ * corrupted, what was taken before, and the place in *@bad. The list is as
+ * long as the counts say, so an end before that is a corruption too.
  */
-static unsigned int pool_take_listed(struct kheap_class *class,
+static unsigned int pool_take_listed(const struct kheap_class *class,
 				     struct kheap_pool *pool,
 				     struct kheap_slot *slots, unsigned int nr,
 				     void **bad)
 {
-	unsigned int idx, i;
-	u16 next;
+	const unsigned int size = class->size, next = pool->nextoffset;
+	const struct kheap_slot *end, *start = slots;
+	const unsigned long link_offset = class->link_offset;
+	const struct kheap *heap = class->heap;
+	unsigned int idx = pool->freeblock;
+	void *link = NULL;
 
-	nr = min(nr, nr_free_listed(class, pool));
-	for (i = 0; i < nr; i++) {
-		u32 *link;
+	end = slots + min(nr, nr_free_listed(class, pool));
+	for (; slots != end; slots++) {
+		unsigned int offset = idx * size;
+		unsigned long bit = pool->map_bit + idx;
 
-		idx = pool->freeblock;
-		link = block_link(class, pool, idx);
-		next = link_read(class, link);
-		if (unlikely(!link_valid(class, pool, next))) {
+		slots->block = pool->base + offset;
+		slots->bit = bit;
+		if (unlikely(offset >= next) ||
+		    unlikely(test_bit(bit, kheap_bitmap()))) {
+			*bad = link ?: pool->base;
+			break;
+		}
+		link = slots->block + link_offset;
+		if (unlikely(!link_read(heap, link, &idx))) {
 			*bad = link;
 			break;
 		}
-		pool->freeblock = next;
-		slots[i].block = (void *)link - class->link_offset;
-		slots[i].bit = pool->map_bit + idx;
 	}
-	pool->nr_used += i;
-	return i;
+	pool->freeblock = idx;
+	pool->nr_used += slots - start;
+	return slots - start;
 }
 
 /* Carve up to @nr virgin blocks. Return how many. */
@@ -356,22 +356,14 @@ unsigned int kheap_pool_join(struct kheap_pool *pool, struct kheap_slot *slots,
 
 /* --- Giving blocks back ------------------------------------------------------ */
 
-static bool pool_has(const struct kheap_class *class,
-		     const struct kheap_pool *pool, const void *block)
-{
-	return (unsigned long)block - (unsigned long)pool->base <
-	       kheap_pool_bytes(class);
-}
-
 /* A block of a quarantined pool is not used again; the last one ends it. */
 static void quarantined_pool_give(struct kheap_class *class,
 				  struct kheap_class_node *node,
-				  struct kheap_pool *pool, unsigned int nr,
+				  struct kheap_pool *pool,
 				  struct list_head *empties)
 {
-	pool->nr_used -= nr;
-	node->nr_lost += nr;
-	if (pool->nr_used)
+	node->nr_lost++;
+	if (--pool->nr_used)
 		return;
 	node->nr_lost -= class->nr_blocks;
 	node->nr_quarantined--;
@@ -379,32 +371,61 @@ static void quarantined_pool_give(struct kheap_class *class,
 	list_add(&pool->list, empties);
 }
 
-/* Give back the blocks at the start of @slots that are of @pool. */
-static unsigned int pool_give_run(struct kheap_class *class,
-				  struct kheap_class_node *node,
-				  struct kheap_pool *pool,
-				  struct kheap_slot *slots, unsigned int nr,
-				  struct list_head *empties)
+/* Link a free block into its pool. */
+static __always_inline void pool_link(const struct kheap_class *class,
+				      struct kheap_pool *pool,
+				      const struct kheap_slot *slot)
 {
-	bool link = pool->state != KHEAP_POOL_QUARANTINED;
-	unsigned int was = pool->nr_used;
-	unsigned int i;
+	link_write(class->heap, slot->block + class->link_offset,
+		   pool->freeblock);
+	pool->freeblock = slot->bit - pool->map_bit;
+	pool->nr_used--;
+}
 
-	for (i = 0; i < nr && pool_has(class, pool, slots[i].block); i++) {
-		if (unlikely(!link))
-			continue;
-		link_write(class, slots[i].block + class->link_offset,
-			   pool->freeblock);
-		pool->freeblock = slots[i].bit - pool->map_bit;
+/* A free block by which the state or the list of its pool may change. */
+static noinline void pool_give_settle(struct kheap_class *class,
+				      struct kheap_class_node *node,
+				      struct kheap_pool *pool,
+				      const struct kheap_slot *slot,
+				      struct list_head *empties)
+{
+	unsigned int was = pool->nr_used;
+
+	if (unlikely(pool->state == KHEAP_POOL_QUARANTINED)) {
+		quarantined_pool_give(class, node, pool, empties);
+		return;
 	}
-	node->nr_out -= i;
-	if (unlikely(!link)) {
-		quarantined_pool_give(class, node, pool, i, empties);
-	} else {
-		pool->nr_used -= i;
-		pool_settle(class, node, pool, was, empties);
+	pool_link(class, pool, slot);
+	pool_settle(class, node, pool, was, empties);
+}
+
+/*
+ * Give back blocks of one memory node, under its lock. A list changes only
+ * when nr_used leaves a multiple of the quarter, or gets to 0.
+ * Return how many blocks were given back.
+ */
+static unsigned int pools_give_node(struct kheap_class *class,
+				    struct kheap_class_node *node,
+				    const struct kheap_slot *slots,
+				    unsigned int nr, struct list_head *empties)
+{
+	const unsigned int quarter = (1U << class->fill_shift) - 1;
+	const struct kheap_slot *slot, *end = slots + nr;
+
+	for (slot = slots; slot != end; slot++) {
+		struct kheap_pool *pool = kheap_block_pool(slot->block);
+		unsigned int was = pool->nr_used;
+
+		if (static_branch_unlikely(&kheap_numa_key) &&
+		    kheap_pool_node(pool) != node)
+			break;
+		if (unlikely(pool->state != KHEAP_POOL_USED) ||
+		    unlikely(!(was & quarter)) || unlikely(was == 1))
+			pool_give_settle(class, node, pool, slot, empties);
+		else
+			pool_link(class, pool, slot);
 	}
-	return i;
+	return slot - slots;
 }
 
 /**
@@ -420,20 +441,18 @@ void kheap_pools_give(struct kheap_class *class, struct kheap_slot *slots,
 		      unsigned int nr, struct list_head *empties)
 {
 	unsigned long flags;
-	unsigned int i = 0;
+	unsigned int given;
 
-	while (i < nr) {
-		struct kheap_pool *pool = kheap_block_pool(slots[i].block);
+	while (nr) {
+		struct kheap_pool *pool = kheap_block_pool(slots->block);
 		struct kheap_class_node *node = kheap_pool_node(pool);
 
 		raw_spin_lock_irqsave(&node->lock, flags);
-		do {
-			i += pool_give_run(class, node, pool, slots + i,
-					   nr - i, empties);
-			if (i < nr)
-				pool = kheap_block_pool(slots[i].block);
-		} while (i < nr && kheap_pool_node(pool) == node);
+		given = pools_give_node(class, node, slots, nr, empties);
+		node->nr_out -= given;
 		node->nr_drains++;
 		raw_spin_unlock_irqrestore(&node->lock, flags);
+		slots += given;
+		nr -= given;
 	}
 }

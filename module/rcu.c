@@ -156,7 +156,7 @@ static void free_word(const struct parked_word *word)
 
 		clear_bit(idx, kheap_parked_bits(word->pool));
 		if (kheap_claim(class, word->pool, block, &slot))
-			kheap_release(class, word->pool, slot);
+			kheap_release(class, slot);
 		else
 			kheap_class_refuse_free(class, block);
 	}
