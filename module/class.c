@@ -14,14 +14,17 @@
 
 #include "alloc.h"
 
-/* A CPU may keep about this many bytes of a class in each magazine. */
+/* About this many bytes of a class may be in each magazine, and each depot. */
 #define MAGAZINE_BYTES	8192
-#define MAGAZINE_SLOTS	32
+#define MAGAZINE_SLOTS	31
+#define DEPOT_BYTES	65536
+#define DEPOT_MAGAZINES	32
 
 /* Stands for every class that does not exist yet: all requests miss. */
 struct kheap_class kheap_cold_class = {
 	.cpu = &kheap_cold_cache,
 	.recip = 1U << 29,
+	.recip_low = 1U << 29,
 	.size = 8,
 	.nr_blocks = PAGE_SIZE / 8,
 	.szidx = KHEAP_SZIDX_NONE,
@@ -82,10 +85,14 @@ static void class_set_geometry(struct kheap_class *class, size_t size,
 	class->span = best_span(class->size);
 	class->nr_blocks = kheap_pool_bytes(class) / class->size;
 	class->recip = DIV_ROUND_UP_ULL(1ULL << 32, class->size);
+	class->recip_low = class->recip;
 	class->fill_shift = max(fls(class->nr_blocks - 1) -
 				ilog2(KHEAP_NR_FILLS), 0);
-	class->max_slots = clamp_t(size_t, MAGAZINE_BYTES / class->size, 2,
-				   MAGAZINE_SLOTS);
+	class->max_slots = clamp_t(size_t, MAGAZINE_BYTES / class->size, 4,
+				   MAGAZINE_SLOTS + 1);
+	class->max_slots = rounddown_pow_of_two(class->max_slots) - 1;
+	class->max_depot = min_t(size_t, DEPOT_MAGAZINES, DEPOT_BYTES /
+				 (class->max_slots * class->size));
 }
 
 /**
@@ -235,6 +242,9 @@ void *kheap_class_alloc_slow(struct kheap_class *class, gfp_t gfp, int nid)
 		return slot.block;
 	}
 	atomic_long_inc(&class->heap->nr_failed);
+	if (kheap_at_limit(class->heap, kheap_pool_bytes(class)) &&
+	    !(gfp & __GFP_NOWARN))
+		kheap_refuse(class->heap, KHEAP_BAD_LIMIT, NULL, class);
 	return NULL;
 }
 

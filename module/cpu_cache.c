@@ -10,28 +10,13 @@
 
 #include "cpu_cache.h"
 
-/* A CPU's first magazines, and how often it must miss to get larger ones. */
-#define FIRST_SLOTS		8
+/* Slots of a CPU's first magazines; how often it must miss to get larger ones. */
+#define FIRST_SLOTS		7
 #define MISSES_TO_GROW		8
 
 DEFINE_PER_CPU(struct kheap_cpu_cache, kheap_cold_cache) = {
 	.busy = LOCAL_INIT(-1),
 };
-
-static struct kheap_slot *other_magazine(struct kheap_cpu_cache *cache)
-{
-	return cache->base == cache->array ? cache->array + cache->nr_slots :
-					     cache->array;
-}
-
-/* Load the other magazine, which has @nr blocks; under the mark. */
-static void load_magazine(struct kheap_cpu_cache *cache,
-			  struct kheap_slot *magazine, unsigned int nr)
-{
-	cache->base = magazine;
-	cache->limit = magazine + cache->nr_slots;
-	WRITE_ONCE(cache->top, magazine + nr);
-}
 
 /*
  * Zero a block that is not one line long: whole lines first, and what is left
@@ -39,94 +24,142 @@ static void load_magazine(struct kheap_cpu_cache *cache,
  */
 void *kheap_zero_unusual(void *block, int last)
 {
-	int bytes = last + 64;
-	void *ptr;
+	void *end = block + last;
+	void *ptr = block;
 
-	if (bytes > 1024) {
-		memset(block, 0, bytes);
-	} else if (bytes > 64) {
-		for (ptr = block; ptr < block + last; ptr += 64)
+	if (likely(last > 0)) {
+		if (unlikely(last > 1024))
+			return memset(block, 0, last + 64);
+		do {
 			kheap_zero_words(ptr, 8);
-		kheap_zero_words(block + last, 8);
-	} else if (bytes >= 32) {
+			ptr += 64;
+		} while (ptr < end);
+		kheap_zero_words(end, 8);
+	} else if (last >= 32 - 64) {
 		kheap_zero_words(block, 4);
-		kheap_zero_words(block + bytes - 32, 4);
-	} else if (bytes >= 16) {
+		kheap_zero_words(end + 32, 4);
+	} else if (last >= 16 - 64) {
 		kheap_zero_words(block, 2);
-		kheap_zero_words(block + bytes - 16, 2);
-	} else if (bytes) {
+		kheap_zero_words(end + 48, 2);
+	} else if (last > -64) {
 		kheap_zero_words(block, 1);
 	}
 	return block;
 }
 
-/* --- Arrays ---------------------------------------------------------------- */
+/* --- Magazines -------------------------------------------------------------------- */
+
+static struct kheap_magazine *magazine_alloc(struct kheap_class *class,
+					     unsigned int nr_slots)
+{
+	struct kheap_magazine *mag;
+
+	if (!kheap_mm_allowed())
+		return NULL;
+	mag = kheap_meta_alloc(class->heap, struct_size(mag, slots, nr_slots),
+			       GFP_NOWAIT | __GFP_NOWARN, numa_mem_id());
+	if (mag)
+		mag->nr_slots = nr_slots;
+	return mag;
+}
+
+/* Make a magazine with @nr blocks the loaded one; under the mark. */
+static void load_magazine(struct kheap_cpu_cache *cache,
+			  struct kheap_magazine *mag, unsigned int nr)
+{
+	cache->loaded = mag;
+	WRITE_ONCE(cache->base, mag->slots);
+	WRITE_ONCE(cache->limit, mag->slots + mag->nr_slots);
+	WRITE_ONCE(cache->top, mag->slots + nr);
+}
+
+/* Make the previous magazine, full or empty, the loaded one; under the mark. */
+static void swap_magazines(struct kheap_cpu_cache *cache)
+{
+	struct kheap_magazine *loaded = cache->loaded;
+	bool was_full = cache->previous_full;
+
+	WRITE_ONCE(cache->previous_full, cache->top != cache->base);
+	load_magazine(cache, cache->previous,
+		      was_full ? cache->previous->nr_slots : 0);
+	cache->previous = loaded;
+}
 
 static unsigned int wanted_slots(const struct kheap_class *class,
 				 const struct kheap_cpu_cache *cache)
 {
-	unsigned int nr = cache->nr_slots;
+	unsigned long nr = READ_ONCE(cache->limit) - READ_ONCE(cache->base);
 
 	if (!nr)
 		return cache->nr_slow ? min_t(unsigned int, FIRST_SLOTS,
 					      class->max_slots) : 0;
 	if (nr < class->max_slots && cache->nr_slow % MISSES_TO_GROW == 0)
-		return min_t(unsigned int, 2 * nr, class->max_slots);
-	return nr;
+		return 2 * nr + 1;
+	return 0;
 }
 
 /*
- * Move into an array with magazines of @nr slots, twice as many or the first
- * ones; under the mark. All blocks there are fit in the new loaded magazine.
- * Return the old array.
+ * Move into magazines that are twice as large, or the first ones; under the
+ * mark. All blocks fit in the new loaded one. On return, @loaded and @previous
+ * are the old ones.
  */
-static struct kheap_slot *switch_array(struct kheap_cpu_cache *cache,
-				       struct kheap_slot *array,
-				       unsigned int nr)
+static void switch_magazines(struct kheap_cpu_cache *cache,
+			     struct kheap_magazine **loaded,
+			     struct kheap_magazine **previous)
 {
-	struct kheap_slot *old = cache->array;
-	unsigned int nr_previous = cache->previous_full ? cache->nr_slots : 0;
-	unsigned int nr_loaded = cache->top - cache->base;
+	struct kheap_magazine *old = cache->loaded, *old_p = cache->previous;
+	unsigned int nr = 0;
 
-	if (nr_previous)
-		memcpy(array, other_magazine(cache),
-		       nr_previous * sizeof(*array));
-	memcpy(array + nr_previous, cache->base, nr_loaded * sizeof(*array));
-	cache->array = array;
-	WRITE_ONCE(cache->nr_slots, nr);
-	cache->previous_full = false;
-	load_magazine(cache, array, nr_previous + nr_loaded);
-	return old;
+	if (cache->previous_full) {
+		nr = old_p->nr_slots;
+		memcpy((*loaded)->slots, old_p->slots,
+		       nr * sizeof(struct kheap_slot));
+	}
+	memcpy((*loaded)->slots + nr, cache->base,
+	       (cache->top - cache->base) * sizeof(struct kheap_slot));
+	nr += cache->top - cache->base;
+	WRITE_ONCE(cache->previous_full, false);
+	cache->previous = *previous;
+	load_magazine(cache, *loaded, nr);
+	*loaded = old;
+	*previous = old_p;
+}
+
+/* Do the blocks of @cache fit in a magazine of @nr slots? Under the mark. */
+static bool blocks_fit(const struct kheap_cpu_cache *cache, unsigned int nr)
+{
+	return cache->top - cache->base +
+	       (cache->previous_full ? cache->previous->nr_slots : 0) <= nr;
 }
 
 /*
- * Get this CPU an array, or a larger one, if it misses often enough. May find
- * that it cannot, and then the next miss tries again.
+ * Get this CPU magazines, or larger ones, if it misses often enough. May find
+ * that it cannot, and then a later miss tries again.
  */
 static void maybe_grow(struct kheap_class *class,
 		       struct kheap_cpu_cache __percpu *caches)
 {
 	struct kheap_cpu_cache *cache = raw_cpu_ptr(caches);
 	unsigned int nr = wanted_slots(class, cache);
-	struct kheap_slot *array;
+	struct kheap_magazine *loaded, *previous;
 
-	if (likely(nr <= READ_ONCE(cache->nr_slots)) ||
-	    !kheap_mm_allowed())
+	if (likely(!nr))
 		return;
-	array = kheap_meta_alloc(class->heap, 2 * nr * sizeof(*array),
-				 GFP_NOWAIT | __GFP_NOWARN, numa_mem_id());
-	if (!array)
-		return;
-	preempt_disable();
-	cache = raw_cpu_ptr(caches);
-	if (kheap_mark_busy(cache)) {
-		if (nr >= 2 * cache->nr_slots)
-			array = switch_array(cache, array, nr);
-		kheap_clear_busy(cache);
+	loaded = magazine_alloc(class, nr);
+	previous = magazine_alloc(class, nr);
+	if (loaded && previous) {
+		preempt_disable();
+		cache = raw_cpu_ptr(caches);
+		if (kheap_mark_busy(cache)) {
+			if (cache->limit - cache->base < nr &&
+			    blocks_fit(cache, nr))
+				switch_magazines(cache, &loaded, &previous);
+			kheap_clear_busy(cache);
+		}
+		preempt_enable();
 	}
-	preempt_enable();
-	kheap_meta_free(class->heap, array);
-	kheap_maint_later(class->heap);
+	kheap_meta_free(class->heap, loaded);
+	kheap_meta_free(class->heap, previous);
 }
 
 /* --- Misses ------------------------------------------------------------------ */
@@ -134,22 +167,26 @@ static void maybe_grow(struct kheap_class *class,
 static bool refill_marked(struct kheap_class *class,
 			  struct kheap_cpu_cache *cache)
 {
-	struct kheap_slot *other;
+	struct kheap_magazine *full;
 	unsigned int nr;
 
 	cache->nr_slow++;
 	if (cache->top != cache->base)
 		return true;
-	if (!cache->nr_slots)
+	if (!cache->loaded)
 		return false;
 	if (cache->previous_full) {
-		other = other_magazine(cache);
-		cache->previous_full = false;
-		load_magazine(cache, other, cache->nr_slots);
+		swap_magazines(cache);
+		return true;
+	}
+	full = kheap_depot_take_full(class, cache->previous);
+	if (full) {
+		cache->previous = cache->loaded;
+		load_magazine(cache, full, full->nr_slots);
 		return true;
 	}
 	nr = kheap_pools_take(class, numa_mem_id(), cache->base,
-			      cache->nr_slots);
+			      cache->limit - cache->base);
 	WRITE_ONCE(cache->top, cache->base + nr);
 	return nr;
 }
@@ -159,7 +196,8 @@ static bool refill_marked(struct kheap_class *class,
  * @class: the class
  * @slot: filled in
  *
- * Loads the previous magazine, or takes a run of blocks from used pools.
+ * Loads the previous magazine, or a full one from the depot, or takes a run of
+ * blocks from used pools.
  *
  * Context: Any context except NMI. Never sleeps.
  * Return: false if there is no used pool, or the cache is busy or cold.
@@ -210,10 +248,10 @@ bool kheap_cpu_cache_join(struct kheap_class *class, struct kheap_pool *pool,
 	preempt_disable();
 	cache = raw_cpu_ptr(class->cpu);
 	if (kheap_mark_busy(cache)) {
-		if (cache->top == cache->base && cache->nr_slots &&
+		if (cache->top == cache->base && cache->loaded &&
 		    pool->arena->set->node == numa_mem_id()) {
 			nr = kheap_pool_join(pool, cache->base,
-					     cache->nr_slots);
+					     cache->limit - cache->base);
 			*slot = cache->base[nr - 1];
 			WRITE_ONCE(cache->top, cache->base + nr - 1);
 		}
@@ -223,26 +261,54 @@ bool kheap_cpu_cache_join(struct kheap_class *class, struct kheap_pool *pool,
 	return nr || kheap_pool_join(pool, slot, 1);
 }
 
+/*
+ * Make room when both magazines are full: the previous one goes to the depot
+ * for an empty one, or, where that cannot be, its blocks go to their pools.
+ */
+static void empty_previous(struct kheap_class *class,
+			   struct kheap_cpu_cache *cache, bool alien,
+			   struct kheap_magazine **spare,
+			   struct list_head *empties)
+{
+	struct kheap_magazine *full = cache->previous;
+
+	if (!alien && kheap_depot_give_full(class, full, spare)) {
+		cache->previous = *spare;
+		*spare = NULL;
+	} else {
+		kheap_pools_give(class, full->slots, full->nr_slots, empties);
+	}
+	WRITE_ONCE(cache->previous_full, false);
+}
+
 static bool push_marked(struct kheap_class *class,
-			struct kheap_cpu_cache *cache, struct kheap_slot slot,
+			struct kheap_cpu_cache *cache, bool alien,
+			struct kheap_slot slot, struct kheap_magazine **spare,
 			struct list_head *empties)
 {
-	struct kheap_slot *other;
-
 	cache->nr_slow++;
-	if (!cache->nr_slots)
+	if (!cache->loaded)
 		return false;
 	if (cache->top == cache->limit) {
-		other = other_magazine(cache);
 		if (cache->previous_full)
-			kheap_pools_give(class, other, cache->nr_slots,
-					 empties);
-		cache->previous_full = true;
-		load_magazine(cache, other, 0);
+			empty_previous(class, cache, alien, spare, empties);
+		swap_magazines(cache);
 	}
 	*cache->top = slot;
 	WRITE_ONCE(cache->top, cache->top + 1);
 	return true;
+}
+
+/* An empty magazine, if the push to come is going to want one for the depot. */
+static struct kheap_magazine *spare_magazine(struct kheap_class *class,
+					     struct kheap_cpu_cache *cache)
+{
+	unsigned long nr = READ_ONCE(cache->limit) - READ_ONCE(cache->base);
+
+	if (!nr || !cache->previous_full || cache->top != cache->limit ||
+	    kheap_depot_has_empty(class))
+		return NULL;
+	return magazine_alloc(class, nr);
 }
 
 /**
@@ -251,34 +317,37 @@ static bool push_marked(struct kheap_class *class,
  * @alien: the block is of another memory node
  * @slot: the block, its allocated bit clear
  *
- * When both magazines are full, the previous one goes back to the pools. The
- * blocks of other nodes gather in caches of their own, so that they go home in
- * runs and are not handed out here.
+ * The blocks of other nodes gather in caches of their own, so that they go home
+ * in runs and are not handed out here.
  *
  * Context: Any context except NMI. Never sleeps.
- * Return: false if the cache is busy or has no array.
+ * Return: false if the cache is busy or has no magazine.
  */
 bool kheap_cpu_cache_push(struct kheap_class *class, bool alien,
 			  struct kheap_slot slot)
 {
-	struct kheap_cpu_cache __percpu *caches;
+	struct kheap_cpu_cache __percpu *caches = READ_ONCE(class->cpu);
+	struct kheap_magazine *spare = NULL;
 	struct kheap_cpu_cache *cache;
 	LIST_HEAD(empties);
 	bool pushed = false;
 
-	caches = READ_ONCE(class->cpu);
 	if (caches == &kheap_cold_cache)
 		return false;
 	if (alien)
 		caches = class->alien;
 	maybe_grow(class, caches);
+	if (!alien)
+		spare = spare_magazine(class, raw_cpu_ptr(caches));
 	preempt_disable();
 	cache = raw_cpu_ptr(caches);
 	if (kheap_mark_busy(cache)) {
-		pushed = push_marked(class, cache, slot, &empties);
+		pushed = push_marked(class, cache, alien, slot, &spare,
+				     &empties);
 		kheap_clear_busy(cache);
 	}
 	preempt_enable();
+	kheap_meta_free(class->heap, spare);
 	if (!list_empty(&empties))
 		kheap_pools_put(class->heap, &empties);
 	if (pushed)
@@ -309,11 +378,8 @@ unsigned int kheap_cpu_cache_take(struct kheap_class *class,
 	if (likely(kheap_mark_busy(cache))) {
 		struct kheap_slot *top;
 
-		if (cache->top == cache->base && cache->previous_full) {
-			cache->previous_full = false;
-			load_magazine(cache, other_magazine(cache),
-				      cache->nr_slots);
-		}
+		if (cache->top == cache->base && cache->previous_full)
+			swap_magazines(cache);
 		top = cache->top;
 		while (i < nr && top != cache->base)
 			slots[i++] = *--top;
@@ -345,11 +411,9 @@ unsigned int kheap_cpu_cache_give(struct kheap_class *class,
 	if (likely(kheap_mark_busy(cache))) {
 		struct kheap_slot *top;
 
-		if (cache->top == cache->limit && cache->nr_slots &&
-		    !cache->previous_full) {
-			cache->previous_full = true;
-			load_magazine(cache, other_magazine(cache), 0);
-		}
+		if (cache->top == cache->limit && cache->loaded &&
+		    !cache->previous_full)
+			swap_magazines(cache);
 		top = cache->top;
 		while (i < nr && top != cache->limit)
 			*top++ = slots[i++];
@@ -366,14 +430,14 @@ unsigned int kheap_cpu_cache_give(struct kheap_class *class,
 static unsigned int nr_cached(const struct kheap_cpu_cache *cache)
 {
 	struct kheap_slot *base = READ_ONCE(cache->base);
+	struct kheap_slot *limit = READ_ONCE(cache->limit);
 	struct kheap_slot *top = READ_ONCE(cache->top);
-	unsigned int nr_slots = READ_ONCE(cache->nr_slots);
 	unsigned int nr = 0;
 
 	/* A magazine may be switched meanwhile: an old top, a new base. */
-	if (top > base && top - base <= nr_slots)
+	if (top > base && top <= limit)
 		nr = top - base;
-	return nr + (READ_ONCE(cache->previous_full) ? nr_slots : 0);
+	return nr + (READ_ONCE(cache->previous_full) ? limit - base : 0);
 }
 
 /* Empty both magazines; under the mark, or when the CPU is dead. */
@@ -382,9 +446,9 @@ static void drain_marked(struct kheap_class *class,
 			 struct list_head *empties)
 {
 	if (cache->previous_full) {
-		kheap_pools_give(class, other_magazine(cache),
-				 cache->nr_slots, empties);
-		cache->previous_full = false;
+		kheap_pools_give(class, cache->previous->slots,
+				 cache->previous->nr_slots, empties);
+		WRITE_ONCE(cache->previous_full, false);
 	}
 	if (cache->top != cache->base) {
 		kheap_pools_give(class, cache->base,
@@ -454,7 +518,7 @@ static bool drain_caches(struct kheap_class *class,
 }
 
 /**
- * kheap_class_drain() - empty the per-CPU caches of all CPUs
+ * kheap_class_drain() - empty the per-CPU caches of all CPUs, and the depots
  * @class: the class
  * @only_idle: leave those alone that missed since the last call
  *
@@ -470,7 +534,7 @@ bool kheap_class_drain(struct kheap_class *class, bool only_idle)
 	cached = drain_caches(class, class->cpu, only_idle);
 	if (class->alien)
 		cached |= drain_caches(class, class->alien, only_idle);
-	return cached;
+	return kheap_depots_drain(class, only_idle) || cached;
 }
 
 /**
@@ -493,7 +557,7 @@ void kheap_class_drain_cpu(struct kheap_class *class, unsigned int cpu)
 }
 
 /**
- * kheap_class_nr_cached() - blocks in per-CPU caches
+ * kheap_class_nr_cached() - blocks in per-CPU caches and depots
  * @class: the class
  *
  * Return: Their number; a moment old while CPUs are at work.
@@ -501,10 +565,12 @@ void kheap_class_drain_cpu(struct kheap_class *class, unsigned int cpu)
 unsigned long kheap_class_nr_cached(struct kheap_class *class)
 {
 	unsigned long nr = 0;
-	int cpu;
+	int cpu, nid;
 
 	if (READ_ONCE(class->cpu) == &kheap_cold_cache)
 		return 0;
+	for (nid = 0; nid < nr_node_ids; nid++)
+		nr += READ_ONCE(class->node[nid].depot.nr_blocks);
 	for_each_possible_cpu(cpu) {
 		nr += nr_cached(per_cpu_ptr(class->cpu, cpu));
 		if (class->alien)
@@ -546,8 +612,10 @@ static void caches_free(struct kheap *heap,
 
 	if (!caches)
 		return;
-	for_each_possible_cpu(cpu)
-		kheap_meta_free(heap, per_cpu_ptr(caches, cpu)->array);
+	for_each_possible_cpu(cpu) {
+		kheap_meta_free(heap, per_cpu_ptr(caches, cpu)->loaded);
+		kheap_meta_free(heap, per_cpu_ptr(caches, cpu)->previous);
+	}
 	free_percpu(caches);
 	atomic_long_sub(percpu_bytes(), &heap->metadata_bytes);
 	kheap_uncharge(heap, percpu_bytes());
@@ -594,6 +662,7 @@ void kheap_cpu_caches_exit(struct kheap_class *class)
 {
 	if (class->cpu == &kheap_cold_cache)
 		return;
+	kheap_depots_drop(class);
 	caches_free(class->heap, class->cpu);
 	caches_free(class->heap, class->alien);
 	class->cpu = &kheap_cold_cache;

@@ -52,6 +52,13 @@ bool kheap_charge(struct kheap *heap, size_t bytes)
 	return true;
 }
 
+/* Would another @bytes exceed the limit of the heap? */
+bool kheap_at_limit(const struct kheap *heap, size_t bytes)
+{
+	return heap->limit_bytes &&
+	       atomic_long_read(&heap->held_bytes) + bytes > heap->limit_bytes;
+}
+
 /* Account for memory that is there already, whatever the limit says. */
 void kheap_charge_more(struct kheap *heap, size_t bytes)
 {

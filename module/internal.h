@@ -218,34 +218,67 @@ struct kheap_slot {
 };
 
 /**
+ * struct kheap_magazine - room for a number of free blocks
+ * @next: in the depot
+ * @nr_slots: how many blocks fit: 3, 7, 15 or 31, with which the magazine
+ *	fills its memory
+ * @slots: the blocks
+ */
+struct kheap_magazine {
+	struct kheap_magazine *next;
+	unsigned long nr_slots;
+	struct kheap_slot slots[];
+};
+
+/**
+ * struct kheap_depot - magazines that no CPU has; under lock 4
+ * @full: full ones
+ * @empty: empty ones
+ * @nr_full: length of @full
+ * @nr_empty: length of @empty
+ * @nr_blocks: blocks in @full
+ * @nr_exchanges: times that a CPU put a full one in or took one out
+ * @seen_exchanges: that number when the maintenance work last looked
+ */
+struct kheap_depot {
+	struct kheap_magazine *full;
+	struct kheap_magazine *empty;
+	unsigned int nr_full;
+	unsigned int nr_empty;
+	unsigned long nr_blocks;
+	unsigned long nr_exchanges;
+	unsigned long seen_exchanges;
+};
+
+/**
  * struct kheap_cpu_cache - one CPU's free blocks of a class
  * @top: slot above the last block of the loaded magazine
  * @base: first slot of the loaded magazine
  * @limit: slot above the last one of the loaded magazine
  * @busy: the mark: -1, or more when somebody on this CPU is between reading
  *	and writing
- * @previous_full: the other magazine is full; else it is empty
- * @nr_slots: slots of one magazine; 0 without an array
+ * @previous_full: the previous magazine is full; else it is empty
  * @nr_slow: times that the fast path could not serve, ever
  * @seen_slow: @nr_slow when the maintenance work last looked
- * @array: both magazines
+ * @loaded: the magazine that the fast paths use; NULL before there is one
+ * @previous: the other one
  *
- * Two magazines as in Bonwick's and Adams' "Magazines and Vmem" (2001): the
- * loaded one, and a previous one that is either full or empty, so that a load
- * at the edge moves no blocks back and forth.
+ * Magazines and the depot are as in Bonwick's and Adams' "Magazines and Vmem"
+ * (2001): a loaded magazine, and a previous one that is either full or empty,
+ * so that a load at the edge moves no blocks back and forth.
  *
- *   base <= top <= limit == base + nr_slots
+ *   base == loaded->slots <= top <= limit == base + loaded->nr_slots
  */
 struct kheap_cpu_cache {
 	struct kheap_slot *top;
 	struct kheap_slot *base;
 	struct kheap_slot *limit;
 	local_t busy;
-	u16 nr_slots;
 	bool previous_full;
 	unsigned long nr_slow;
 	unsigned long seen_slow;
-	struct kheap_slot *array;
+	struct kheap_magazine *loaded;
+	struct kheap_magazine *previous;
 };
 
 /* --- Classes ------------------------------------------------------------ */
@@ -260,6 +293,7 @@ struct kheap_cpu_cache {
  * @nr_quarantined: pools in quarantine
  * @nr_refills: runs taken out of pools
  * @nr_drains: runs put back into pools
+ * @depot: magazines between the CPUs of this node
  * @nr_pools: pools of this class; under the arena set's lock, not @lock
  */
 struct kheap_class_node {
@@ -271,6 +305,7 @@ struct kheap_class_node {
 	unsigned long nr_quarantined;
 	unsigned long nr_refills;
 	unsigned long nr_drains;
+	struct kheap_depot depot;
 	unsigned long nr_pools;
 } ____cacheline_aligned_in_smp;
 
@@ -280,6 +315,8 @@ struct kheap_class_node {
  * @tag: what struct page of its pools carries, see kheap_owned_pool(); the
  *	heap's for size classes, so that kheap_free() finds any of them
  * @recip: 2^32 / @size, rounded up; see kheap_block_index()
+ * @recip_low: @recip once more, so that the compiler multiplies and compares
+ *	with memory instead of loading it
  * @size: bytes from one block to the next
  * @zero_line: zeroing means exactly 64 bytes
  * @zero_last: offset of the last 64 of the bytes to zero when zeroing is
@@ -290,6 +327,7 @@ struct kheap_class_node {
  * @span: order of a pool
  * @szidx: number of the size class, or %KHEAP_SZIDX_NONE
  * @max_slots: most slots of a magazine; 0: no per-CPU caches
+ * @max_depot: most full magazines in a depot
  * @bad_gfp: flags that a request for this class is refused with
  * @wants_cpu: the maintenance work is to set @cpu up
  * @usable: bytes that the client may use
@@ -316,11 +354,13 @@ struct kheap_class {
 	u8 szidx;
 	bool zero_line;
 	u16 max_slots;
+	u32 recip_low;
 	struct kheap *heap;
 	struct kheap_cpu_cache __percpu *alien;
 	gfp_t bad_gfp;
 
 	u32 usable;
+	u16 max_depot;
 	bool wants_cpu;
 	void (*ctor)(void *object);
 	char *name;
@@ -490,6 +530,7 @@ bool kheap_mm_allowed(void);
 
 /* heap.c */
 bool kheap_charge(struct kheap *heap, size_t bytes);
+bool kheap_at_limit(const struct kheap *heap, size_t bytes);
 void kheap_charge_more(struct kheap *heap, size_t bytes);
 void kheap_uncharge(struct kheap *heap, size_t bytes);
 void *kheap_meta_alloc(struct kheap *heap, size_t size, gfp_t gfp, int node);
@@ -561,6 +602,16 @@ unsigned int kheap_cpu_cache_give(struct kheap_class *class,
 bool kheap_class_drain(struct kheap_class *class, bool only_idle);
 void kheap_class_drain_cpu(struct kheap_class *class, unsigned int cpu);
 unsigned long kheap_class_nr_cached(struct kheap_class *class);
+
+/* depot.c */
+struct kheap_magazine *kheap_depot_take_full(struct kheap_class *class,
+					     struct kheap_magazine *empty);
+bool kheap_depot_give_full(struct kheap_class *class,
+			   struct kheap_magazine *full,
+			   struct kheap_magazine **empty);
+bool kheap_depot_has_empty(const struct kheap_class *class);
+void kheap_depots_drop(struct kheap_class *class);
+bool kheap_depots_drain(struct kheap_class *class, bool only_idle);
 
 /* large.c */
 void *kheap_large_alloc(struct kheap *heap, size_t size, gfp_t gfp, int node);
@@ -723,7 +774,7 @@ static __always_inline bool kheap_block_index(const struct kheap_class *class,
 	u64 product = offset * class->recip;
 
 	*idx = product >> 32;
-	return likely((u32)product < (u32)class->recip);
+	return likely((u32)product < class->recip_low);
 }
 
 static inline void *kheap_block_address(const struct kheap_class *class,

@@ -58,26 +58,56 @@ static size_t large_usable(size_t size)
 						PAGE_ALIGN(size);
 }
 
-static void *system_alloc(struct kheap_large *large, gfp_t gfp, int nid)
+/* Bytes that one record takes from kmalloc(). */
+#define RECORD_BYTES	64
+static_assert(sizeof(struct kheap_large) <= RECORD_BYTES);
+
+static struct kheap_large *record_alloc(struct kheap *heap, gfp_t gfp)
+{
+	struct kheap_large *large;
+
+	gfp &= ~(__GFP_ZERO | __GFP_COMP | __GFP_THISNODE);
+	large = kmalloc(RECORD_BYTES, gfp);
+	if (large)
+		atomic_long_add(RECORD_BYTES, &heap->metadata_bytes);
+	return large;
+}
+
+static void record_free(struct kheap *heap, struct kheap_large *large)
+{
+	kfree(large);
+	if (large)
+		atomic_long_sub(RECORD_BYTES, &heap->metadata_bytes);
+}
+
+/* Get the memory. What is held may be more than was charged for. */
+static bool system_alloc(struct kheap *heap, struct kheap_large *large,
+			 gfp_t gfp, int nid)
 {
 	void *ptr;
 
-	if (large->usable <= KMALLOC_MAX_CACHE_SIZE ||
-	    !gfpflags_allow_blocking(gfp))
-		ptr = kmalloc_node(large->usable, gfp, nid);
-	else
+	large->held = large->usable;
+	if (large->usable <= KMALLOC_MAX_CACHE_SIZE) {
+		large->ptr = kmalloc_node(large->usable, gfp, nid);
+		return large->ptr;
+	}
+	if (gfpflags_allow_blocking(gfp))
 		ptr = kvmalloc_node(large->usable, gfp, nid);
-	if (!ptr)
-		return NULL;
-	large->held = is_vmalloc_addr(ptr) ? large->usable : ksize(ptr);
+	else
+		ptr = kmalloc_node(large->usable, gfp, nid);
+	large->ptr = ptr;
+	if (ptr && !is_vmalloc_addr(ptr)) {
+		large->held = ksize(ptr);
+		kheap_charge_more(heap, large->held - large->usable);
+	}
 	return ptr;
 }
 
 static void system_free(struct kheap *heap, struct kheap_large *large)
 {
 	kvfree(large->ptr);
-	kheap_uncharge(heap, large->held);
-	kheap_meta_free(heap, large);
+	kheap_uncharge(heap, large->held + RECORD_BYTES);
+	record_free(heap, large);
 }
 
 /**
@@ -91,34 +121,38 @@ static void system_free(struct kheap *heap, struct kheap_large *large)
  */
 void *kheap_large_alloc(struct kheap *heap, size_t size, gfp_t gfp, int nid)
 {
+	size_t usable = large_usable(size);
 	struct kheap_large *large = NULL;
 	unsigned long flags;
 
 	if (in_nmi() || !kheap_mm_allowed())
 		goto fail;
+	if (!kheap_charge(heap, usable + RECORD_BYTES))
+		goto fail_limit;
 	if (heap->flags & KHEAP_ACCOUNT)
 		gfp |= __GFP_ACCOUNT;
-	large = kheap_meta_alloc(heap, sizeof(*large), gfp, nid);
+	large = record_alloc(heap, gfp);
 	if (!large)
-		goto fail;
-	large->usable = large_usable(size);
-	if (!kheap_charge(heap, large->usable))
-		goto fail;
-	large->ptr = system_alloc(large, gfp, nid);
-	if (!large->ptr) {
-		kheap_uncharge(heap, large->usable);
-		goto fail;
-	}
-	/* The system may have rounded up further, to a power of two. */
-	kheap_charge_more(heap, large->held - large->usable);
+		goto fail_uncharge;
+	large->usable = usable;
+	large->parked = false;
+	if (!system_alloc(heap, large, gfp, nid))
+		goto fail_uncharge;
 	raw_spin_lock_irqsave(&heap->large_lock, flags);
 	rb_add(&large->node, &heap->large, large_less);
 	heap->nr_large++;
 	heap->large_bytes += large->held;
 	raw_spin_unlock_irqrestore(&heap->large_lock, flags);
 	return (void *)large->ptr;
+
+fail_uncharge:
+	record_free(heap, large);
+	kheap_uncharge(heap, usable + RECORD_BYTES);
+	goto fail;
+fail_limit:
+	if (!(gfp & __GFP_NOWARN))
+		kheap_refuse(heap, KHEAP_BAD_LIMIT, NULL, NULL);
 fail:
-	kheap_meta_free(heap, large);
 	atomic_long_inc(&heap->nr_failed);
 	return NULL;
 }
