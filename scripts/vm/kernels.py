@@ -22,7 +22,13 @@ import common
 from common import Fatal, say
 
 LISTS = pathlib.Path("/var/lib/apt/lists")
-INDEX_MAX_AGE = 24 * 3600
+NO_NETWORK = re.compile(r"Temporary failure resolving|Could not resolve"
+                        r"|Could not connect|Unable to connect|unreachable"
+                        r"|[Tt]imed out|Connection failed")
+
+
+class Unreachable(Fatal):
+    """The package server cannot be reached."""
 
 
 class Kernel:
@@ -57,7 +63,8 @@ def index_time():
 def update_index(why):
     """Refresh the package index; False when there is no way to."""
     say(f"refreshing the package index: {why}")
-    cmd = common.as_root("apt-get", "-q", "update")
+    cmd = common.as_root("apt-get", "-q", "-o", "Acquire::Retries=1",
+                         "-o", "APT::Update::Error-Mode=any", "update")
     try:
         res = subprocess.run(cmd, stdin=subprocess.DEVNULL, check=False,
                              stdout=subprocess.PIPE,
@@ -161,7 +168,8 @@ def download(packages, folder, label):
     read_end, write_end = os.pipe()
     with subprocess.Popen(
             ["apt-get", "-q", "-o", f"APT::Status-Fd={write_end}",
-             "-o", "APT::Sandbox::User=", "download", *specs],
+             "-o", "APT::Sandbox::User=", "-o", "Acquire::Retries=1",
+             "download", *specs],
             cwd=folder, pass_fds=[write_end], stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as proc:
         os.close(write_end)
@@ -173,10 +181,11 @@ def download(packages, folder, label):
         text = proc.stdout.read().decode(errors="replace")
     if proc.returncode:
         progress.fail()
+        if NO_NETWORK.search(text):
+            raise Unreachable("the package server cannot be reached")
         wrong = [ln for ln in text.splitlines() if ln.startswith("E:")]
         raise Fatal("cannot download " + packages[0][0] + ": "
-                    + (wrong or ["apt-get failed"])[0][:200]
-                    + "; is there a network?")
+                    + (wrong or ["apt-get failed"])[0][:200])
     size = sum(f.stat().st_size for f in pathlib.Path(folder).glob("*.deb"))
     progress.done(f"{size / 1e6:.0f} MB")
 
@@ -262,10 +271,14 @@ def remember_choice(name, release):
     temp.rename(note)
 
 
-def cannot_fetch(name, reason):
-    """Return the one line for a kernel that is neither here nor offered."""
-    return Fatal(f"Linux {name} is not in the cache "
-                 f"({common.cache_dir()}) and {reason}")
+def absent(what, reason):
+    """Return the one line for what is neither here nor offered."""
+    return Fatal(f"{what} is not in the cache ({common.cache_dir()}) and "
+                 f"{reason}")
+
+
+OFFLINE = ("the package server cannot be reached; connect this machine and "
+           "run again")
 
 
 def fetch_stock(name):
@@ -273,23 +286,25 @@ def fetch_stock(name):
     found = resolve(name)
     if not found:
         if not update_index(f"it does not offer Linux {name}"):
-            raise cannot_fetch(name, "the package index cannot be refreshed: "
-                               "connect this machine and run again")
+            raise absent(f"Linux {name}", OFFLINE)
         found = resolve(name)
     if not found:
         pin = pinned(name)
         what = f"{pin_variable(name)}={pin}" if pin else f"Linux {name}"
-        raise cannot_fetch(name, f"the package index does not offer {what}")
+        raise absent(f"Linux {name}",
+                     f"the package index does not offer {what}")
     release, packages = found
     final = common.cache_dir() / "stock" / release
     final.parent.mkdir(exist_ok=True)
     if not stock_kernel(name, release):
         try:
             unpack(packages, release, final)
-        except Fatal as err:
+        except Unreachable as err:
+            raise absent(f"Linux {name}", OFFLINE) from err
+        except Fatal:
+            # A stale index offers what the server no longer has.
             if not update_index("a download failed"):
-                raise cannot_fetch(name, "cannot be downloaded: connect this "
-                                   "machine and run again") from err
+                raise
             release, packages = resolve(name) or found
             final = common.cache_dir() / "stock" / release
             unpack(packages, release, final)
@@ -354,9 +369,7 @@ def fetch_source(package):
     if not recs and update_index(f"it does not offer {package}"):
         recs = newest_first(package)
     if not recs:
-        raise Fatal(f"{package} is neither in the cache "
-                    f"({common.cache_dir()}) nor offered by the package "
-                    "index: connect this machine and run again")
+        raise absent(package, OFFLINE)
     version = recs[0]["Version"]
     final = common.cache_dir() / f"{package}_{version}"
     if final.is_dir():
@@ -367,6 +380,8 @@ def fetch_source(package):
     try:
         try:
             download([(package, version)], work, f"downloading {package}")
+        except Unreachable as err:
+            raise absent(package, OFFLINE) from err
         except Fatal:
             if not update_index("a download failed"):
                 raise

@@ -98,6 +98,7 @@ def compile_kernel(flavour, source, build):
             stderr=subprocess.STDOUT) as proc:
         for line in proc.stdout:
             log.write(line)
+            log.flush()
             if re.match(rb"  (CC|AS|LD|AR)\b", line):
                 count += 1
                 progress.update(f"{count} of about {ABOUT_FILES} files")
