@@ -14,49 +14,57 @@
 /* Largest request that is passed on; kvmalloc() itself warns above this. */
 #define LARGEST_REQUEST	((size_t)INT_MAX)
 
-static unsigned int size_to_szidx(size_t size)
+static unsigned int size_to_words(size_t size)
 {
-	return size ? (size - 1) >> KHEAP_BLOCK_SHIFT : 0;
+	return (size + (1 << KHEAP_BLOCK_SHIFT) - 1) >> KHEAP_BLOCK_SHIFT;
 }
 
-static noinline void *alloc_missed(struct kheap *heap, unsigned int szidx,
+static noinline void *alloc_missed(struct kheap *heap, unsigned int words,
 				   gfp_t gfp, int nid)
 {
 	struct kheap_class *class = NULL;
 	void *block;
 
 	if (likely(!in_nmi()))
-		class = kheap_size_class(heap, szidx, gfp);
+		class = kheap_size_class(heap, words ? words - 1 : 0, gfp);
 	if (!class)
 		return NULL;
 	block = kheap_class_alloc_slow(class, gfp, nid);
 	return block ? kheap_finish_alloc(class, block, gfp) : NULL;
 }
 
-void *__kheap_alloc_class(struct kheap *heap, unsigned int szidx, gfp_t gfp)
+static noinline void *refuse_gfp(struct kheap *heap)
 {
-	struct kheap_class *class = READ_ONCE(heap->classes[szidx]);
+	kheap_refuse(heap, KHEAP_BAD_GFP, NULL, NULL);
+	return NULL;
+}
+
+static __always_inline void *alloc_words(struct kheap *heap,
+					 unsigned long words, gfp_t gfp)
+{
+	struct kheap_class *class = READ_ONCE(heap->by_words[words]);
 	void *block;
 
-	if (unlikely(gfp & GFP_ZONEMASK)) {
-		kheap_refuse(heap, KHEAP_BAD_GFP, NULL, NULL);
-		return NULL;
-	}
+	if (unlikely(gfp & GFP_ZONEMASK))
+		return refuse_gfp(heap);
 	kheap_might_alloc(gfp);
 	block = kheap_pop(class);
 	if (unlikely(!block))
-		return alloc_missed(heap, szidx, gfp, NUMA_NO_NODE);
+		return alloc_missed(heap, words, gfp, NUMA_NO_NODE);
 	return kheap_finish_alloc(class, block, gfp);
 }
-EXPORT_SYMBOL_GPL(__kheap_alloc_class);
+
+void *__kheap_alloc_words(struct kheap *heap, unsigned long words, gfp_t gfp)
+{
+	return alloc_words(heap, words, gfp);
+}
+EXPORT_SYMBOL_GPL(__kheap_alloc_words);
 
 static noinline void *alloc_large(struct kheap *heap, size_t size, gfp_t gfp,
 				  int nid)
 {
-	if (unlikely(gfp & GFP_ZONEMASK)) {
-		kheap_refuse(heap, KHEAP_BAD_GFP, NULL, NULL);
-		return NULL;
-	}
+	if (unlikely(gfp & GFP_ZONEMASK))
+		return refuse_gfp(heap);
 	if (unlikely(size > LARGEST_REQUEST)) {
 		if (!(gfp & __GFP_NOWARN))
 			kheap_refuse(heap, KHEAP_BAD_SIZE, NULL, NULL);
@@ -69,7 +77,7 @@ void *__kheap_alloc(struct kheap *heap, size_t size, gfp_t gfp)
 {
 	if (unlikely(size > KHEAP_BLOCK_MAX))
 		return alloc_large(heap, size, gfp, NUMA_NO_NODE);
-	return __kheap_alloc_class(heap, size_to_szidx(size), gfp);
+	return alloc_words(heap, size_to_words(size), gfp);
 }
 EXPORT_SYMBOL_GPL(__kheap_alloc);
 
@@ -81,11 +89,9 @@ void *kheap_alloc_node(struct kheap *heap, size_t size, gfp_t gfp, int node)
 		return alloc_large(heap, size, gfp, node);
 	if (node == numa_mem_id())
 		return __kheap_alloc(heap, size, gfp);
-	if (unlikely(gfp & GFP_ZONEMASK)) {
-		kheap_refuse(heap, KHEAP_BAD_GFP, NULL, NULL);
-		return NULL;
-	}
-	return alloc_missed(heap, size_to_szidx(size), gfp, node);
+	if (unlikely(gfp & GFP_ZONEMASK))
+		return refuse_gfp(heap);
+	return alloc_missed(heap, size_to_words(size), gfp, node);
 }
 EXPORT_SYMBOL_GPL(kheap_alloc_node);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Bulk: many blocks a call, moved in runs between the caller, the CPU's
- * magazines and the pools.
+ * Bulk: many blocks a call, moved between the caller and the CPU's loaded
+ * magazine in runs, each under one mark.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -9,62 +9,61 @@
 
 #include "alloc.h"
 
-/* Blocks that pass through the stack at a time. */
-#define RUN	32
-
 /* --- Allocation ------------------------------------------------------------------ */
 
-/* Hand a run of slots out: set the bits, and store the addresses. */
-static void hand_out(const struct kheap_slot *slots, unsigned int nr,
-		     void **ptrs)
+/*
+ * Take up to @nr blocks out of the loaded magazine, their allocated bits set.
+ * Return how many; 0 also when somebody is at it.
+ */
+static size_t pop_run(struct kheap_class *class, void **ptrs, size_t nr)
 {
-	unsigned int i;
+	unsigned long *bitmap = kheap_bitmap();
+	struct kheap_cpu_cache *cache;
+	size_t taken = 0;
 
-	for (i = 0; i < nr; i++) {
-		set_bit(slots[i].bit, kheap_bitmap());
-		ptrs[i] = slots[i].block;
+	preempt_disable();
+	cache = raw_cpu_ptr(class->cpu);
+	if (likely(kheap_mark_busy(cache))) {
+		const struct kheap_slot *slot = cache->top;
+
+		void **end;
+
+		taken = min_t(size_t, nr, slot - cache->base);
+		WRITE_ONCE(cache->top, cache->top - taken);
+		for (end = ptrs + taken; ptrs != end; ptrs++) {
+			slot--;
+			set_bit(slot->bit, bitmap);
+			*ptrs = slot->block;
+		}
+		kheap_clear_busy(cache);
 	}
+	preempt_enable();
+	return taken;
 }
 
-/* Some blocks, at least one, or 0 if there is no memory. */
-static unsigned int alloc_some(struct kheap_class *class, gfp_t gfp,
-			       unsigned int nr, void **ptrs)
-{
-	struct kheap_slot slots[RUN];
-	unsigned int taken;
-
-	nr = min_t(unsigned int, nr, RUN);
-	taken = kheap_cpu_cache_take(class, slots, nr);
-	if (!taken && nr > 1 && !in_nmi())
-		taken = kheap_pools_take(class, numa_mem_id(), slots, nr);
-	if (taken) {
-		hand_out(slots, taken, ptrs);
-		return taken;
-	}
-	ptrs[0] = kheap_class_alloc_slow(class, gfp, NUMA_NO_NODE);
-	return ptrs[0] ? 1 : 0;
-}
-
-static void free_run(struct kheap_class *class, void **ptrs, size_t nr);
+static void free_run(struct kheap_class *class, size_t nr, void **ptrs);
 
 static int class_alloc_bulk(struct kheap_class *class, gfp_t gfp, size_t nr,
 			    void **ptrs)
 {
-	size_t done = 0, i;
+	size_t done = 0, some, i;
 
 	while (done < nr) {
-		unsigned int some = alloc_some(class, gfp, nr - done,
-					       ptrs + done);
-
-		if (!some)
-			break;
-		for (i = done; i < done + some; i++)
-			kheap_finish_alloc(class, ptrs[i], gfp);
+		some = pop_run(class, ptrs + done, nr - done);
+		if (unlikely(!some)) {
+			ptrs[done] = kheap_class_alloc_slow(class, gfp,
+							    NUMA_NO_NODE);
+			if (!ptrs[done])
+				break;
+			some = 1;
+		}
 		done += some;
 	}
+	for (i = 0; i < done; i++)
+		kheap_finish_alloc(class, ptrs[i], gfp);
 	if (likely(done == nr))
 		return nr;
-	free_run(class, ptrs, done);
+	free_run(class, done, ptrs);
 	return 0;
 }
 
@@ -108,98 +107,80 @@ EXPORT_SYMBOL_GPL(kheap_cache_alloc_bulk);
 
 /* --- Free -------------------------------------------------------------------------- */
 
-/**
- * struct run - blocks of one class on their way out
- * @class: their class
- * @nr: how many there are in @slots
- * @slots: the blocks
- */
-struct run {
-	struct kheap_class *class;
-	unsigned int nr;
-	struct kheap_slot slots[RUN];
-};
-
-/* Give a run to the CPU's magazines, and to the pools what they do not take. */
-static void flush_run(struct run *run)
+/* Claim @ptr for @class, from a pool that carries @tag. */
+static __always_inline bool claim(struct kheap_class *class,
+				  const unsigned long *tag, const void *ptr,
+				  struct kheap_slot *slot)
 {
-	LIST_HEAD(empties);
-	unsigned int taken;
-
-	if (!run->nr)
-		return;
-	if (unlikely(in_nmi())) {
-		while (run->nr) {
-			run->nr--;
-			kheap_class_free_slow(run->class, run->slots[run->nr],
-					      false);
-		}
-		return;
-	}
-	taken = kheap_cpu_cache_give(run->class, run->slots, run->nr);
-	if (taken < run->nr)
-		kheap_pools_give(run->class, run->slots + taken,
-				 run->nr - taken, &empties);
-	if (!list_empty(&empties))
-		kheap_pools_put(run->class->heap, &empties);
-	run->nr = 0;
-}
-
-/* Add @ptr to @run. Return false if no allocated block with @tag is there. */
-static __always_inline bool add_to_run(struct run *run,
-				       const unsigned long *tag,
-				       const void *ptr)
-{
-	struct kheap_class *class;
 	struct kheap_pool *pool;
-	struct kheap_slot slot;
 
-	if (unlikely(!kheap_owned_pool(ptr, tag, &pool)))
-		return false;
-	class = pool->class;
-	if (unlikely(!kheap_claim(class, pool, ptr, &slot)))
-		return false;
-	if (static_branch_unlikely(&kheap_careful_key)) {
-		kheap_class_free_careful(class, slot);
-		return true;
-	}
-	if (unlikely(class != run->class || run->nr == RUN)) {
-		flush_run(run);
-		run->class = class;
-	}
-	run->slots[run->nr++] = slot;
-	return true;
+	return kheap_owned_pool(ptr, tag, &pool) &&
+	       likely(pool->class == class) &&
+	       kheap_claim(class, pool, ptr, slot);
 }
 
-static void free_run(struct kheap_class *class, void **ptrs, size_t nr)
+/*
+ * Put blocks of @class at the start of @ptrs into the loaded magazine. Return
+ * how many: it ends at a full magazine, and at a pointer that is no block of
+ * the class. Frees that need care do not start.
+ */
+static size_t push_run(struct kheap_class *class, const unsigned long *tag,
+		       void **ptrs, size_t nr)
 {
-	struct run run;
-	size_t i;
+	struct kheap_cpu_cache *cache;
+	size_t i = 0;
 
-	run.class = class;
-	run.nr = 0;
-	for (i = 0; i < nr; i++)
-		if (unlikely(!add_to_run(&run, &class->tag, ptrs[i])))
+	if (static_branch_unlikely(&kheap_careful_key))
+		return 0;
+	preempt_disable();
+	cache = raw_cpu_ptr(class->cpu);
+	if (likely(kheap_mark_busy(cache))) {
+		struct kheap_slot *top = cache->top, *limit = cache->limit;
+
+		for (; i < nr && top != limit; i++, top++)
+			if (unlikely(!claim(class, tag, ptrs[i], top)))
+				break;
+		WRITE_ONCE(cache->top, top);
+		kheap_clear_busy(cache);
+	}
+	preempt_enable();
+	return i;
+}
+
+static void free_run(struct kheap_class *class, size_t nr, void **ptrs)
+{
+	struct kheap_slot slot;
+	size_t i = 0;
+
+	for (;;) {
+		i += push_run(class, &class->tag, ptrs + i, nr - i);
+		if (i >= nr)
+			break;
+		if (likely(claim(class, &class->tag, ptrs[i], &slot)))
+			kheap_release(class, slot);
+		else
 			kheap_class_refuse_free(class, ptrs[i]);
-	flush_run(&run);
+		i++;
+	}
 }
 
 void kheap_free_bulk(struct kheap *heap, size_t nr, void **ptrs)
 {
-	struct run run;
-	size_t i;
+	struct kheap_pool *pool;
+	size_t i = 0;
 
-	run.class = NULL;
-	run.nr = 0;
-	for (i = 0; i < nr; i++)
-		if (unlikely(!add_to_run(&run, &heap->tag, ptrs[i])))
-			kheap_free(heap, ptrs[i]);
-	flush_run(&run);
+	while (i < nr) {
+		if (kheap_owned_pool(ptrs[i], &heap->tag, &pool))
+			i += push_run(READ_ONCE(pool->class), &heap->tag,
+				      ptrs + i, nr - i);
+		if (i < nr)
+			kheap_free(heap, ptrs[i++]);
+	}
 }
 EXPORT_SYMBOL_GPL(kheap_free_bulk);
 
 void kheap_cache_free_bulk(struct kheap_cache *cache, size_t nr, void **ptrs)
 {
-	free_run(&cache->class, ptrs, nr);
+	free_run(&cache->class, nr, ptrs);
 }
 EXPORT_SYMBOL_GPL(kheap_cache_free_bulk);

@@ -193,6 +193,8 @@ struct kheap_class *kheap_size_class(struct kheap *heap, unsigned int szidx,
 		kheap_meta_free(heap, class);
 		return old;
 	}
+	if (!szidx)
+		WRITE_ONCE(heap->for_none, class);
 	kheap_class_publish(class);
 	kheap_cpu_caches_setup(class, gfp);
 	return class;

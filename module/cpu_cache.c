@@ -19,17 +19,15 @@ DEFINE_PER_CPU(struct kheap_cpu_cache, kheap_cold_cache) = {
 };
 
 /*
- * Zero a block that is not one line long: whole lines first, and what is left
- * over with stores that overlap. Long ones are worth the rep prefix.
+ * Zero a block of up to KHEAP_ZERO_BY_STORES bytes: whole lines first, and what
+ * is left over with stores that overlap. @last is its size less 64.
  */
-void *kheap_zero_unusual(void *block, int last)
+void *kheap_zero_few(void *block, int last)
 {
 	void *end = block + last;
 	void *ptr = block;
 
 	if (likely(last > 0)) {
-		if (unlikely(last > 1024))
-			return memset(block, 0, last + 64);
 		do {
 			kheap_zero_words(ptr, 8);
 			ptr += 64;
@@ -353,75 +351,6 @@ bool kheap_cpu_cache_push(struct kheap_class *class, bool alien,
 	if (pushed)
 		kheap_maint_later(class->heap);
 	return pushed;
-}
-
-/* --- Runs ------------------------------------------------------------------------ */
-
-/**
- * kheap_cpu_cache_take() - take several blocks out of this CPU's cache
- * @class: the class
- * @slots: filled in
- * @nr: how many are wanted
- *
- * Context: Any context.
- * Return: How many were taken: those at the top of the loaded magazine, or of
- * the previous one when that is empty.
- */
-unsigned int kheap_cpu_cache_take(struct kheap_class *class,
-				  struct kheap_slot *slots, unsigned int nr)
-{
-	struct kheap_cpu_cache *cache;
-	unsigned int i = 0;
-
-	preempt_disable();
-	cache = raw_cpu_ptr(class->cpu);
-	if (likely(kheap_mark_busy(cache))) {
-		struct kheap_slot *top;
-
-		if (cache->top == cache->base && cache->previous_full)
-			swap_magazines(cache);
-		top = cache->top;
-		while (i < nr && top != cache->base)
-			slots[i++] = *--top;
-		WRITE_ONCE(cache->top, top);
-		kheap_clear_busy(cache);
-	}
-	preempt_enable();
-	return i;
-}
-
-/**
- * kheap_cpu_cache_give() - put several blocks into this CPU's cache
- * @class: the class
- * @slots: the blocks, their allocated bits clear, of this CPU's node
- * @nr: how many
- *
- * Context: Any context.
- * Return: How many were taken in; no magazine is drained to make room.
- */
-unsigned int kheap_cpu_cache_give(struct kheap_class *class,
-				  const struct kheap_slot *slots,
-				  unsigned int nr)
-{
-	struct kheap_cpu_cache *cache;
-	unsigned int i = 0;
-
-	preempt_disable();
-	cache = raw_cpu_ptr(class->cpu);
-	if (likely(kheap_mark_busy(cache))) {
-		struct kheap_slot *top;
-
-		if (cache->top == cache->limit && cache->loaded &&
-		    !cache->previous_full)
-			swap_magazines(cache);
-		top = cache->top;
-		while (i < nr && top != cache->limit)
-			*top++ = slots[i++];
-		WRITE_ONCE(cache->top, top);
-		kheap_clear_busy(cache);
-	}
-	preempt_enable();
-	return i;
 }
 
 /* --- Draining ------------------------------------------------------------------ */

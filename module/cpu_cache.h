@@ -6,6 +6,8 @@
 #ifndef _KHEAP_CPU_CACHE_H
 #define _KHEAP_CPU_CACHE_H
 
+#include <linux/string.h>
+
 #include "internal.h"
 
 /*
@@ -113,7 +115,10 @@ static __always_inline void kheap_zero_words(u64 *word, unsigned int nr)
 		WRITE_ONCE(word[i], 0);
 }
 
-void *kheap_zero_unusual(void *block, int last);
+/* Blocks up to so many bytes are zeroed without the rep prefix. */
+#define KHEAP_ZERO_BY_STORES	256
+
+void *kheap_zero_few(void *block, int last);
 
 /**
  * kheap_zero() - zero a block as far as its class says
@@ -121,16 +126,20 @@ void *kheap_zero_unusual(void *block, int last);
  * @block: the block
  *
  * One line of 64 bytes is zeroed here, without a call, and without the rep
- * prefix and its start-up cost.
+ * prefix, whose start-up cost only long blocks are worth.
  *
  * Return: @block, so that this can be the last call of an allocation.
  */
 static __always_inline void *kheap_zero(const struct kheap_class *class,
 					void *block)
 {
-	if (unlikely(!class->zero_line))
-		return kheap_zero_unusual(block, class->zero_last);
-	kheap_zero_words(block, 8);
+	if (likely(class->zero_line)) {
+		kheap_zero_words(block, 8);
+		return block;
+	}
+	if (class->zero_last <= KHEAP_ZERO_BY_STORES - 64)
+		return kheap_zero_few(block, class->zero_last);
+	memset64(block, 0, (class->zero_last + 64) / 8);
 	return block;
 }
 

@@ -244,8 +244,8 @@ static void init_fields(struct kheap *heap, const char *name)
 	unsigned int i;
 
 	strscpy(heap->name, name, sizeof(heap->name));
-	for (i = 0; i < KHEAP_NR_SIZE_CLASSES; i++)
-		heap->classes[i] = &kheap_cold_class;
+	for (i = 0; i < ARRAY_SIZE(heap->by_words); i++)
+		heap->by_words[i] = &kheap_cold_class;
 	heap->secret = get_random_u32();
 	heap->tag = kheap_new_tag();
 	mutex_init(&heap->mutex);

@@ -420,7 +420,9 @@ enum kheap_refusal {
 
 /**
  * struct kheap - everything one client owns
- * @classes: size classes; &kheap_cold_class until first used
+ * @by_words: size classes by size in words of 8 bytes, rounded up
+ * @for_none: @by_words[0]: the same as @classes[0], for size 0
+ * @classes: size classes by szidx; &kheap_cold_class until first used
  * @tag: the size classes' tag
  * @sets: arena sets, by span and node; NULL until first used
  * @flags: bits of &enum kheap_flags
@@ -458,7 +460,13 @@ enum kheap_refusal {
  * @name: its name
  */
 struct kheap {
-	struct kheap_class *classes[KHEAP_NR_SIZE_CLASSES];
+	union {
+		struct kheap_class *by_words[KHEAP_NR_SIZE_CLASSES + 1];
+		struct {
+			struct kheap_class *for_none;
+			struct kheap_class *classes[KHEAP_NR_SIZE_CLASSES];
+		};
+	};
 	unsigned long tag;
 
 	struct kheap_arena_set **sets;
@@ -594,11 +602,6 @@ bool kheap_cpu_cache_join(struct kheap_class *class, struct kheap_pool *pool,
 			  struct kheap_slot *slot);
 bool kheap_cpu_cache_push(struct kheap_class *class, bool alien,
 			  struct kheap_slot slot);
-unsigned int kheap_cpu_cache_take(struct kheap_class *class,
-				  struct kheap_slot *slots, unsigned int nr);
-unsigned int kheap_cpu_cache_give(struct kheap_class *class,
-				  const struct kheap_slot *slots,
-				  unsigned int nr);
 bool kheap_class_drain(struct kheap_class *class, bool only_idle);
 void kheap_class_drain_cpu(struct kheap_class *class, unsigned int cpu);
 unsigned long kheap_class_nr_cached(struct kheap_class *class);

@@ -150,7 +150,7 @@ struct kheap *kheap_create(const char *name, const struct kheap_params *params);
 void kheap_destroy(struct kheap *heap);
 
 void *__kheap_alloc(struct kheap *heap, size_t size, gfp_t gfp);
-void *__kheap_alloc_class(struct kheap *heap, unsigned int szidx, gfp_t gfp);
+void *__kheap_alloc_words(struct kheap *heap, unsigned long words, gfp_t gfp);
 
 /**
  * kheap_alloc() - allocate memory from a heap
@@ -161,7 +161,7 @@ void *__kheap_alloc_class(struct kheap *heap, unsigned int szidx, gfp_t gfp);
  *	zone flags are refused
  *
  * The block is aligned to 8 bytes, and to its size when @size is a power of
- * two of at least 8. A constant @size is turned into its class by the
+ * two of 8 bytes to two pages. A constant @size is turned into its class by the
  * compiler. On PREEMPT_RT, and there only, a request from a context that
  * cannot be preempted is served from pages the heap already holds.
  *
@@ -173,8 +173,7 @@ static __always_inline __malloc void *
 kheap_alloc(struct kheap *heap, size_t size, gfp_t gfp)
 {
 	if (__builtin_constant_p(size) && size <= KHEAP_BLOCK_MAX)
-		return __kheap_alloc_class(heap, size ?
-					   (size - 1) >> KHEAP_BLOCK_SHIFT : 0,
+		return __kheap_alloc_words(heap, (size + 7) >> KHEAP_BLOCK_SHIFT,
 					   gfp);
 	return __kheap_alloc(heap, size, gfp);
 }
