@@ -9,6 +9,9 @@
 
 #include <linux/gfp.h>
 #include <linux/irqflags.h>
+#include <linux/jiffies.h>
+#include <linux/preempt.h>
+#include <linux/processor.h>
 #include <linux/timekeeping.h>
 #include <linux/types.h>
 #include <asm/msr.h>
@@ -42,15 +45,15 @@ struct bench_side {
  * struct bench_case - one figure of one side
  * @name: the figure's name
  * @side: the allocator
- * @timed: does the work once between bench_start() and bench_stop()
- * @alone: instead of all that: begins, times and ends by itself
- * @nr_cpus: processors it needs
+ * @timed: does the work once and fills in the run's ticks and nr_ops
+ * @once: takes long: no warming up, one sample
+ * @nr_cpus: processors it needs; 0: any number
  */
 struct bench_case {
 	const char *name;
 	const struct bench_side *side;
 	void (*timed)(struct bench_run *run);
-	int (*alone)(struct bench_run *run);
+	bool once;
 	unsigned int nr_cpus;
 };
 
@@ -58,8 +61,16 @@ struct bench_case {
 extern const struct bench_case bench_clock_cases[];
 extern const struct bench_case bench_pair_cases[];
 extern const struct bench_case bench_round_cases[];
+extern const struct bench_case bench_bulk_cases[];
+extern const struct bench_case bench_remote_cases[];
+extern const struct bench_case bench_rcu_cases[];
+extern const struct bench_case bench_destroy_cases[];
 
+/* The side of figures that have none, and of those that set it up themselves. */
 extern const struct bench_side bench_no_side;
+extern const struct bench_side bench_bare_kheap_side;
+extern const struct bench_side bench_bare_slub_side;
+
 extern const struct bench_side bench_kheap_side;
 extern const struct bench_side bench_kheap_cache_side;
 extern const struct bench_side bench_kmalloc_side;
@@ -76,6 +87,7 @@ extern const struct bench_side bench_objpool_side;
  * @start: the clock at bench_start()
  * @ticks: time between start and stop
  * @nr_ops: operations that it stands for
+ * @error: negative errno: what was measured is worth nothing
  * @irqs: saved interrupt flag
  */
 struct bench_run {
@@ -86,6 +98,7 @@ struct bench_run {
 	u64 start;
 	u64 ticks;
 	u64 nr_ops;
+	int error;
 	unsigned long irqs;
 };
 
@@ -97,6 +110,7 @@ static __always_inline u64 bench_clock(void)
 	return bench_exact ? rdtsc() : ktime_get_ns();
 }
 
+/* For fast paths: nothing else runs until bench_stop(). */
 static __always_inline void bench_start(struct bench_run *run)
 {
 	local_irq_save(run->irqs);
@@ -110,6 +124,47 @@ static __always_inline void bench_stop(struct bench_run *run, u64 nr_ops)
 	run->nr_ops = nr_ops;
 }
 
+/*
+ * For what must not be called with interrupts off: nothing else runs for the
+ * rest of a tick, some million instructions.
+ */
+static __always_inline void bench_start_of_tick(struct bench_run *run)
+{
+	unsigned long last;
+
+	preempt_disable();
+	last = jiffies;
+	while (last == READ_ONCE(jiffies))
+		cpu_relax();
+	run->start = bench_clock();
+}
+
+static __always_inline void bench_stop_in_tick(struct bench_run *run,
+					       u64 nr_ops)
+{
+	run->ticks = bench_clock() - run->start;
+	preempt_enable();
+	run->nr_ops = nr_ops;
+}
+
+/*
+ * For what sleeps and what leaves work to others: all that the processors do
+ * counts, whoever it is for, but for their idle time.
+ */
+u64 bench_busy_ns(void);
+
+static inline void bench_start_busy(struct bench_run *run)
+{
+	run->start = bench_busy_ns();
+}
+
+static inline void bench_stop_busy(struct bench_run *run, u64 nr_ops)
+{
+	run->ticks = bench_busy_ns() - run->start;
+	run->nr_ops = nr_ops;
+}
+
+void bench_sort(u64 *ticks, unsigned int nr);
 void bench_clock_init(void);
 
 #endif /* _KHEAP_BENCH_H */

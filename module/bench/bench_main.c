@@ -16,7 +16,6 @@
 #include <linux/prandom.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
-#include <linux/sort.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
 
@@ -32,13 +31,18 @@ static const struct bench_case *const groups[] = {
 	bench_clock_cases,
 	bench_pair_cases,
 	bench_round_cases,
+	bench_bulk_cases,
+	bench_remote_cases,
+	bench_rcu_cases,
+	bench_destroy_cases,
 };
 
-/* What the last figure's sides took: sorted samples. */
+/* One side of the last figure; the samples are sorted in the end. */
 struct bench_line {
 	const struct bench_case *bench;
+	struct bench_run run;
+	bool begun;
 	int error;
-	u64 nr_ops;
 	unsigned int nr_samples;
 	u64 samples[BENCH_SAMPLES_MAX];
 };
@@ -85,69 +89,88 @@ static void prepare_inputs(void)
 
 /* --- Running ------------------------------------------------------------------- */
 
-/* Until arrays are there and grown, on both sides, and pools in their places. */
-static void warm_up(const struct bench_case *bench, struct bench_run *run)
+static int begin_line(struct bench_line *line)
 {
-	unsigned int i;
+	const struct bench_case *bench = line->bench;
+	void *ctx;
 
-	for (i = 0; i < WARM_UPS; i++) {
-		bench->timed(run);
-		msleep(WARM_UP_MS);
-	}
-}
-
-static int compare_samples(const void *a, const void *b)
-{
-	u64 one = *(const u64 *)a, two = *(const u64 *)b;
-
-	return one < two ? -1 : one > two;
-}
-
-static int take_samples(const struct bench_case *bench, struct bench_run *run,
-			struct bench_line *line)
-{
-	unsigned int i;
-	int error;
-
-	run->ctx = bench->side->begin();
-	if (IS_ERR(run->ctx))
-		return PTR_ERR(run->ctx);
-	warm_up(bench, run);
-	for (i = 0; i < nr_samples; i++) {
-		bench->timed(run);
-		line->samples[i] = run->ticks;
-	}
-	line->nr_ops = run->nr_ops;
-	line->nr_samples = nr_samples;
-	error = bench->side->end(run->ctx);
-	sort(line->samples, nr_samples, sizeof(u64), compare_samples, NULL);
-	return error;
-}
-
-static void run_case(const struct bench_case *bench)
-{
-	struct bench_run run = {
+	if (num_online_cpus() < bench->nr_cpus)
+		return -EOPNOTSUPP;
+	ctx = bench->side->begin();
+	if (IS_ERR(ctx))
+		return PTR_ERR(ctx);
+	line->run = (struct bench_run) {
+		.ctx = ctx,
 		.ptrs = ptrs,
 		.sizes = sizes,
 		.order = order,
 	};
-	struct bench_line *line = &lines[nr_lines++];
-
-	memset(line, 0, sizeof(*line));
-	line->bench = bench;
-	line->error = take_samples(bench, &run, line);
+	line->begun = true;
+	return 0;
 }
 
-static int run_figure(const char *name)
+/* Until arrays are there and grown, on both sides, and pools in their places. */
+static void warm_up(struct bench_line *line)
+{
+	unsigned int i;
+
+	if (!line->begun || line->bench->once)
+		return;
+	for (i = 0; i < WARM_UPS; i++) {
+		line->bench->timed(&line->run);
+		msleep(WARM_UP_MS);
+	}
+}
+
+static void take_sample(struct bench_line *line)
+{
+	if (!line->begun || (line->bench->once && line->nr_samples))
+		return;
+	line->bench->timed(&line->run);
+	line->samples[line->nr_samples++] = line->run.ticks;
+}
+
+static void end_line(struct bench_line *line)
+{
+	int error;
+
+	if (!line->begun)
+		return;
+	error = line->bench->side->end(line->run.ctx);
+	line->error = line->run.error ?: error;
+	bench_sort(line->samples, line->nr_samples);
+}
+
+static void add_lines(const char *name)
 {
 	const struct bench_case *bench;
 	unsigned int i;
 
-	nr_lines = 0;
 	for (i = 0; i < ARRAY_SIZE(groups); i++)
-		for (bench = groups[i]; bench->name; bench++)
-			if (!strcmp(bench->name, name) && nr_lines < LINES_MAX)
-				run_case(bench);
+		for (bench = groups[i]; bench->name; bench++) {
+			if (strcmp(bench->name, name) || nr_lines == LINES_MAX)
+				continue;
+			memset(&lines[nr_lines], 0, sizeof(lines[0]));
+			lines[nr_lines++].bench = bench;
+		}
+}
+
+/* The sides take turns, so that what disturbs one does not spare the other. */
+static int run_figure(const char *name)
+{
+	unsigned int i, sample;
+
+	nr_lines = 0;
+	add_lines(name);
+	for (i = 0; i < nr_lines; i++)
+		lines[i].error = begin_line(&lines[i]);
+	for (i = 0; i < nr_lines; i++)
+		warm_up(&lines[i]);
+	for (sample = 0; sample < nr_samples; sample++)
+		for (i = 0; i < nr_lines; i++)
+			take_sample(&lines[i]);
+	for (i = 0; i < nr_lines; i++)
+		end_line(&lines[i]);
 	return nr_lines ? 0 : -ENOENT;
 }
 
@@ -192,7 +215,7 @@ static int result_show(struct seq_file *file, void *unused)
 		seq_printf(file, "%s %s %s %d %llu %llu %llu %llu\n",
 			   line->bench->name, line->bench->side->name,
 			   bench_exact ? "insn" : "ns", line->error,
-			   line->nr_ops, line->samples[0],
+			   line->run.nr_ops, line->samples[0],
 			   line->samples[nr / 2],
 			   line->samples[nr ? nr - 1 : 0]);
 	}

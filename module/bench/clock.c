@@ -3,7 +3,11 @@
  * The clock. Under QEMU's -icount shift=0 the time stamp counter advances by
  * one with each instruction; that this is so is measured, not assumed.
  */
+#include <linux/cpumask.h>
 #include <linux/kernel.h>
+#include <linux/ktime.h>
+#include <linux/sort.h>
+#include <linux/tick.h>
 
 #include "bench.h"
 
@@ -39,6 +43,31 @@ void bench_clock_init(void)
 	u64 two = known_loop_tsc(2 * LOOP_ROUNDS);
 
 	bench_exact = two - one == 2 * LOOP_ROUNDS;
+}
+
+/* Under -icount, 1 ns is an instruction as exactly as Linux knows the TSC. */
+u64 bench_busy_ns(void)
+{
+	u64 now = ktime_get_ns();
+	u64 busy = now * num_online_cpus();
+	int cpu;
+
+	for_each_online_cpu(cpu)
+		busy -= NSEC_PER_USEC * (get_cpu_idle_time_us(cpu, NULL) +
+					 get_cpu_iowait_time_us(cpu, NULL));
+	return busy;
+}
+
+static int compare_ticks(const void *a, const void *b)
+{
+	u64 one = *(const u64 *)a, two = *(const u64 *)b;
+
+	return one < two ? -1 : one > two;
+}
+
+void bench_sort(u64 *ticks, unsigned int nr)
+{
+	sort(ticks, nr, sizeof(*ticks), compare_ticks, NULL);
 }
 
 /* What reading the clock twice costs; part of every figure, once a sample. */

@@ -24,6 +24,18 @@ const struct bench_side bench_no_side = {
 	.end	= nobody_end,
 };
 
+const struct bench_side bench_bare_kheap_side = {
+	.name	= "kheap",
+	.begin	= nobody_begin,
+	.end	= nobody_end,
+};
+
+const struct bench_side bench_bare_slub_side = {
+	.name	= "slub",
+	.begin	= nobody_begin,
+	.end	= nobody_end,
+};
+
 const struct bench_side bench_kmalloc_side = {
 	.name	= "slub",
 	.begin	= nobody_begin,
@@ -86,13 +98,18 @@ const struct bench_side bench_kheap_cache_side = {
 /* --- SLUB ------------------------------------------------------------------ */
 
 /* A user copy region keeps the cache from being merged with others. */
-static void *kmem_cache_begin(void)
+static void *unmerged_cache(const char *name)
 {
 	struct kmem_cache *cache;
 
-	cache = kmem_cache_create_usercopy("kheap_bench", BENCH_OBJECT_BYTES,
-					   0, 0, 0, BENCH_OBJECT_BYTES, NULL);
+	cache = kmem_cache_create_usercopy(name, BENCH_OBJECT_BYTES, 0, 0, 0,
+					   BENCH_OBJECT_BYTES, NULL);
 	return cache ?: ERR_PTR(-ENOMEM);
+}
+
+static void *kmem_cache_begin(void)
+{
+	return unmerged_cache("bench");
 }
 
 static int kmem_cache_end(void *ctx)
@@ -109,16 +126,19 @@ const struct bench_side bench_kmem_cache_side = {
 
 /* --- Pools that hold objects in reserve ------------------------------------- */
 
+/* More than are ever out at once, so that the reserve does not run dry. */
+#define NR_RESERVED	4096
+
 static struct kmem_cache *mempool_cache;
 
 static void *mempool_begin(void)
 {
 	mempool_t *pool;
 
-	mempool_cache = kmem_cache_begin();
+	mempool_cache = unmerged_cache("bench_mempool");
 	if (IS_ERR(mempool_cache))
 		return mempool_cache;
-	pool = mempool_create_slab_pool(BENCH_NR_OBJECTS, mempool_cache);
+	pool = mempool_create_slab_pool(NR_RESERVED, mempool_cache);
 	if (pool)
 		return pool;
 	kmem_cache_destroy(mempool_cache);
@@ -146,7 +166,7 @@ static void *objpool_begin(void)
 
 	if (!pool)
 		return ERR_PTR(-ENOMEM);
-	error = objpool_init(pool, BENCH_NR_OBJECTS, BENCH_OBJECT_BYTES,
+	error = objpool_init(pool, NR_RESERVED, BENCH_OBJECT_BYTES,
 			     GFP_KERNEL, NULL, NULL, NULL);
 	if (!error)
 		return pool;
