@@ -17,7 +17,9 @@ static struct page *pages_alloc(struct kheap *heap, gfp_t gfp,
 	if (!kheap_charge(heap, PAGE_SIZE << order))
 		return NULL;
 	page = heap->page_ops->alloc(heap->page_ctx, gfp, order, node);
-	if (!page)
+	if (page)
+		kheap_note_peak(heap);
+	else
 		kheap_uncharge(heap, PAGE_SIZE << order);
 	return page;
 }

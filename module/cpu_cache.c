@@ -235,28 +235,31 @@ bool kheap_cpu_cache_refill(struct kheap_class *class, struct kheap_slot *slot)
  * empty and nobody is at it: else the next request would miss again.
  *
  * Context: Any context except NMI. Never sleeps.
- * Return: true.
+ * Return: false if the pool was corrupted before it came here.
  */
 bool kheap_cpu_cache_join(struct kheap_class *class, struct kheap_pool *pool,
 			  struct kheap_slot *slot)
 {
 	struct kheap_cpu_cache *cache;
+	bool joined = false;
 	unsigned int nr = 0;
 
 	preempt_disable();
 	cache = raw_cpu_ptr(class->cpu);
 	if (kheap_mark_busy(cache)) {
-		if (cache->top == cache->base && cache->loaded &&
-		    pool->arena->set->node == numa_mem_id()) {
+		joined = cache->top == cache->base && cache->loaded &&
+			 pool->arena->set->node == numa_mem_id();
+		if (joined)
 			nr = kheap_pool_join(pool, cache->base,
 					     cache->limit - cache->base);
+		if (nr) {
 			*slot = cache->base[nr - 1];
 			WRITE_ONCE(cache->top, cache->base + nr - 1);
 		}
 		kheap_clear_busy(cache);
 	}
 	preempt_enable();
-	return nr || kheap_pool_join(pool, slot, 1);
+	return joined ? nr : kheap_pool_join(pool, slot, 1);
 }
 
 /*
@@ -529,6 +532,7 @@ static struct kheap_cpu_cache __percpu *caches_alloc(struct kheap *heap)
 		return NULL;
 	}
 	atomic_long_add(percpu_bytes(), &heap->metadata_bytes);
+	kheap_note_peak(heap);
 	for_each_possible_cpu(cpu)
 		local_set(&per_cpu_ptr(caches, cpu)->busy, -1);
 	return caches;

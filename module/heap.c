@@ -24,8 +24,10 @@ LIST_HEAD(kheap_list);
 
 /* --- The account --------------------------------------------------------------- */
 
-static void note_peak(struct kheap *heap, long held)
+/* What was charged has been had: it may be the most that was ever held. */
+void kheap_note_peak(struct kheap *heap)
 {
+	long held = atomic_long_read(&heap->held_bytes);
 	long peak = atomic_long_read(&heap->peak_bytes);
 
 	while (held > peak &&
@@ -48,7 +50,6 @@ bool kheap_charge(struct kheap *heap, size_t bytes)
 		atomic_long_sub(bytes, &heap->held_bytes);
 		return false;
 	}
-	note_peak(heap, held);
 	return true;
 }
 
@@ -62,7 +63,8 @@ bool kheap_at_limit(const struct kheap *heap, size_t bytes)
 /* Account for memory that is there already, whatever the limit says. */
 void kheap_charge_more(struct kheap *heap, size_t bytes)
 {
-	note_peak(heap, atomic_long_add_return(bytes, &heap->held_bytes));
+	atomic_long_add(bytes, &heap->held_bytes);
+	kheap_note_peak(heap);
 }
 
 void kheap_uncharge(struct kheap *heap, size_t bytes)
@@ -88,10 +90,12 @@ void *kheap_meta_alloc(struct kheap *heap, size_t size, gfp_t gfp, int nid)
 		return NULL;
 	gfp &= ~(GFP_ZONEMASK | __GFP_COMP | __GFP_THISNODE);
 	ptr = kmalloc_node(bytes, gfp | __GFP_ZERO, nid);
-	if (ptr)
-		atomic_long_add(bytes, &heap->metadata_bytes);
-	else
+	if (!ptr) {
 		kheap_uncharge(heap, bytes);
+		return NULL;
+	}
+	atomic_long_add(bytes, &heap->metadata_bytes);
+	kheap_note_peak(heap);
 	return ptr;
 }
 

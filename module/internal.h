@@ -537,6 +537,7 @@ extern struct kheap_map kheap_map;
 bool kheap_mm_allowed(void);
 
 /* heap.c */
+void kheap_note_peak(struct kheap *heap);
 bool kheap_charge(struct kheap *heap, size_t bytes);
 bool kheap_at_limit(const struct kheap *heap, size_t bytes);
 void kheap_charge_more(struct kheap *heap, size_t bytes);

@@ -42,13 +42,24 @@ static int large_compare(const void *ptr, const struct rb_node *node)
 	return ptr < other ? -1 : ptr > other;
 }
 
-static struct kheap_large *find_large(struct kheap *heap, const void *ptr)
+/* Find a large block, unless it was freed and waits for a grace period. */
+static struct kheap_large *find_live(struct kheap *heap, const void *ptr)
 {
+	struct kheap_large *large;
 	struct rb_node *node;
 
 	lockdep_assert_held(&heap->large_lock);
 	node = rb_find(ptr, &heap->large, large_compare);
-	return node ? rb_entry(node, struct kheap_large, node) : NULL;
+	large = node ? rb_entry(node, struct kheap_large, node) : NULL;
+	return large && !large->parked ? large : NULL;
+}
+
+static void large_unlink(struct kheap *heap, struct kheap_large *large)
+{
+	lockdep_assert_held(&heap->large_lock);
+	rb_erase(&large->node, &heap->large);
+	heap->nr_large--;
+	heap->large_bytes -= large->held;
 }
 
 /* Bytes to ask for, so that nothing the system rounds up is lost. */
@@ -80,7 +91,7 @@ static void record_free(struct kheap *heap, struct kheap_large *large)
 		atomic_long_sub(RECORD_BYTES, &heap->metadata_bytes);
 }
 
-/* Get the memory. What is held may be more than was charged for. */
+/* Get the memory, and charge for what the system adds to it. */
 static bool system_alloc(struct kheap *heap, struct kheap_large *large,
 			 gfp_t gfp, int nid)
 {
@@ -93,14 +104,18 @@ static bool system_alloc(struct kheap *heap, struct kheap_large *large,
 	}
 	if (gfpflags_allow_blocking(gfp))
 		ptr = kvmalloc_node(large->usable, gfp, nid);
-	else
+	else if (large->usable <= KMALLOC_MAX_SIZE)
 		ptr = kmalloc_node(large->usable, gfp, nid);
+	else
+		ptr = NULL;	/* kmalloc() itself would warn */
 	large->ptr = ptr;
-	if (ptr && !is_vmalloc_addr(ptr)) {
-		large->held = ksize(ptr);
-		kheap_charge_more(heap, large->held - large->usable);
-	}
-	return ptr;
+	if (!ptr || is_vmalloc_addr(ptr))
+		return ptr;
+	large->held = ksize(ptr);
+	if (kheap_charge(heap, large->held - large->usable))
+		return true;
+	kfree(ptr);
+	return false;
 }
 
 static void system_free(struct kheap *heap, struct kheap_large *large)
@@ -138,6 +153,7 @@ void *kheap_large_alloc(struct kheap *heap, size_t size, gfp_t gfp, int nid)
 	large->parked = false;
 	if (!system_alloc(heap, large, gfp, nid))
 		goto fail_uncharge;
+	kheap_note_peak(heap);
 	raw_spin_lock_irqsave(&heap->large_lock, flags);
 	rb_add(&large->node, &heap->large, large_less);
 	heap->nr_large++;
@@ -179,12 +195,9 @@ bool kheap_large_free(struct kheap *heap, const void *ptr)
 	if (in_nmi())
 		return false;
 	raw_spin_lock_irqsave(&heap->large_lock, flags);
-	large = find_large(heap, ptr);
-	if (large) {
-		rb_erase(&large->node, &heap->large);
-		heap->nr_large--;
-		heap->large_bytes -= large->held;
-	}
+	large = find_live(heap, ptr);
+	if (large)
+		large_unlink(heap, large);
 	raw_spin_unlock_irqrestore(&heap->large_lock, flags);
 	if (!large)
 		return false;
@@ -204,9 +217,7 @@ bool kheap_large_park(struct kheap *heap, const void *ptr)
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&heap->large_lock, flags);
-	large = find_large(heap, ptr);
-	if (large && large->parked)
-		large = NULL;
+	large = find_live(heap, ptr);
 	if (large)
 		large->parked = true;
 	raw_spin_unlock_irqrestore(&heap->large_lock, flags);
@@ -219,9 +230,14 @@ bool kheap_large_park(struct kheap *heap, const void *ptr)
 void kheap_large_free_parked(struct kheap *heap, struct llist_node *list)
 {
 	struct kheap_large *large, *next;
+	unsigned long flags;
 
-	llist_for_each_entry_safe(large, next, list, dead)
-		kheap_large_free(heap, large->ptr);
+	llist_for_each_entry_safe(large, next, list, dead) {
+		raw_spin_lock_irqsave(&heap->large_lock, flags);
+		large_unlink(heap, large);
+		raw_spin_unlock_irqrestore(&heap->large_lock, flags);
+		system_free(heap, large);
+	}
 }
 
 /* Usable bytes of a large block; 0 if @ptr is none. */
@@ -232,7 +248,7 @@ size_t kheap_large_size(struct kheap *heap, const void *ptr)
 	size_t size;
 
 	raw_spin_lock_irqsave(&heap->large_lock, flags);
-	large = find_large(heap, ptr);
+	large = find_live(heap, ptr);
 	size = large ? large->usable : 0;
 	raw_spin_unlock_irqrestore(&heap->large_lock, flags);
 	return size;
