@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Frees after a grace period. A block that waits for one is remembered by a
- * bit, in memory that its pool has anyway, and stays allocated; so nothing is
+ * bit, in memory that its pool has anyway, and stays in use; so nothing is
  * allocated here, nothing can be lost, and any number of blocks share a grace
  * period. kvfree_rcu() keeps arrays of pointers instead, and has to sleep when
  * there is no memory for them.
@@ -23,7 +23,7 @@
 
 /**
  * struct parked_word - the blocks of one word that wait for a grace period
- * @pool: their pool; it stays, because they are still allocated
+ * @pool: their pool; it stays, because they are still in use
  * @first: index of the word's first block
  * @bits: the bits that were set when the grace period began
  */
@@ -53,7 +53,11 @@ static void arm(struct kheap *heap)
 	queue_delayed_work(system_unbound_wq, &heap->rcu_work, GATHER_DELAY);
 }
 
-/* Remember a block. Return false if @ptr is none, or is remembered already. */
+/*
+ * Remember a block. Its allocated bit is cleared now, so that whoever frees it
+ * again is refused: else it could be another's when its grace period ends.
+ * Return false if @ptr is none, or is remembered already.
+ */
 static bool park_block(struct kheap *heap, const void *ptr)
 {
 	struct kheap_pool *pool = kheap_pool_of(ptr);
@@ -61,13 +65,14 @@ static bool park_block(struct kheap *heap, const void *ptr)
 
 	if (!pool || pool->class->heap != heap ||
 	    !kheap_block_index(pool->class, pool, ptr, &idx) ||
-	    !test_bit(pool->map_bit + idx, kheap_bitmap()) ||
-	    test_and_set_bit(idx, kheap_parked_bits(pool)))
+	    !test_and_clear_bit(pool->map_bit + idx, kheap_bitmap()))
 		return false;
+	set_bit(idx, kheap_parked_bits(pool));
 	/* Pairs with xchg() in gather_arena(): first the bit, then the flag. */
 	smp_mb__after_atomic();
+	/* Pairs with kheap_rcu_flush(): first the flag, then a look at armed. */
 	if (!READ_ONCE(pool->arena->parked))
-		WRITE_ONCE(pool->arena->parked, true);
+		smp_store_mb(pool->arena->parked, true);
 	return true;
 }
 
@@ -151,14 +156,15 @@ static void free_word(const struct parked_word *word)
 
 	for_each_set_bit(bit, &bits, BITS_PER_LONG) {
 		unsigned int idx = word->first + bit;
-		void *block = kheap_block_address(class, word->pool, idx);
-		struct kheap_slot slot;
+		struct kheap_slot slot = {
+			.block = kheap_block_address(class, word->pool, idx),
+			.bit = word->pool->map_bit + idx,
+		};
 
 		clear_bit(idx, kheap_parked_bits(word->pool));
-		if (kheap_claim(class, word->pool, block, &slot))
-			kheap_release(class, slot);
-		else
-			kheap_class_refuse_free(class, block);
+		if (IS_ENABLED(CONFIG_DEBUG_KMEMLEAK))
+			kmemleak_free(slot.block);
+		kheap_release(class, slot);
 	}
 }
 

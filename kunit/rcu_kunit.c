@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Frees after a grace period: what readers may rely on, and that nothing is
+ * lost.
+ */
+#include <linux/completion.h>
+#include <linux/hrtimer.h>
+#include <linux/kthread.h>
+#include <linux/rcupdate.h>
+
+#include "helpers.h"
+
+#define PATTERN	0x3c
+
+static unsigned long nr_live(struct kheap *heap)
+{
+	struct kheap_stats stats = kheap_test_stats(heap);
+
+	return stats.nr_allocated + stats.nr_large;
+}
+
+/* Wait for frees that nobody hurries, but not for ever. */
+static bool all_freed_soon(struct kheap *heap)
+{
+	unsigned long end = jiffies + 10 * HZ;
+
+	while (nr_live(heap) && time_before(jiffies, end))
+		schedule_timeout_interruptible(1);
+	return !nr_live(heap);
+}
+
+static const size_t rcu_sizes[] = { 8, 24, 64, 72, 512, 513, 5000, 100000 };
+
+static void size_desc(const size_t *size, char *desc)
+{
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%zu_bytes", *size);
+}
+
+KUNIT_ARRAY_PARAM(rcu_sizes, rcu_sizes, size_desc);
+
+static void block_is_freed_after_a_while(struct kunit *test)
+{
+	size_t size = *(const size_t *)test->param_value;
+	struct kheap *heap = kheap_test_heap(test);
+
+	kheap_free_rcu(heap, kheap_test_alloc(test, heap, size));
+	KUNIT_EXPECT_TRUE(test, all_freed_soon(heap));
+	KUNIT_EXPECT_EQ(test, kheap_test_refused_any(heap), 0ul);
+}
+
+static void null_is_fine(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+
+	kheap_free_rcu(heap, NULL);
+	KUNIT_EXPECT_EQ(test, kheap_test_refused_any(heap), 0ul);
+}
+
+static void thousands_of_blocks_are_all_freed(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	unsigned int i, nr = 20000;
+	unsigned long start;
+
+	for (i = 0; i < nr; i++)
+		kheap_free_rcu(heap, kheap_test_alloc(test, heap,
+						      i * 7 % 600 + 1));
+	/* A grace period each would take minutes. */
+	start = jiffies;
+	kheap_trim(heap);
+	KUNIT_EXPECT_LT(test, jiffies - start, 10ul * HZ);
+	KUNIT_EXPECT_EQ(test, nr_live(heap), 0ul);
+	KUNIT_EXPECT_EQ(test, kheap_test_stats(heap).nr_pools, 0ul);
+}
+
+static void trim_waits_for_pending_blocks(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+
+	kheap_free_rcu(heap, kheap_test_alloc(test, heap, 100));
+	kheap_free_rcu(heap, kheap_test_alloc(test, heap, 3000));
+	kheap_trim(heap);
+	KUNIT_EXPECT_EQ(test, nr_live(heap), 0ul);
+}
+
+static void destroy_waits_for_pending_blocks(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+
+	kheap_free_rcu(heap, kheap_test_alloc(test, heap, 100));
+	kheap_free_rcu(heap, kheap_test_alloc(test, heap, 3000));
+	kheap_test_watch_log(test);
+	kheap_test_source(heap)->nr_live = nr_live(heap);
+	kheap_test_heap_destroy(test, heap);
+	KUNIT_EXPECT_EQ(test, kheap_test_logged("live blocks"), 0u);
+}
+
+static void cache_destroy_waits_for_pending_objects(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	struct kheap_cache *cache;
+
+	cache = kheap_cache_create(heap, "pending", 300, 0, 0, NULL);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, cache);
+	kheap_free_rcu(heap, kheap_cache_alloc(cache, GFP_KERNEL));
+	kheap_test_watch_log(test);
+	kheap_cache_destroy(cache);
+	KUNIT_EXPECT_EQ(test, kheap_test_logged("live objects"), 0u);
+	KUNIT_EXPECT_EQ(test, nr_live(heap), 0ul);
+}
+
+static void heap_without_cpu_caches_frees_after_a_while(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap_with(test, KHEAP_NO_CPU_CACHE, 0);
+	unsigned int i;
+
+	for (i = 0; i < 1000; i++)
+		kheap_free_rcu(heap, kheap_test_alloc(test, heap, 48));
+	KUNIT_EXPECT_TRUE(test, all_freed_soon(heap));
+}
+
+/* --- Readers ------------------------------------------------------------------------- */
+
+/*
+ * Another thread gives up the block and does all it can to have it used again.
+ */
+struct giver {
+	struct kheap *heap;
+	void *block;
+	struct completion given;
+};
+
+static int give_up(void *data)
+{
+	struct giver *giver = data;
+	void *blocks[64];
+	unsigned int i, round;
+
+	kheap_free_rcu(giver->heap, giver->block);
+	for (round = 0; round < 8; round++) {
+		for (i = 0; i < ARRAY_SIZE(blocks); i++) {
+			blocks[i] = kheap_alloc(giver->heap, 64, GFP_KERNEL);
+			if (blocks[i])
+				memset(blocks[i], 0xff, 64);
+		}
+		for (i = 0; i < ARRAY_SIZE(blocks); i++)
+			kheap_free(giver->heap, blocks[i]);
+	}
+	complete(&giver->given);
+	return 0;
+}
+
+static void reader_sees_the_contents_until_it_is_done(struct kunit *test)
+{
+	struct giver giver = { .heap = kheap_test_heap(test) };
+	struct task_struct *thread;
+	unsigned long end;
+	bool whole = true, done = false;
+
+	giver.block = kheap_test_alloc(test, giver.heap, 64);
+	memset(giver.block, PATTERN, 64);
+	init_completion(&giver.given);
+	thread = kthread_create(give_up, &giver, "kheap-giver");
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, thread);
+	if (num_online_cpus() > 1)
+		kthread_bind(thread, cpumask_last(cpu_online_mask));
+	end = jiffies + HZ / 2;
+	rcu_read_lock();
+	wake_up_process(thread);
+	while (time_before(jiffies, end)) {
+		whole &= !memchr_inv(giver.block, PATTERN, 64);
+		done |= try_wait_for_completion(&giver.given);
+		cpu_relax();
+	}
+	rcu_read_unlock();
+	KUNIT_EXPECT_TRUE(test, whole);
+	if (!done)
+		wait_for_completion(&giver.given);
+	KUNIT_EXPECT_TRUE(test, all_freed_soon(giver.heap));
+}
+
+/* --- Hard places ------------------------------------------------------------------------ */
+
+static void irqs_off_is_fine(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	void **blocks = kheap_test_alloc_many(test, heap, 32, 500);
+	void *large = kheap_test_alloc(test, heap, 9000);
+	unsigned int i;
+
+	local_irq_disable();
+	for (i = 0; i < 500; i++)
+		kheap_free_rcu(heap, blocks[i]);
+	kheap_free_rcu(heap, large);
+	local_irq_enable();
+	KUNIT_EXPECT_TRUE(test, all_freed_soon(heap));
+}
+
+struct shot {
+	struct hrtimer timer;
+	struct kheap *heap;
+	void *blocks[100];
+	struct completion fired;
+};
+
+static enum hrtimer_restart shoot(struct hrtimer *timer)
+{
+	struct shot *shot = container_of(timer, struct shot, timer);
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(shot->blocks); i++)
+		kheap_free_rcu(shot->heap, shot->blocks[i]);
+	complete(&shot->fired);
+	return HRTIMER_NORESTART;
+}
+
+static void interrupt_is_fine(struct kunit *test)
+{
+	struct shot *shot = kunit_kzalloc(test, sizeof(*shot), GFP_KERNEL);
+	unsigned int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, shot);
+	shot->heap = kheap_test_heap(test);
+	for (i = 0; i < ARRAY_SIZE(shot->blocks); i++)
+		shot->blocks[i] = kheap_test_alloc(test, shot->heap,
+						   i % 10 ? 80 : 8000);
+	init_completion(&shot->fired);
+	hrtimer_init(&shot->timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL);
+	shot->timer.function = shoot;
+	hrtimer_start(&shot->timer, ns_to_ktime(NSEC_PER_MSEC),
+		      HRTIMER_MODE_REL);
+	wait_for_completion(&shot->fired);
+	hrtimer_cancel(&shot->timer);
+	KUNIT_EXPECT_TRUE(test, all_freed_soon(shot->heap));
+}
+
+/* A heap that can get no memory at all any more still frees. */
+static void nothing_is_lost_without_memory(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	void **blocks = kheap_test_alloc_many(test, heap, 64, 3000);
+	unsigned int i;
+
+	kheap_test_source(heap)->fail_all = true;
+	heap->limit_bytes = 1;
+	KUNIT_EXPECT_NULL(test, kheap_alloc(heap, 5000, GFP_KERNEL |
+					    __GFP_NOWARN));
+	for (i = 0; i < 3000; i++)
+		kheap_free_rcu(heap, blocks[i]);
+	KUNIT_EXPECT_TRUE(test, all_freed_soon(heap));
+	heap->limit_bytes = 0;
+}
+
+/* --- Refusals ---------------------------------------------------------------------------- */
+
+static void second_free_is_refused(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	void *block = kheap_test_alloc(test, heap, 64);
+	void *large = kheap_test_alloc(test, heap, 6000);
+
+	kheap_test_watch_log(test);
+	kheap_free_rcu(heap, block);
+	kheap_free_rcu(heap, block);
+	KUNIT_EXPECT_EQ(test, kheap_test_refused_any(heap), 1ul);
+	kheap_free_rcu(heap, large);
+	kheap_free_rcu(heap, large);
+	KUNIT_EXPECT_EQ(test, kheap_test_refused_any(heap), 2ul);
+	kheap_trim(heap);
+	KUNIT_EXPECT_EQ(test, nr_live(heap), 0ul);
+	KUNIT_EXPECT_EQ(test, kheap_test_refused_any(heap), 2ul);
+}
+
+/* Else the block might be another's when its grace period ends. */
+static void free_of_a_pending_block_is_refused(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	void *block = kheap_test_alloc(test, heap, 64);
+	void *large = kheap_test_alloc(test, heap, 6000);
+
+	kheap_test_watch_log(test);
+	kheap_free_rcu(heap, block);
+	kheap_free(heap, block);
+	KUNIT_EXPECT_EQ(test, kheap_test_refused_any(heap), 1ul);
+	kheap_free_rcu(heap, large);
+	kheap_free(heap, large);
+	KUNIT_EXPECT_EQ(test, kheap_test_refused_any(heap), 2ul);
+	KUNIT_EXPECT_NULL(test, kheap_realloc(heap, large, 1, GFP_KERNEL));
+	kheap_trim(heap);
+	KUNIT_EXPECT_EQ(test, nr_live(heap), 0ul);
+}
+
+static void bad_pointers_are_refused(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	struct kheap *other = kheap_test_heap(test);
+	void *block = kheap_test_alloc(test, heap, 64);
+	void *freed = kheap_test_alloc(test, heap, 64);
+
+	kheap_free(heap, freed);
+	kheap_test_watch_log(test);
+	kheap_free_rcu(heap, block + 8);
+	kheap_free_rcu(heap, freed);
+	kheap_free_rcu(heap, test);
+	kheap_free_rcu(other, block);
+	KUNIT_EXPECT_EQ(test, kheap_test_refused_any(heap), 3ul);
+	KUNIT_EXPECT_EQ(test, kheap_test_refused_any(other), 1ul);
+	kheap_trim(heap);
+	KUNIT_EXPECT_EQ(test, nr_live(heap), 1ul);
+	kheap_free(heap, block);
+}
+
+static struct kunit_case rcu_cases[] = {
+	KUNIT_CASE_PARAM(block_is_freed_after_a_while, rcu_sizes_gen_params),
+	KUNIT_CASE(null_is_fine),
+	KUNIT_CASE(thousands_of_blocks_are_all_freed),
+	KUNIT_CASE(trim_waits_for_pending_blocks),
+	KUNIT_CASE(destroy_waits_for_pending_blocks),
+	KUNIT_CASE(cache_destroy_waits_for_pending_objects),
+	KUNIT_CASE(heap_without_cpu_caches_frees_after_a_while),
+	KUNIT_CASE(reader_sees_the_contents_until_it_is_done),
+	KUNIT_CASE(irqs_off_is_fine),
+	KUNIT_CASE(interrupt_is_fine),
+	KUNIT_CASE(nothing_is_lost_without_memory),
+	KUNIT_CASE(second_free_is_refused),
+	KUNIT_CASE(free_of_a_pending_block_is_refused),
+	KUNIT_CASE(bad_pointers_are_refused),
+	{}
+};
+
+static struct kunit_suite rcu_suite = {
+	.name = "kheap_rcu",
+	.init = kheap_test_init,
+	.exit = kheap_test_exit,
+	.test_cases = rcu_cases,
+};
+
+kunit_test_suite(rcu_suite);
