@@ -167,6 +167,31 @@ static struct kheap_class *size_class_create(struct kheap *heap,
 	return class;
 }
 
+/*
+ * Make a size class the one that serves its size, unless there is one by now.
+ * It is in the list before it can get a pool: statistics miss no pool's bytes.
+ * Return the one that serves.
+ */
+static struct kheap_class *publish_size_class(struct kheap_class *class)
+{
+	struct kheap *heap = class->heap;
+	struct kheap_class **slot = &heap->classes[class->szidx];
+	struct kheap_class *old;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&heap->class_lock, flags);
+	old = *slot;
+	if (old == &kheap_cold_class) {
+		list_add_tail_rcu(&class->list, &heap->class_list);
+		smp_store_release(slot, class);
+		if (!class->szidx)
+			smp_store_release(&heap->for_none, class);
+		old = class;
+	}
+	raw_spin_unlock_irqrestore(&heap->class_lock, flags);
+	return old;
+}
+
 /**
  * kheap_size_class() - get a size class, made at its first use
  * @heap: the heap
@@ -181,6 +206,7 @@ struct kheap_class *kheap_size_class(struct kheap *heap, unsigned int szidx,
 	struct kheap_class *class = READ_ONCE(heap->classes[szidx]);
 	struct kheap_class *old;
 
+	/* Pairs with publish_size_class() through the address. */
 	if (likely(class != &kheap_cold_class))
 		return class;
 	if (!kheap_mm_allowed())
@@ -188,14 +214,11 @@ struct kheap_class *kheap_size_class(struct kheap *heap, unsigned int szidx,
 	class = size_class_create(heap, szidx, gfp);
 	if (!class)
 		return NULL;
-	old = cmpxchg(&heap->classes[szidx], &kheap_cold_class, class);
-	if (old != &kheap_cold_class) {
+	old = publish_size_class(class);
+	if (old != class) {
 		kheap_meta_free(heap, class);
 		return old;
 	}
-	if (!szidx)
-		WRITE_ONCE(heap->for_none, class);
-	kheap_class_publish(class);
 	kheap_cpu_caches_setup(class, gfp);
 	return class;
 }
