@@ -130,19 +130,24 @@ void *kheap_pool_detach_map(struct kheap_pool *pool)
 	return map;
 }
 
-/* Attach allocated and parked bits for @class, all clear. */
+/*
+ * Attach allocated and parked bits for @class, all clear. On PREEMPT_RT a pool
+ * that became empty where nothing may be freed has kept its bits, and they do.
+ */
 static bool pool_attach_map(struct kheap_pool *pool, struct kheap_class *class,
 			    gfp_t gfp)
 {
 	unsigned int sz_map = 2 * kheap_map_words(class);
 	unsigned long *map;
 
-	if (class->nr_blocks <= KHEAP_INLINE_BLOCKS) {
-		kheap_meta_free(class->heap, kheap_pool_detach_map(pool));
+	if (class->nr_blocks <= KHEAP_INLINE_BLOCKS && !pool->sz_map) {
+		pool->map = 0;
 		pool->map_bit = kheap_bit_number(&pool->map);
 		return true;
 	}
 	if (pool->sz_map < sz_map) {
+		if (!kheap_mm_allowed())
+			return false;
 		map = kheap_meta_alloc(class->heap,
 				       sz_map * sizeof(long), gfp,
 				       pool->arena->set->node);
@@ -330,7 +335,8 @@ unsigned int kheap_pools_take(struct kheap_class *class, int nid,
  * @nr: how many blocks are wanted, at least 1
  *
  * Context: Any context except NMI. Never sleeps.
- * Return: How many blocks were taken, at least 1.
+ * Return: How many blocks were taken: at least 1, but for a constructed pool
+ * that somebody wrote to since it was set up.
  */
 unsigned int kheap_pool_join(struct kheap_pool *pool, struct kheap_slot *slots,
 			     unsigned int nr)
