@@ -1,0 +1,691 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Per-CPU caches, seen from inside: how they come, grow, fill, empty, and what
+ * happens when somebody interrupts them.
+ */
+#include <linux/cpu.h>
+#include <linux/hardirq.h>
+
+#include "cpu_cache.h"
+#include "helpers.h"
+
+#define SIZE		64
+#define SZIDX		(SIZE / 8 - 1)
+#define FAR_CPU		1	/* another CPU than the one cases run on */
+
+/* --- Setting the scene -------------------------------------------------------- */
+
+/* A case's thread ends with the case, so its place need not be given back. */
+static void stay_on_cpu(struct kunit *test, unsigned int cpu)
+{
+	if (!cpu_online(cpu))
+		kunit_skip(test, "CPU %u is not online", cpu);
+	KUNIT_ASSERT_EQ(test, set_cpus_allowed_ptr(current, cpumask_of(cpu)),
+			0);
+}
+
+static struct kheap_cpu_cache *cache_on(struct kheap_class *class,
+					unsigned int cpu)
+{
+	return per_cpu_ptr(class->cpu, cpu);
+}
+
+/* Slots of the loaded magazine. */
+static unsigned long nr_slots(const struct kheap_cpu_cache *cache)
+{
+	return cache->limit - cache->base;
+}
+
+/* Allocate and free until the cache of this CPU has grown as far as it will. */
+static void warm_up(struct kunit *test, struct kheap *heap, size_t size)
+{
+	size_t nr = 200;
+	void **blocks = kunit_kcalloc(test, nr, sizeof(*blocks), GFP_KERNEL);
+	unsigned int round, i;
+
+	KUNIT_ASSERT_NOT_NULL(test, blocks);
+	for (round = 0; round < 12; round++) {
+		for (i = 0; i < nr; i++)
+			blocks[i] = kheap_alloc(heap, size, GFP_KERNEL);
+		kheap_test_free_many(heap, blocks, nr);
+	}
+	kunit_kfree(test, blocks);
+}
+
+static struct kheap *warm_heap(struct kunit *test, struct kheap_class **class,
+			       struct kheap_cpu_cache **cache)
+{
+	struct kheap *heap = kheap_test_heap(test);
+
+	stay_on_cpu(test, 0);
+	warm_up(test, heap, SIZE);
+	*class = heap->classes[SZIDX];
+	*cache = cache_on(*class, 0);
+	KUNIT_ASSERT_GT(test, nr_slots(*cache), 0ul);
+	return heap;
+}
+
+static struct kheap_class_stats class_stats(struct kheap_class *class)
+{
+	struct kheap_class_stats stats;
+
+	kheap_class_get_stats(class, &stats);
+	return stats;
+}
+
+/* Run the maintenance work now, and wait for it. */
+static void maintain(struct kheap *heap)
+{
+	mod_delayed_work(system_unbound_wq, &heap->maint, 0);
+	flush_delayed_work(&heap->maint);
+}
+
+/* --- Coming and growing ---------------------------------------------------------- */
+
+static void unused_class_does_not_exist(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+
+	kheap_free(heap, kheap_test_alloc(test, heap, SIZE));
+	KUNIT_EXPECT_PTR_NE(test, heap->classes[SZIDX], &kheap_cold_class);
+	KUNIT_EXPECT_PTR_EQ(test, heap->classes[SZIDX + 1], &kheap_cold_class);
+}
+
+static void used_class_gets_its_array_where_it_is_used(struct kunit *test)
+{
+	struct kheap_cpu_cache *cache;
+	struct kheap_class *class;
+	unsigned int cpu;
+
+	warm_heap(test, &class, &cache);
+	KUNIT_EXPECT_NOT_NULL(test, cache->loaded);
+	for_each_possible_cpu(cpu)
+		if (cpu)
+			KUNIT_EXPECT_EQ(test, nr_slots(cache_on(class, cpu)),
+					0);
+}
+
+static const size_t grow_sizes[] = { 8, 64, 128, 200, 264, 296, 408, 504, 512 };
+
+static void size_desc(const size_t *size, char *desc)
+{
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%zu_bytes", *size);
+}
+
+KUNIT_ARRAY_PARAM(grow_sizes, grow_sizes, size_desc);
+
+static void use_makes_magazines_grow_to_the_classs_most(struct kunit *test)
+{
+	size_t size = *(const size_t *)test->param_value;
+	struct kheap *heap = kheap_test_heap(test);
+	struct kheap_class *class;
+
+	stay_on_cpu(test, 0);
+	warm_up(test, heap, size);
+	class = heap->classes[size / 8 - 1];
+	KUNIT_EXPECT_EQ(test, nr_slots(cache_on(class, 0)), class->max_slots);
+}
+
+static void magazines_of_all_classes_are_bounded_in_bytes(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	unsigned int szidx;
+
+	for (szidx = 0; szidx < KHEAP_NR_SIZE_CLASSES; szidx++) {
+		struct kheap_class *class;
+
+		kheap_free(heap, kheap_test_alloc(test, heap, 8 * szidx + 8));
+		class = heap->classes[szidx];
+		KUNIT_EXPECT_GE(test, class->max_slots, 2);
+		KUNIT_EXPECT_LE(test, class->max_slots * class->size, 16384);
+	}
+}
+
+static void large_objects_have_small_magazines(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	struct kheap_cache *cache;
+
+	cache = kheap_cache_create(heap, "large", KHEAP_CACHE_SIZE_MAX, 0, 0,
+				   NULL);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, cache);
+	KUNIT_EXPECT_LE(test, cache->class.max_slots, 4);
+}
+
+static void atomic_first_use_gets_its_caches_soon(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	struct kheap_class *class;
+	void *block;
+
+	stay_on_cpu(test, 0);
+	local_irq_disable();
+	block = kheap_alloc(heap, SIZE, GFP_ATOMIC);
+	local_irq_enable();
+	KUNIT_ASSERT_NOT_NULL(test, block);
+	class = heap->classes[SZIDX];
+	flush_delayed_work(&heap->maint);
+	KUNIT_EXPECT_PTR_NE(test, class->cpu, kheap_cold_class.cpu);
+	KUNIT_EXPECT_FALSE(test, class->wants_cpu);
+	kheap_free(heap, block);
+	warm_up(test, heap, SIZE);
+	KUNIT_EXPECT_EQ(test, nr_slots(cache_on(class, 0)), class->max_slots);
+}
+
+static void heap_without_cpu_caches_caches_nothing(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap_with(test, KHEAP_NO_CPU_CACHE, 0);
+	struct kheap_class *class;
+
+	warm_up(test, heap, SIZE);
+	class = heap->classes[SZIDX];
+	KUNIT_EXPECT_EQ(test, class->max_slots, 0);
+	KUNIT_EXPECT_PTR_EQ(test, class->cpu, kheap_cold_class.cpu);
+	KUNIT_EXPECT_EQ(test, kheap_test_stats(heap).cached_bytes, 0);
+}
+
+static void arrays_are_metadata_and_go_with_the_cache(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	size_t before = kheap_test_stats(heap).metadata_bytes, grown;
+	struct kheap_cache *cache;
+	void *objects[100];
+	unsigned int i, round;
+
+	stay_on_cpu(test, 0);
+	cache = kheap_cache_create(heap, "arrays", SIZE, 0, 0, NULL);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, cache);
+	grown = kheap_test_stats(heap).metadata_bytes;
+	for (round = 0; round < 20; round++) {
+		for (i = 0; i < ARRAY_SIZE(objects); i++)
+			objects[i] = kheap_cache_alloc(cache, GFP_KERNEL);
+		for (i = 0; i < ARRAY_SIZE(objects); i++)
+			kheap_cache_free(cache, objects[i]);
+	}
+	KUNIT_EXPECT_GE(test, kheap_test_stats(heap).metadata_bytes, grown +
+			2 * cache->class.max_slots * sizeof(struct kheap_slot));
+	kheap_cache_destroy(cache);
+	kheap_trim(heap);
+	KUNIT_EXPECT_EQ(test, kheap_test_stats(heap).metadata_bytes, before);
+}
+
+/* --- Filling ------------------------------------------------------------------------ */
+
+static void freed_blocks_never_exceed_magazines_and_depot(struct kunit *test)
+{
+	struct kheap_cpu_cache *cache;
+	struct kheap_class *class;
+	struct kheap *heap = warm_heap(test, &class, &cache);
+	unsigned long most = (2ul + class->max_depot) * class->max_slots;
+	void **blocks = kheap_test_alloc_many(test, heap, SIZE, 2000);
+	unsigned int i;
+
+	for (i = 0; i < 2000; i++) {
+		kheap_free(heap, blocks[i]);
+		KUNIT_ASSERT_LE(test, kheap_class_nr_cached(class), most);
+	}
+	KUNIT_EXPECT_TRUE(test, cache->previous_full);
+	KUNIT_EXPECT_GE(test, kheap_class_nr_cached(class),
+			most - class->max_slots);
+}
+
+static void freed_block_is_given_out_next(struct kunit *test)
+{
+	struct kheap_cpu_cache *cache;
+	struct kheap_class *class;
+	struct kheap *heap = warm_heap(test, &class, &cache);
+	void *block = kheap_test_alloc(test, heap, SIZE);
+	void *again;
+
+	preempt_disable();
+	kheap_free(heap, block);
+	again = kheap_alloc(heap, SIZE, GFP_ATOMIC);
+	preempt_enable();
+	KUNIT_EXPECT_PTR_EQ(test, again, block);
+	kheap_free(heap, again);
+}
+
+/* With one magazine full and the other loaded, going to and fro costs nothing. */
+static void edge_of_a_magazine_moves_no_runs(struct kunit *test)
+{
+	struct kheap_class_stats before, after;
+	struct kheap_cpu_cache *cache;
+	struct kheap_class *class;
+	struct kheap *heap = warm_heap(test, &class, &cache);
+	void **blocks = kheap_test_alloc_many(test, heap, SIZE, 500);
+	unsigned int nr = 500, round, i;
+
+	/* Stop when the next free has to switch magazines. */
+	while (cache->top != cache->limit || cache->previous_full) {
+		KUNIT_ASSERT_GT(test, nr, 4);
+		kheap_free(heap, blocks[--nr]);
+	}
+	before = class_stats(class);
+	for (round = 0; round < 100; round++) {
+		for (i = 0; i < 3; i++)
+			kheap_free(heap, blocks[nr - 1 - i]);
+		for (i = 0; i < 3; i++)
+			blocks[nr - 1 - i] = kheap_alloc(heap, SIZE,
+							 GFP_KERNEL);
+	}
+	after = class_stats(class);
+	KUNIT_EXPECT_EQ(test, after.nr_refills, before.nr_refills);
+	KUNIT_EXPECT_EQ(test, after.nr_drains, before.nr_drains);
+	kheap_test_free_many(heap, blocks, nr);
+}
+
+static void allocations_take_a_class_lock_once_a_magazine(struct kunit *test)
+{
+	struct kheap_class_stats before, after;
+	struct kheap_cpu_cache *cache;
+	struct kheap_class *class;
+	struct kheap *heap = warm_heap(test, &class, &cache);
+	void **blocks;
+
+	before = class_stats(class);
+	blocks = kheap_test_alloc_many(test, heap, SIZE, 1024);
+	after = class_stats(class);
+	/* A new pool gives its first block, and then its runs. */
+	KUNIT_EXPECT_LE(test, after.nr_refills - before.nr_refills,
+			1024 / nr_slots(cache) +
+			3 * (after.nr_pools - before.nr_pools) + 1);
+	kheap_test_free_many(heap, blocks, 1024);
+}
+
+struct remote_frees {
+	struct kheap *heap;
+	void **blocks;
+	size_t nr;
+};
+
+static long free_there(void *arg)
+{
+	struct remote_frees *frees = arg;
+
+	kheap_test_free_many(frees->heap, frees->blocks, frees->nr);
+	return 0;
+}
+
+static void remote_frees_take_a_class_lock_once_a_magazine(struct kunit *test)
+{
+	struct remote_frees frees = { .nr = 1024 };
+	struct kheap_class_stats before, after;
+	struct kheap_cpu_cache *cache;
+	struct kheap_class *class;
+
+	frees.heap = warm_heap(test, &class, &cache);
+	stay_on_cpu(test, FAR_CPU);
+	warm_up(test, frees.heap, SIZE);
+	stay_on_cpu(test, 0);
+	frees.blocks = kheap_test_alloc_many(test, frees.heap, SIZE, frees.nr);
+	before = class_stats(class);
+	work_on_cpu(FAR_CPU, free_there, &frees);
+	after = class_stats(class);
+	KUNIT_EXPECT_GT(test, after.nr_drains, before.nr_drains);
+	KUNIT_EXPECT_LE(test, after.nr_drains - before.nr_drains,
+			frees.nr / nr_slots(cache_on(class, FAR_CPU)) + 1);
+}
+
+/* --- Interrupted ---------------------------------------------------------------------- */
+
+static bool same_cache(const struct kheap_cpu_cache *a,
+		       const struct kheap_cpu_cache *b)
+{
+	return a->top == b->top && a->base == b->base &&
+	       a->limit == b->limit && a->loaded == b->loaded &&
+	       a->previous == b->previous &&
+	       a->previous_full == b->previous_full;
+}
+
+/* As an interrupt would that arrives while the mark is set. */
+static void marked_cache_is_left_alone(struct kunit *test)
+{
+	struct kheap_cpu_cache *cache, before, after;
+	struct kheap_class *class;
+	struct kheap *heap = warm_heap(test, &class, &cache);
+	bool marked, unmarked;
+	unsigned int i;
+	void *blocks[40];
+
+	preempt_disable();
+	marked = kheap_mark_busy(cache);
+	before = *cache;
+	for (i = 0; i < ARRAY_SIZE(blocks); i++)
+		blocks[i] = kheap_alloc(heap, SIZE, GFP_ATOMIC);
+	for (i = 0; i < ARRAY_SIZE(blocks); i++)
+		kheap_free(heap, blocks[i]);
+	after = *cache;
+	unmarked = kheap_mark_busy(cache);
+	kheap_clear_busy(cache);
+	preempt_enable();
+	KUNIT_EXPECT_TRUE(test, marked);
+	KUNIT_EXPECT_FALSE(test, unmarked);
+	for (i = 0; i < ARRAY_SIZE(blocks); i++)
+		KUNIT_EXPECT_NOT_NULL(test, blocks[i]);
+	KUNIT_EXPECT_TRUE(test, same_cache(&before, &after));
+}
+
+static void marked_cache_is_left_alone_by_bulk(struct kunit *test)
+{
+	struct kheap_cpu_cache *cache, before, after;
+	struct kheap_class *class;
+	struct kheap *heap = warm_heap(test, &class, &cache);
+	void *blocks[40] = {};
+	bool marked;
+	int nr;
+
+	preempt_disable();
+	marked = kheap_mark_busy(cache);
+	before = *cache;
+	nr = kheap_alloc_bulk(heap, SIZE, GFP_ATOMIC, ARRAY_SIZE(blocks),
+			      blocks);
+	kheap_free_bulk(heap, ARRAY_SIZE(blocks), blocks);
+	after = *cache;
+	kheap_clear_busy(cache);
+	preempt_enable();
+	KUNIT_EXPECT_TRUE(test, marked);
+	KUNIT_EXPECT_EQ(test, nr, ARRAY_SIZE(blocks));
+	KUNIT_EXPECT_TRUE(test, same_cache(&before, &after));
+}
+
+/*
+ * No NMI can be provoked here, so what an NMI sees is made: the count that
+ * in_nmi() looks at, and interrupts off.
+ */
+static void pretend_nmi(unsigned long *flags)
+{
+	local_irq_save(*flags);
+	__preempt_count_add(NMI_OFFSET + HARDIRQ_OFFSET);
+}
+
+static void end_nmi(unsigned long flags)
+{
+	__preempt_count_sub(NMI_OFFSET + HARDIRQ_OFFSET);
+	local_irq_restore(flags);
+}
+
+static void nmi_is_served_from_the_magazine_only(struct kunit *test)
+{
+	struct kheap_cpu_cache *cache;
+	struct kheap_class *class;
+	struct kheap *heap = warm_heap(test, &class, &cache);
+	struct kheap_class_stats before, after;
+	unsigned int nr = 0, nr_cached;
+	void *blocks[128];
+	unsigned long flags;
+
+	before = class_stats(class);
+	nr_cached = cache->top - cache->base;
+	pretend_nmi(&flags);
+	while (nr < ARRAY_SIZE(blocks)) {
+		blocks[nr] = kheap_alloc(heap, SIZE, GFP_ATOMIC);
+		if (!blocks[nr])
+			break;
+		nr++;
+	}
+	end_nmi(flags);
+	after = class_stats(class);
+	KUNIT_EXPECT_EQ(test, nr, nr_cached);
+	KUNIT_EXPECT_EQ(test, after.nr_refills, before.nr_refills);
+	kheap_test_free_many(heap, blocks, nr);
+}
+
+static void unused_class_fails_cleanly_in_nmi(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	void *small, *large, *bulk[4];
+	unsigned long flags;
+	int nr;
+
+	pretend_nmi(&flags);
+	small = kheap_alloc(heap, SIZE, GFP_ATOMIC);
+	large = kheap_alloc(heap, 4000, GFP_ATOMIC);
+	nr = kheap_alloc_bulk(heap, SIZE, GFP_ATOMIC, 4, bulk);
+	end_nmi(flags);
+	KUNIT_EXPECT_NULL(test, small);
+	KUNIT_EXPECT_NULL(test, large);
+	KUNIT_EXPECT_EQ(test, nr, 0);
+}
+
+/* The mark makes sure that the magazine does not take the block. */
+static void free_in_nmi(struct kunit *test, struct kheap_class *class,
+			void *block)
+{
+	struct kheap_cpu_cache *cache;
+	unsigned long flags;
+	bool marked;
+
+	pretend_nmi(&flags);
+	cache = this_cpu_ptr(class->cpu);
+	marked = kheap_mark_busy(cache);
+	if (class->name)
+		kheap_cache_free(container_of(class, struct kheap_cache,
+					      class), block);
+	else
+		kheap_free(class->heap, block);
+	kheap_clear_busy(cache);
+	end_nmi(flags);
+	KUNIT_EXPECT_TRUE(test, marked);
+}
+
+static void block_freed_in_nmi_comes_back_a_moment_later(struct kunit *test)
+{
+	struct kheap_cpu_cache *cache;
+	struct kheap_class *class;
+	struct kheap *heap = warm_heap(test, &class, &cache);
+	void **blocks = kheap_test_alloc_many(test, heap, SIZE, 20);
+	unsigned int i;
+
+	for (i = 0; i < 20; i++)
+		free_in_nmi(test, class, blocks[i]);
+	irq_work_sync(&heap->nmi_work);
+	flush_delayed_work(&heap->maint);
+	KUNIT_EXPECT_EQ(test, class_stats(class).nr_allocated, 0);
+	kheap_test_expect_sound(test, heap);
+}
+
+#define MADE	0x5a
+
+static void make_object(void *object)
+{
+	memset(object, MADE, SIZE);
+}
+
+static void object_freed_in_nmi_stays_constructed(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	struct kheap_cache *cache;
+	void *object, *again;
+
+	stay_on_cpu(test, 0);
+	cache = kheap_cache_create(heap, "made", SIZE, 0, 0, make_object);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, cache);
+	object = kheap_cache_alloc(cache, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, object);
+	free_in_nmi(test, &cache->class, object);
+	KUNIT_EXPECT_NULL(test, memchr_inv(object, MADE, SIZE));
+	irq_work_sync(&heap->nmi_work);
+	flush_delayed_work(&heap->maint);
+	again = kheap_cache_alloc(cache, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, again);
+	KUNIT_EXPECT_NULL(test, memchr_inv(again, MADE, SIZE));
+	kheap_cache_free(cache, again);
+}
+
+/* --- Emptying ------------------------------------------------------------------------ */
+
+struct visit {
+	struct kunit *test;
+	struct kheap *heap;
+};
+
+static long fill_here(void *arg)
+{
+	struct visit *visit = arg;
+
+	warm_up(visit->test, visit->heap, SIZE);
+	return 0;
+}
+
+/* Fill the caches of all CPUs. Return how many there are. */
+static unsigned int fill_everywhere(struct kunit *test, struct kheap *heap)
+{
+	struct visit visit = { test, heap };
+	unsigned int cpu, nr = 0;
+
+	for_each_online_cpu(cpu) {
+		work_on_cpu(cpu, fill_here, &visit);
+		nr++;
+	}
+	return nr;
+}
+
+static void trim_drains_all_cpus(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	struct kheap_class *class;
+	struct kheap_stats stats;
+	unsigned int nr;
+
+	nr = fill_everywhere(test, heap);
+	class = heap->classes[SZIDX];
+	KUNIT_EXPECT_GE(test, kheap_class_nr_cached(class),
+			(unsigned long)nr * class->max_slots);
+	KUNIT_EXPECT_GT(test, kheap_trim(heap), 0);
+	KUNIT_EXPECT_EQ(test, kheap_class_nr_cached(class), 0);
+	stats = kheap_test_stats(heap);
+	KUNIT_EXPECT_EQ(test, stats.cached_bytes, 0);
+	KUNIT_EXPECT_EQ(test, stats.nr_pools, 0);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(
+			&kheap_test_source(heap)->nr_pages_out), 0);
+}
+
+static void idle_cache_is_drained_by_maintenance(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	struct kheap_class *class;
+
+	fill_everywhere(test, heap);
+	class = heap->classes[SZIDX];
+	KUNIT_ASSERT_GT(test, kheap_class_nr_cached(class), 0);
+	/* The first look remembers, the second one finds no change. */
+	maintain(heap);
+	maintain(heap);
+	KUNIT_EXPECT_EQ(test, kheap_class_nr_cached(class), 0);
+}
+
+static void busy_cache_is_left_by_maintenance(struct kunit *test)
+{
+	struct kheap_cpu_cache *cache;
+	struct kheap_class *class;
+	struct kheap *heap = warm_heap(test, &class, &cache);
+	unsigned int round;
+
+	for (round = 0; round < 4; round++) {
+		maintain(heap);
+		KUNIT_EXPECT_GT(test, kheap_class_nr_cached(class), 0);
+		warm_up(test, heap, SIZE);
+	}
+}
+
+/* Blocks must not stay cached for ever because no request ever misses. */
+static void cached_blocks_always_have_maintenance_ahead(struct kunit *test)
+{
+	struct kheap_cpu_cache *cache;
+	struct kheap_class *class;
+	struct kheap *heap = warm_heap(test, &class, &cache);
+	void **blocks = kheap_test_alloc_many(test, heap, SIZE, 8);
+	unsigned int round;
+
+	for (round = 0; round < 5; round++)
+		maintain(heap);
+	KUNIT_ASSERT_EQ(test, kheap_class_nr_cached(class), 0);
+	kheap_test_free_many(heap, blocks, 8);
+	KUNIT_EXPECT_TRUE(test, !kheap_class_nr_cached(class) ||
+				delayed_work_pending(&heap->maint));
+}
+
+static void magazines_go_with_their_cache(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	struct kheap_cache *cache;
+	void *objects[64];
+	unsigned int i;
+
+	cache = kheap_cache_create(heap, "full", 1000, 0, 0, NULL);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, cache);
+	for (i = 0; i < ARRAY_SIZE(objects); i++)
+		objects[i] = kheap_cache_alloc(cache, GFP_KERNEL);
+	for (i = 0; i < ARRAY_SIZE(objects); i++)
+		kheap_cache_free(cache, objects[i]);
+	KUNIT_EXPECT_GT(test, kheap_test_stats(heap).cached_bytes, 0);
+	kheap_cache_destroy(cache);
+	KUNIT_EXPECT_EQ(test, kheap_test_stats(heap).cached_bytes, 0);
+	kheap_trim(heap);
+	KUNIT_EXPECT_EQ(test, kheap_test_stats(heap).nr_pools, 0);
+}
+
+static void unplugged_cpu_is_drained(struct kunit *test)
+{
+	unsigned int cpu = cpumask_last(cpu_online_mask);
+	struct kheap *heap = kheap_test_heap(test);
+	struct visit visit = { test, heap };
+	struct kheap_cpu_cache *cache;
+	struct kheap_class *class;
+	int err;
+
+	if (!cpu)
+		kunit_skip(test, "there is one CPU only");
+	work_on_cpu(cpu, fill_here, &visit);
+	class = heap->classes[SZIDX];
+	KUNIT_EXPECT_GT(test, kheap_class_nr_cached(class), 0ul);
+	err = remove_cpu(cpu);
+	if (err)
+		kunit_skip(test, "CPU %u cannot be unplugged: %d", cpu, err);
+	cache = cache_on(class, cpu);
+	KUNIT_EXPECT_PTR_EQ(test, cache->top, cache->base);
+	KUNIT_EXPECT_FALSE(test, cache->previous_full);
+	kheap_test_expect_sound(test, heap);
+	KUNIT_ASSERT_EQ(test, add_cpu(cpu), 0);
+	work_on_cpu(cpu, fill_here, &visit);
+	KUNIT_EXPECT_PTR_NE(test, cache->top, cache->base);
+}
+
+static struct kunit_case cpu_cache_cases[] = {
+	KUNIT_CASE(unused_class_does_not_exist),
+	KUNIT_CASE(used_class_gets_its_array_where_it_is_used),
+	KUNIT_CASE_PARAM(use_makes_magazines_grow_to_the_classs_most,
+			 grow_sizes_gen_params),
+	KUNIT_CASE(magazines_of_all_classes_are_bounded_in_bytes),
+	KUNIT_CASE(large_objects_have_small_magazines),
+	KUNIT_CASE(atomic_first_use_gets_its_caches_soon),
+	KUNIT_CASE(heap_without_cpu_caches_caches_nothing),
+	KUNIT_CASE(arrays_are_metadata_and_go_with_the_cache),
+	KUNIT_CASE(freed_blocks_never_exceed_magazines_and_depot),
+	KUNIT_CASE(freed_block_is_given_out_next),
+	KUNIT_CASE(edge_of_a_magazine_moves_no_runs),
+	KUNIT_CASE(allocations_take_a_class_lock_once_a_magazine),
+	KUNIT_CASE(remote_frees_take_a_class_lock_once_a_magazine),
+	KUNIT_CASE(marked_cache_is_left_alone),
+	KUNIT_CASE(marked_cache_is_left_alone_by_bulk),
+	KUNIT_CASE(nmi_is_served_from_the_magazine_only),
+	KUNIT_CASE(unused_class_fails_cleanly_in_nmi),
+	KUNIT_CASE(block_freed_in_nmi_comes_back_a_moment_later),
+	KUNIT_CASE(object_freed_in_nmi_stays_constructed),
+	KUNIT_CASE(trim_drains_all_cpus),
+	KUNIT_CASE(idle_cache_is_drained_by_maintenance),
+	KUNIT_CASE(busy_cache_is_left_by_maintenance),
+	KUNIT_CASE(cached_blocks_always_have_maintenance_ahead),
+	KUNIT_CASE(magazines_go_with_their_cache),
+	KUNIT_CASE(unplugged_cpu_is_drained),
+	{}
+};
+
+static struct kunit_suite cpu_cache_suite = {
+	.name = "kheap_cpu_cache",
+	.init = kheap_test_init,
+	.exit = kheap_test_exit,
+	.test_cases = cpu_cache_cases,
+};
+
+kunit_test_suite(cpu_cache_suite);
