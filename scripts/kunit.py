@@ -228,7 +228,7 @@ def parse_args():
         help="suite, glob or suite.case; kheap_ may be left out")
     add("--kernel", default="test", help="test (default) or kcsan")
     add("--cpus", type=int, default=4)
-    add("--mem", default="3072", help="memory in MiB (default 3072)")
+    add("--mem", default="2048", help="memory in MiB (default 2048)")
     add("--timeout", type=float, default=600,
         help="seconds (default 600)")
     add("--append", default="", help="more for the kernel's command line")

@@ -16,8 +16,12 @@ REPORTS = re.compile(
     r"|voluntary context switch within|rcu:.*(?:stall|detected)"
     r"|soft lockup|hard LOCKUP|blocked for more than"
     r"|refcount_t:|list_(?:add|del) corruption|page allocation failure"
-    r"|bad page|Bad page|Objects remaining|still in use|Call Trace"
+    r"|bad page|Bad page|Objects remaining"
     r"|^kheap.*: (?:loading out-of-tree module fail|disagrees)")
+
+# A bad request that kheap refused, and the end of what it prints about it.
+REFUSED = re.compile(r"^kheap: heap '[^']*': refused: ")
+TRACE = re.compile(r"^Call Trace:")
 
 # A line of the console, as far as a message goes.
 STAMP = re.compile(r"^(?:<(\d+)>)?\[\s*\d+\.\d+\](?:\[[^\]]*\])? ?")
@@ -43,10 +47,17 @@ def complaints(lines, expected=()):
 
     With levels at hand (dmesg -r), whatever kheap prints at level "err" or
     worse counts as well; a test that provokes one must say so beforehand.
+    The stack that follows a refused request is a part of that message.
     """
     bad = []
+    refused = False
     for line in lines:
         level, text = message(line)
+        if REFUSED.search(text):
+            refused = True
+        elif refused and TRACE.search(text):
+            refused = False
+            continue
         loud = level is not None and level <= 3 and "kheap" in text
         if not (loud or REPORTS.search(text)):
             continue

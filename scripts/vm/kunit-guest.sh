@@ -16,10 +16,15 @@ say()
 	echo "kheap-kunit: $*" >/dev/kmsg
 }
 
-scan()
+look()
 {
+	local start=$SECONDS
+
 	[ -e "$leaks" ] || return 0
 	echo scan >"$leaks"
+	while [ $((SECONDS - start)) -lt "$1" ]; do
+		sleep 0.2
+	done
 	echo scan >"$leaks"
 	cat "$leaks"
 }
@@ -30,10 +35,9 @@ say "inserting the modules"
 insmod "$dir/module/kheap.ko" || exit 1
 insmod "$dir/kunit/kheap_kunit.ko" || exit 1
 say "scanning for leaks"
-sleep 5.5
-scan
+look 6
 say "removing the modules"
 rmmod kheap_kunit || exit 1
 rmmod kheap || exit 1
-scan
+look 0
 say "done"
