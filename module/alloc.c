@@ -11,8 +11,8 @@
 
 #include "alloc.h"
 
-/* Largest request that is passed on; kvmalloc() itself warns above this. */
-#define LARGEST_REQUEST	((size_t)INT_MAX)
+/* Largest request that is passed on; above INT_MAX kvmalloc() itself warns. */
+#define LARGEST_REQUEST	((size_t)INT_MAX & PAGE_MASK)
 
 static unsigned int size_to_words(size_t size)
 {
@@ -27,8 +27,10 @@ static noinline void *alloc_missed(struct kheap *heap, unsigned int words,
 
 	if (likely(!in_nmi()))
 		class = kheap_size_class(heap, words ? words - 1 : 0, gfp);
-	if (!class)
+	if (!class) {
+		kheap_alloc_failed(heap, NULL, sizeof(*class), gfp);
 		return NULL;
+	}
 	block = kheap_class_alloc_slow(class, gfp, nid);
 	return block ? kheap_finish_alloc(class, block, gfp) : NULL;
 }

@@ -241,6 +241,23 @@ static bool take_from_new_pool(struct kheap_class *class, gfp_t gfp, int nid,
 }
 
 /**
+ * kheap_alloc_failed() - count a failure, report it if the limit is the cause
+ * @heap: the heap
+ * @class: the class, or NULL if even that could not be had
+ * @bytes: how much was asked of the system
+ * @gfp: the request's flags
+ *
+ * Context: Any context, no kheap lock held.
+ */
+void kheap_alloc_failed(struct kheap *heap, const struct kheap_class *class,
+			size_t bytes, gfp_t gfp)
+{
+	atomic_long_inc(&heap->nr_failed);
+	if (kheap_at_limit(heap, bytes) && !(gfp & __GFP_NOWARN))
+		kheap_refuse(heap, KHEAP_BAD_LIMIT, NULL, class);
+}
+
+/**
  * kheap_class_alloc_slow() - allocate a block that kheap_pop() did not have
  * @class: the class
  * @gfp: what the allocation may do
@@ -266,10 +283,7 @@ void *kheap_class_alloc_slow(struct kheap_class *class, gfp_t gfp, int nid)
 		set_bit(slot.bit, kheap_bitmap());
 		return slot.block;
 	}
-	atomic_long_inc(&class->heap->nr_failed);
-	if (kheap_at_limit(class->heap, kheap_pool_bytes(class)) &&
-	    !(gfp & __GFP_NOWARN))
-		kheap_refuse(class->heap, KHEAP_BAD_LIMIT, NULL, class);
+	kheap_alloc_failed(class->heap, class, kheap_pool_bytes(class), gfp);
 	return NULL;
 }
 
@@ -367,12 +381,41 @@ static void collect_pools(struct kheap_arena *arena, struct kheap_class *class,
 	}
 }
 
+/* kmemleak knows the allocated blocks, those as well that nobody frees. */
+static void forget_blocks(const struct kheap_pool *pool)
+{
+	const struct kheap_class *class = pool->class;
+	unsigned int idx;
+
+	if (class == &kheap_cold_class)
+		return;
+	for (idx = 0; idx < class->nr_blocks; idx++)
+		if (test_bit(pool->map_bit + idx, kheap_bitmap()))
+			kmemleak_free(kheap_block_address(class, pool, idx));
+}
+
+/* Have kmemleak forget all blocks of a heap that nobody uses any more. */
+void kheap_forget_blocks(struct kheap *heap)
+{
+	struct kheap_arena_set *set;
+	struct kheap_arena *arena;
+	unsigned int i, j;
+
+	if (!IS_ENABLED(CONFIG_DEBUG_KMEMLEAK))
+		return;
+	kheap_for_each_set(set, heap, i)
+		list_for_each_entry(arena, &set->arenas, list)
+			for (j = 0; j < arena->nr_totalpools; j++)
+				forget_blocks(&arena->pools[j]);
+}
+
 /* Give all pools of a class back, whatever is in them. Nobody uses it. */
 void kheap_class_purge(struct kheap_class *class)
 {
 	struct kheap *heap = class->heap;
 	struct kheap_arena_set *set;
 	struct kheap_arena *arena;
+	struct kheap_pool *pool;
 	unsigned long flags;
 	unsigned int i;
 
@@ -384,6 +427,9 @@ void kheap_class_purge(struct kheap_class *class)
 			raw_spin_lock_irqsave(&set->lock, flags);
 			collect_pools(arena, class, &pools);
 			raw_spin_unlock_irqrestore(&set->lock, flags);
+			if (IS_ENABLED(CONFIG_DEBUG_KMEMLEAK))
+				list_for_each_entry(pool, &pools, list)
+					forget_blocks(pool);
 			kheap_pools_put(heap, &pools);
 			cond_resched();
 		}

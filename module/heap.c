@@ -389,6 +389,7 @@ void kheap_destroy(struct kheap *heap)
 	cancel_delayed_work_sync(&heap->maint);
 
 	report_live(heap);
+	kheap_forget_blocks(heap);
 	kheap_large_destroy(heap);
 	list_for_each_entry_safe(class, next, &heap->class_list, list) {
 		kheap_cpu_caches_exit(class);

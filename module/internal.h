@@ -585,6 +585,9 @@ void kheap_class_exit(struct kheap_class *class);
 void kheap_class_purge(struct kheap_class *class);
 void kheap_class_report_live(struct kheap_class *class);
 void kheap_class_free(struct kheap_class *class);
+void kheap_forget_blocks(struct kheap *heap);
+void kheap_alloc_failed(struct kheap *heap, const struct kheap_class *class,
+			size_t bytes, gfp_t gfp);
 struct kheap_class *kheap_size_class(struct kheap *heap, unsigned int szidx,
 				     gfp_t gfp);
 void *kheap_class_alloc_slow(struct kheap_class *class, gfp_t gfp, int nid);
@@ -621,6 +624,7 @@ bool kheap_depots_drain(struct kheap_class *class, bool only_idle);
 void *kheap_large_alloc(struct kheap *heap, size_t size, gfp_t gfp, int node);
 bool kheap_large_free(struct kheap *heap, const void *ptr);
 size_t kheap_large_size(struct kheap *heap, const void *ptr);
+enum kheap_refusal kheap_large_diagnose(struct kheap *heap, const void *ptr);
 bool kheap_large_park(struct kheap *heap, const void *ptr);
 void kheap_large_free_parked(struct kheap *heap, struct llist_node *list);
 void kheap_large_free_deferred(struct kheap *heap);

@@ -91,6 +91,12 @@ static void record_free(struct kheap *heap, struct kheap_large *large)
 		atomic_long_sub(RECORD_BYTES, &heap->metadata_bytes);
 }
 
+static void refuse_limit(struct kheap *heap, gfp_t gfp)
+{
+	if (!(gfp & __GFP_NOWARN))
+		kheap_refuse(heap, KHEAP_BAD_LIMIT, NULL, NULL);
+}
+
 /* Get the memory, and charge for what the system adds to it. */
 static bool system_alloc(struct kheap *heap, struct kheap_large *large,
 			 gfp_t gfp, int nid)
@@ -115,6 +121,7 @@ static bool system_alloc(struct kheap *heap, struct kheap_large *large,
 	if (kheap_charge(heap, large->held - large->usable))
 		return true;
 	kfree(ptr);
+	refuse_limit(heap, gfp);
 	return false;
 }
 
@@ -166,8 +173,7 @@ fail_uncharge:
 	kheap_uncharge(heap, usable + RECORD_BYTES);
 	goto fail;
 fail_limit:
-	if (!(gfp & __GFP_NOWARN))
-		kheap_refuse(heap, KHEAP_BAD_LIMIT, NULL, NULL);
+	refuse_limit(heap, gfp);
 fail:
 	atomic_long_inc(&heap->nr_failed);
 	return NULL;
@@ -252,6 +258,41 @@ size_t kheap_large_size(struct kheap *heap, const void *ptr)
 	size = large ? large->usable : 0;
 	raw_spin_unlock_irqrestore(&heap->large_lock, flags);
 	return size;
+}
+
+/* The last block that does not start behind @ptr; under large_lock. */
+static struct kheap_large *find_at_or_before(struct kheap *heap,
+					     const void *ptr)
+{
+	struct rb_node *node = heap->large.rb_node;
+	struct kheap_large *found = NULL;
+
+	while (node) {
+		struct kheap_large *large;
+
+		large = rb_entry(node, struct kheap_large, node);
+		if (large->ptr <= ptr)
+			found = large;
+		node = large->ptr <= ptr ? node->rb_right : node->rb_left;
+	}
+	return found;
+}
+
+/* What is wrong with freeing @ptr, which is in no pool, to @heap? */
+enum kheap_refusal kheap_large_diagnose(struct kheap *heap, const void *ptr)
+{
+	enum kheap_refusal why = KHEAP_BAD_FOREIGN;
+	const struct kheap_large *large;
+	unsigned long flags;
+
+	if (in_nmi())
+		return why;
+	raw_spin_lock_irqsave(&heap->large_lock, flags);
+	large = find_at_or_before(heap, ptr);
+	if (large && ptr < large->ptr + large->usable)
+		why = ptr == large->ptr ? KHEAP_BAD_FREED : KHEAP_BAD_INNER;
+	raw_spin_unlock_irqrestore(&heap->large_lock, flags);
+	return why;
 }
 
 /* Free what kheap_large_free() had to leave; where that is allowed. */

@@ -85,7 +85,7 @@ void kheap_refuse(struct kheap *heap, enum kheap_refusal why, const void *ptr,
 }
 
 /* What is wrong with freeing @ptr, of @pool, to @heap or to its @class? */
-static enum kheap_refusal diagnose(const struct kheap *heap,
+static enum kheap_refusal diagnose(struct kheap *heap,
 				   const struct kheap_class *class,
 				   const struct kheap_pool *pool,
 				   const void *ptr)
@@ -94,12 +94,12 @@ static enum kheap_refusal diagnose(const struct kheap *heap,
 	unsigned long idx;
 
 	if (!pool)
-		return KHEAP_BAD_FOREIGN;
+		return kheap_large_diagnose(heap, ptr);
+	if (pool->arena->set->heap != heap)
+		return KHEAP_BAD_HEAP;
 	found = READ_ONCE(pool->class);
 	if (found == &kheap_cold_class)
 		return KHEAP_BAD_FREED;
-	if (found->heap != heap)
-		return KHEAP_BAD_HEAP;
 	if (class ? found != class : found->tag != heap->tag)
 		return KHEAP_BAD_CACHE;
 	if (!kheap_block_index(found, pool, ptr, &idx) ||
