@@ -102,7 +102,16 @@ void kheap_test_expect_sound(struct kunit *test, struct kheap *heap)
 	KUNIT_EXPECT_GE(test, stats.peak_held_bytes, stats.held_bytes);
 }
 
-/* The end of a heap: nothing but what was meant to be is live, no page is lost. */
+static void heap_end(struct kheap_test_source *source)
+{
+	kheap_destroy(source->heap);
+	source->heap = NULL;
+	list_del(&source->list);
+	KUNIT_EXPECT_EQ(source->test, atomic_long_read(&source->nr_pages_out),
+			0);
+}
+
+/* Nothing but what was meant to be is live, and no page is lost. */
 static void source_end(void *data)
 {
 	struct kheap_test_source *source = data;
@@ -118,10 +127,7 @@ static void source_end(void *data)
 			      PAGE_SIZE,
 			stats.held_bytes - stats.metadata_bytes -
 			stats.large_bytes);
-	kheap_destroy(source->heap);
-	source->heap = NULL;
-	KUNIT_EXPECT_EQ(test, atomic_long_read(&source->nr_pages_out), 0);
-	list_del(&source->list);
+	heap_end(source);
 }
 
 struct kheap *kheap_test_heap_with(struct kunit *test, unsigned int flags,
@@ -160,6 +166,11 @@ void kheap_test_heap_destroy(struct kunit *test, struct kheap *heap)
 {
 	kheap_test_expect_sound(test, heap);
 	kunit_release_action(test, source_end, kheap_test_source(heap));
+}
+
+void kheap_test_heap_end(struct kunit *test, struct kheap *heap)
+{
+	heap_end(kheap_test_source(heap));
 }
 
 int kheap_test_init(struct kunit *test)

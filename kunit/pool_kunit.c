@@ -1,0 +1,504 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Pools: carving, links, states, and what happens when a link is damaged.
+ * Without per-CPU caches, so that each call reaches the pool.
+ */
+#include <linux/string.h>
+
+#include "helpers.h"
+
+#define SIZE		512
+#define NR_BLOCKS	8	/* of SIZE in a page */
+
+static_assert(NR_BLOCKS * SIZE == PAGE_SIZE);
+
+static struct kheap *pool_heap(struct kunit *test)
+{
+	return kheap_test_heap_with(test, KHEAP_NO_CPU_CACHE, 0);
+}
+
+static struct kheap_class_node *node_of(struct kheap_pool *pool)
+{
+	return kheap_pool_node(pool);
+}
+
+static bool is_listed(struct kheap_pool *pool, unsigned int fill)
+{
+	struct kheap_pool *other;
+
+	list_for_each_entry(other, &node_of(pool)->used[fill], list)
+		if (other == pool)
+			return true;
+	return false;
+}
+
+static bool is_allocated(struct kheap_pool *pool, unsigned int idx)
+{
+	return test_bit(pool->map_bit + idx, kheap_bitmap());
+}
+
+/* --- Carving -------------------------------------------------------------------- */
+
+static void virgin_memory_is_never_touched(struct kunit *test)
+{
+	struct kheap *heap = pool_heap(test);
+	void *first = kheap_test_alloc(test, heap, SIZE), *next;
+	struct kheap_pool *pool = kheap_pool_of(first);
+	unsigned int i;
+
+	KUNIT_EXPECT_PTR_EQ(test, first, pool->base);
+	KUNIT_EXPECT_EQ(test, pool->nextoffset, SIZE);
+	memset(pool->base + SIZE, 0xa5, PAGE_SIZE - SIZE);
+	for (i = 1; i < NR_BLOCKS; i++) {
+		next = kheap_test_alloc(test, heap, SIZE);
+		KUNIT_EXPECT_PTR_EQ(test, next, first + i * SIZE);
+		KUNIT_EXPECT_EQ(test, pool->nextoffset, (i + 1) * SIZE);
+		KUNIT_EXPECT_NULL(test, memchr_inv(next, 0xa5,
+						   PAGE_SIZE - i * SIZE));
+	}
+	for (i = 0; i < NR_BLOCKS; i++)
+		kheap_free(heap, first + i * SIZE);
+}
+
+static void free_block_serves_before_virgin_memory(struct kunit *test)
+{
+	struct kheap *heap = pool_heap(test);
+	void **blocks = kheap_test_alloc_many(test, heap, SIZE, 3);
+
+	kheap_free(heap, blocks[1]);
+	KUNIT_EXPECT_PTR_EQ(test, kheap_test_alloc(test, heap, SIZE),
+			    blocks[1]);
+	KUNIT_EXPECT_EQ(test, kheap_pool_of(blocks[0])->nextoffset, 3 * SIZE);
+	kheap_test_free_many(heap, blocks, 3);
+}
+
+static void last_freed_block_serves_first(struct kunit *test)
+{
+	struct kheap *heap = pool_heap(test);
+	void **blocks = kheap_test_alloc_many(test, heap, SIZE, NR_BLOCKS);
+	static const unsigned int order[] = { 3, 0, 6, 1 };
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(order); i++)
+		kheap_free(heap, blocks[order[i]]);
+	for (i = ARRAY_SIZE(order) - 1; i >= 0; i--)
+		KUNIT_EXPECT_PTR_EQ(test, kheap_test_alloc(test, heap, SIZE),
+				    blocks[order[i]]);
+	kheap_test_free_many(heap, blocks, NR_BLOCKS);
+}
+
+/* All but the link's four bytes stay, a dead reference count above all. */
+static void free_block_keeps_its_first_four_bytes(struct kunit *test)
+{
+	struct kheap *heap = pool_heap(test);
+	void **blocks = kheap_test_alloc_many(test, heap, SIZE, 2);
+	u8 *block = blocks[0];
+
+	if (want_init_on_free())
+		kunit_skip(test, "init_on_free");
+	memset(block, 0x5a, SIZE);
+	kheap_free(heap, block);
+	KUNIT_EXPECT_NULL(test, memchr_inv(block, 0x5a, KHEAP_LINK_OFFSET));
+	KUNIT_EXPECT_NULL(test, memchr_inv(block + 8, 0x5a, SIZE - 8));
+	kheap_free(heap, blocks[1]);
+}
+
+static void allocated_bit_is_set_while_the_block_is_out(struct kunit *test)
+{
+	struct kheap *heap = pool_heap(test);
+	void **blocks = kheap_test_alloc_many(test, heap, 8, 512);
+	struct kheap_pool *pool = kheap_pool_of(blocks[0]);
+	unsigned int i;
+
+	for (i = 0; i < 512; i++)
+		KUNIT_EXPECT_TRUE(test, is_allocated(pool, i));
+	for (i = 1; i < 512; i += 2)
+		kheap_free(heap, blocks[i]);
+	for (i = 0; i < 512; i++)
+		KUNIT_EXPECT_EQ(test, is_allocated(pool, i), !(i & 1));
+	KUNIT_EXPECT_FALSE(test, is_allocated(pool, 512));
+	for (i = 0; i < 512; i += 2)
+		kheap_free(heap, blocks[i]);
+}
+
+/* --- States ------------------------------------------------------------------------ */
+
+static void pool_first_block_makes_it_used(struct kunit *test)
+{
+	struct kheap *heap = pool_heap(test);
+	void *block = kheap_test_alloc(test, heap, SIZE);
+	struct kheap_pool *pool = kheap_pool_of(block);
+
+	KUNIT_EXPECT_EQ(test, pool->state, KHEAP_POOL_USED);
+	KUNIT_EXPECT_EQ(test, pool->nr_used, 1);
+	KUNIT_EXPECT_TRUE(test, is_listed(pool, 0));
+	kheap_free(heap, block);
+}
+
+static void pool_last_block_makes_it_full_and_unlisted(struct kunit *test)
+{
+	struct kheap *heap = pool_heap(test);
+	void **blocks = kheap_test_alloc_many(test, heap, SIZE, NR_BLOCKS - 1);
+	struct kheap_pool *pool = kheap_pool_of(blocks[0]);
+	void *last;
+
+	KUNIT_EXPECT_EQ(test, pool->state, KHEAP_POOL_USED);
+	last = kheap_test_alloc(test, heap, SIZE);
+	KUNIT_EXPECT_EQ(test, pool->state, KHEAP_POOL_FULL);
+	KUNIT_EXPECT_TRUE(test, list_empty(&pool->list));
+	kheap_free(heap, last);
+	kheap_test_free_many(heap, blocks, NR_BLOCKS - 1);
+}
+
+static void full_pool_first_free_makes_it_used(struct kunit *test)
+{
+	struct kheap *heap = pool_heap(test);
+	void **blocks = kheap_test_alloc_many(test, heap, SIZE, NR_BLOCKS);
+	struct kheap_pool *pool = kheap_pool_of(blocks[0]);
+
+	kheap_free(heap, blocks[5]);
+	KUNIT_EXPECT_EQ(test, pool->state, KHEAP_POOL_USED);
+	KUNIT_EXPECT_TRUE(test, is_listed(pool, KHEAP_NR_FILLS - 1));
+	KUNIT_EXPECT_PTR_EQ(test, kheap_test_alloc(test, heap, SIZE),
+			    blocks[5]);
+	KUNIT_EXPECT_EQ(test, pool->state, KHEAP_POOL_FULL);
+	kheap_test_free_many(heap, blocks, NR_BLOCKS);
+}
+
+static void pool_last_free_returns_pool_to_arena(struct kunit *test)
+{
+	struct kheap *heap = pool_heap(test);
+	void **blocks = kheap_test_alloc_many(test, heap, SIZE, NR_BLOCKS);
+	struct kheap_pool *pool = kheap_pool_of(blocks[0]);
+	unsigned int nr_freepools = pool->arena->nr_freepools;
+
+	kheap_test_free_many(heap, blocks, NR_BLOCKS - 1);
+	KUNIT_EXPECT_EQ(test, pool->state, KHEAP_POOL_USED);
+	KUNIT_EXPECT_EQ(test, pool->arena->nr_freepools, nr_freepools);
+	kheap_free(heap, blocks[NR_BLOCKS - 1]);
+	KUNIT_EXPECT_EQ(test, pool->state, KHEAP_POOL_EMPTY);
+	KUNIT_EXPECT_PTR_EQ(test, pool->class, &kheap_cold_class);
+	KUNIT_EXPECT_EQ(test, pool->arena->nr_freepools, nr_freepools + 1);
+	KUNIT_EXPECT_PTR_EQ(test, list_first_entry(&pool->arena->freepools,
+						   struct kheap_pool, list),
+			    pool);
+}
+
+/* The class owns pools of one block only: from full to empty and back. */
+static void pool_of_one_block_goes_from_full_to_empty(struct kunit *test)
+{
+	struct kheap *heap = pool_heap(test);
+	struct kheap_cache *cache = kheap_cache_create(heap, "one", PAGE_SIZE,
+						       0, 0, NULL);
+	struct kheap_pool *pool;
+	void *block;
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, cache);
+	block = kheap_cache_alloc(cache, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, block);
+	pool = kheap_pool_of(block);
+	KUNIT_EXPECT_EQ(test, pool->state, KHEAP_POOL_FULL);
+	kheap_cache_free(cache, block);
+	KUNIT_EXPECT_EQ(test, pool->state, KHEAP_POOL_EMPTY);
+}
+
+static void used_pool_is_listed_by_its_quarter(struct kunit *test)
+{
+	struct kheap *heap = pool_heap(test);
+	void **blocks = kunit_kcalloc(test, 512, sizeof(*blocks), GFP_KERNEL);
+	struct kheap_pool *pool;
+	unsigned int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, blocks);
+	for (i = 0; i < 511; i++) {
+		blocks[i] = kheap_test_alloc(test, heap, 8);
+		pool = kheap_pool_of(blocks[0]);
+		KUNIT_ASSERT_TRUE(test, is_listed(pool, (i + 1) / 128));
+	}
+	for (; i > 1; i--) {
+		kheap_free(heap, blocks[i - 1]);
+		KUNIT_ASSERT_TRUE(test, is_listed(pool, (i - 1) / 128));
+	}
+	kheap_free(heap, blocks[0]);
+}
+
+static void fullest_pool_serves_first(struct kunit *test)
+{
+	struct kheap *heap = pool_heap(test);
+	void **blocks = kheap_test_alloc_many(test, heap, SIZE, 3 * NR_BLOCKS);
+	static const unsigned int nr_left[] = { 1, 6, 3 };
+	unsigned int i, j;
+	void *block;
+
+	for (i = 0; i < 3; i++)
+		for (j = nr_left[i]; j < NR_BLOCKS; j++)
+			kheap_free(heap, blocks[i * NR_BLOCKS + j]);
+	for (i = 0; i < 2; i++) {
+		block = kheap_test_alloc(test, heap, SIZE);
+		KUNIT_EXPECT_PTR_EQ(test, kheap_pool_of(block),
+				    kheap_pool_of(blocks[NR_BLOCKS]));
+		blocks[NR_BLOCKS + 6 + i] = block;
+	}
+	block = kheap_test_alloc(test, heap, SIZE);
+	KUNIT_EXPECT_PTR_EQ(test, kheap_pool_of(block),
+			    kheap_pool_of(blocks[2 * NR_BLOCKS]));
+	kheap_free(heap, block);
+	kheap_test_free_many(heap, blocks + NR_BLOCKS, NR_BLOCKS + 3);
+	kheap_free(heap, blocks[0]);
+}
+
+/* Bits of another number, in another place, and back again. */
+static void empty_pool_serves_another_class(struct kunit *test)
+{
+	static const unsigned int sizes[] = { 8, 512, 16, 8, 64, 24, 8 };
+	struct kheap *heap = pool_heap(test);
+	struct kheap_pool *pool = NULL;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		unsigned int nr = PAGE_SIZE / sizes[i];
+		void **blocks = kheap_test_alloc_many(test, heap, sizes[i], nr);
+
+		if (!pool)
+			pool = kheap_pool_of(blocks[0]);
+		KUNIT_EXPECT_PTR_EQ(test, kheap_pool_of(blocks[nr - 1]), pool);
+		KUNIT_EXPECT_EQ(test, pool->class->size, sizes[i]);
+		kheap_test_expect_sound(test, heap);
+		kheap_test_free_many(heap, blocks, nr);
+		KUNIT_EXPECT_EQ(test, pool->state, KHEAP_POOL_EMPTY);
+	}
+}
+
+/* --- Links ---------------------------------------------------------------------------- */
+
+static u32 *link_of(void *block)
+{
+	return block + KHEAP_LINK_OFFSET;
+}
+
+/* Two blocks freed; the second one's link leads to the first one. */
+static u32 freed_link(struct kunit *test, struct kheap *heap)
+{
+	void **blocks = kheap_test_alloc_many(test, heap, SIZE, 3);
+	u32 link;
+
+	kheap_free(heap, blocks[0]);
+	kheap_free(heap, blocks[1]);
+	link = *link_of(blocks[1]);
+	KUNIT_EXPECT_EQ(test, kheap_link_next(kheap_pool_of(blocks[1]), 1), 0);
+	KUNIT_EXPECT_EQ(test, kheap_link_next(kheap_pool_of(blocks[1]), 0),
+			KHEAP_LINK_END);
+	kheap_free(heap, blocks[2]);
+	return link;
+}
+
+static void link_of_a_free_block_differs_from_heap_to_heap(struct kunit *test)
+{
+	u32 links[4];
+	unsigned int i, j;
+
+	for (i = 0; i < ARRAY_SIZE(links); i++) {
+		links[i] = freed_link(test, pool_heap(test));
+		KUNIT_EXPECT_NE(test, links[i], 0x0000ffff);
+		for (j = 0; j < i; j++)
+			KUNIT_EXPECT_NE(test, links[i], links[j]);
+	}
+}
+
+struct damage {
+	struct kheap *heap;
+	struct kheap_pool *pool;
+	void **blocks;
+};
+
+/*
+ * A full pool with a pattern in every block, of which 6, then 2 are freed, and
+ * the link of 2 is xored with @mask.
+ */
+static struct damage damaged_pool(struct kunit *test, u32 mask)
+{
+	struct damage d = { .heap = pool_heap(test) };
+	unsigned int i;
+
+	d.blocks = kheap_test_alloc_many(test, d.heap, SIZE, NR_BLOCKS);
+	d.pool = kheap_pool_of(d.blocks[0]);
+	for (i = 0; i < NR_BLOCKS; i++)
+		memset(d.blocks[i], i, SIZE);
+	kheap_free(d.heap, d.blocks[6]);
+	kheap_free(d.heap, d.blocks[2]);
+	*link_of(d.blocks[2]) ^= mask;
+	return d;
+}
+
+/* Free what is still allocated of a damaged pool: its memory is regained. */
+static void free_rest(struct kunit *test, struct damage *d)
+{
+	struct kheap_stats stats;
+	unsigned int i;
+
+	for (i = 0; i < NR_BLOCKS; i++)
+		if (i != 2 && i != 6)
+			kheap_free(d->heap, d->blocks[i]);
+	stats = kheap_test_stats(d->heap);
+	KUNIT_EXPECT_EQ(test, stats.nr_pools_quarantined, 0);
+	KUNIT_EXPECT_EQ(test, stats.quarantined_bytes, 0);
+}
+
+/* The pool is out of use, its blocks are fine, and the heap works on. */
+static void expect_quarantined(struct kunit *test, struct damage *d,
+			       unsigned int nr_lost)
+{
+	void *block = kheap_test_alloc(test, d->heap, SIZE);
+	struct kheap_stats stats = kheap_test_stats(d->heap);
+	unsigned int i;
+
+	KUNIT_EXPECT_PTR_NE(test, kheap_pool_of(block), d->pool);
+	KUNIT_EXPECT_EQ(test, d->pool->state, KHEAP_POOL_QUARANTINED);
+	KUNIT_EXPECT_EQ(test, kheap_test_refused(d->heap, KHEAP_BAD_LINK), 1);
+	KUNIT_EXPECT_EQ(test, stats.nr_pools_quarantined, 1);
+	KUNIT_EXPECT_EQ(test, stats.quarantined_bytes, nr_lost * SIZE);
+	KUNIT_EXPECT_EQ(test, kheap_test_sum(&stats), stats.held_bytes);
+	for (i = 0; i < NR_BLOCKS; i++)
+		if (i != 2 && i != 6)
+			KUNIT_EXPECT_NULL(test, memchr_inv(d->blocks[i], i,
+							   SIZE));
+	kheap_test_expect_sound(test, d->heap);
+	kheap_free(d->heap, block);
+}
+
+static void overwritten_link_is_quarantined_and_regained(struct kunit *test)
+{
+	struct damage d = damaged_pool(test, 0);
+	void *last;
+
+	memset(d.blocks[2], 0xff, SIZE);
+	expect_quarantined(test, &d, 2);
+	free_rest(test, &d);
+	KUNIT_EXPECT_EQ(test, d.pool->state, KHEAP_POOL_EMPTY);
+	last = kheap_test_alloc(test, d.heap, SIZE);
+	KUNIT_EXPECT_PTR_EQ(test, kheap_pool_of(last), d.pool);
+	kheap_free(d.heap, last);
+}
+
+static void corrupted_link_report_names_heap_and_class(struct kunit *test)
+{
+	struct damage d = damaged_pool(test, 1);
+	char text[KHEAP_NAME_MAX + 32];
+
+	kheap_test_watch_log(test);
+	expect_quarantined(test, &d, 2);
+	snprintf(text, sizeof(text), "heap '%s': refused: ", d.heap->name);
+	KHEAP_EXPECT_LOGGED(test, text);
+	KHEAP_EXPECT_LOGGED(test, "was written to while it was free");
+	KHEAP_EXPECT_LOGGED(test, "size class, blocks of 512 bytes");
+	free_rest(test, &d);
+}
+
+static const unsigned int bits[] = {
+	 0,  1,  2,  3,  4,  5,  6,  7,  8,  9, 10, 11, 12, 13, 14, 15,
+	16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31,
+};
+
+static void bit_desc(const unsigned int *bit, char *desc)
+{
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "bit_%u", *bit);
+}
+
+KUNIT_ARRAY_PARAM(bit, bits, bit_desc);
+
+static void link_with_a_flipped_bit_is_found(struct kunit *test)
+{
+	const unsigned int *bit = test->param_value;
+	struct damage d = damaged_pool(test, 1U << *bit);
+
+	expect_quarantined(test, &d, 2);
+	free_rest(test, &d);
+}
+
+static const unsigned int forged[] = { 0, 1, 2, 7, 8, 9, 100, 0xfffe, 0xffff };
+
+static void forged_desc(const unsigned int *next, char *desc)
+{
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "index_%u", *next);
+}
+
+KUNIT_ARRAY_PARAM(forged, forged, forged_desc);
+
+/*
+ * Both halves agree, as if the secret were known. The block that was written
+ * to is still good; the one it leads to is not.
+ */
+static void forged_link_to_no_free_block_is_found(struct kunit *test)
+{
+	const unsigned int *next = test->param_value;
+	u32 flip = *next ^ 6;
+	struct damage d = damaged_pool(test, flip << 16 | flip);
+	void *block = kheap_test_alloc(test, d.heap, SIZE);
+
+	KUNIT_EXPECT_PTR_EQ(test, block, d.blocks[2]);
+	memset(block, 2, SIZE);
+	expect_quarantined(test, &d, 1);
+	KUNIT_EXPECT_NULL(test, memchr_inv(block, 2, SIZE));
+	kheap_free(d.heap, block);
+	free_rest(test, &d);
+}
+
+static void check_reports_a_corrupted_link(struct kunit *test)
+{
+	struct damage d = damaged_pool(test, 0x10);
+
+	kheap_test_watch_log(test);
+	KUNIT_EXPECT_GT(test, kheap_check(d.heap), 0);
+	KHEAP_EXPECT_LOGGED(test, "check: violated");
+	KHEAP_EXPECT_LOGGED(test, "links lead to free, carved blocks");
+	*link_of(d.blocks[2]) ^= 0x10;
+	KUNIT_EXPECT_EQ(test, kheap_check(d.heap), 0);
+	free_rest(test, &d);
+}
+
+static void damage_in_one_heap_leaves_others_alone(struct kunit *test)
+{
+	struct kheap *other = pool_heap(test);
+	void **blocks = kheap_test_alloc_many(test, other, SIZE, NR_BLOCKS);
+	struct damage d = damaged_pool(test, ~0U << 16);
+
+	expect_quarantined(test, &d, 2);
+	KUNIT_EXPECT_EQ(test, kheap_test_refused_any(other), 0);
+	kheap_test_expect_sound(test, other);
+	kheap_test_free_many(other, blocks, NR_BLOCKS);
+	free_rest(test, &d);
+}
+
+static struct kunit_case pool_cases[] = {
+	KUNIT_CASE(virgin_memory_is_never_touched),
+	KUNIT_CASE(free_block_serves_before_virgin_memory),
+	KUNIT_CASE(last_freed_block_serves_first),
+	KUNIT_CASE(free_block_keeps_its_first_four_bytes),
+	KUNIT_CASE(allocated_bit_is_set_while_the_block_is_out),
+	KUNIT_CASE(pool_first_block_makes_it_used),
+	KUNIT_CASE(pool_last_block_makes_it_full_and_unlisted),
+	KUNIT_CASE(full_pool_first_free_makes_it_used),
+	KUNIT_CASE(pool_last_free_returns_pool_to_arena),
+	KUNIT_CASE(pool_of_one_block_goes_from_full_to_empty),
+	KUNIT_CASE(used_pool_is_listed_by_its_quarter),
+	KUNIT_CASE(fullest_pool_serves_first),
+	KUNIT_CASE(empty_pool_serves_another_class),
+	KUNIT_CASE(link_of_a_free_block_differs_from_heap_to_heap),
+	KUNIT_CASE(overwritten_link_is_quarantined_and_regained),
+	KUNIT_CASE(corrupted_link_report_names_heap_and_class),
+	KUNIT_CASE_PARAM(link_with_a_flipped_bit_is_found, bit_gen_params),
+	KUNIT_CASE_PARAM(forged_link_to_no_free_block_is_found,
+			 forged_gen_params),
+	KUNIT_CASE(check_reports_a_corrupted_link),
+	KUNIT_CASE(damage_in_one_heap_leaves_others_alone),
+	{}
+};
+
+static struct kunit_suite pool_suite = {
+	.name = "kheap_pool",
+	.init = kheap_test_init,
+	.exit = kheap_test_exit,
+	.test_cases = pool_cases,
+};
+
+kunit_test_suite(pool_suite);
