@@ -20,7 +20,8 @@ MODULE_PARM_DESC(concurrent_ops, "operations of each thread of a storm");
 #define NR_EXCHANGE	256	/* blocks on their way to anybody */
 #define NR_STASH	8	/* blocks that an interrupt holds */
 #define BULK		16
-#define TIMER_NS	(400 * NSEC_PER_USEC)
+#define TIMER_NS	(200 * NSEC_PER_USEC)
+#define TIMER_SHARE	8	/* an interrupt takes this part of a CPU at most */
 
 /* --- Blocks that describe themselves -------------------------------------------- */
 
@@ -124,7 +125,7 @@ static struct parcel *parcel_new(struct storm *storm, struct rnd_state *rnd,
 	struct parcel *p;
 
 	if (dice >> 26 == 0)
-		size += (dice >> 8) % 5000;
+		size += (dice >> 8) % 20000;
 	if (where == NR_HEAPS) {
 		size = OBJECT_SIZE;
 		p = kheap_cache_alloc(storm->cache, gfp);
@@ -169,6 +170,7 @@ static enum hrtimer_restart work_in_interrupt(struct hrtimer *timer)
 {
 	struct interrupt *irq = container_of(timer, struct interrupt, timer);
 	struct storm *storm = irq->mill->storm;
+	u64 start = ktime_get_ns();
 	unsigned int i, at;
 
 	for (i = 0; i < 4; i++) {
@@ -182,7 +184,8 @@ static enum hrtimer_restart work_in_interrupt(struct hrtimer *timer)
 	irq->nr_runs++;
 	if (READ_ONCE(storm->stop))
 		return HRTIMER_NORESTART;
-	hrtimer_forward_now(timer, ns_to_ktime(TIMER_NS));
+	hrtimer_forward_now(timer, ns_to_ktime(TIMER_NS + TIMER_SHARE *
+					       (ktime_get_ns() - start)));
 	return HRTIMER_RESTART;
 }
 

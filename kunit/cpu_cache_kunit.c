@@ -224,7 +224,7 @@ static void freed_blocks_never_exceed_magazines_and_depot(struct kunit *test)
 		kheap_free(heap, blocks[i]);
 		KUNIT_ASSERT_LE(test, kheap_class_nr_cached(class), most);
 	}
-	KUNIT_EXPECT_TRUE(test, cache->previous_full);
+	KUNIT_EXPECT_EQ(test, cache->nr_previous, class->max_slots);
 	KUNIT_EXPECT_GE(test, kheap_class_nr_cached(class),
 			most - class->max_slots);
 }
@@ -256,7 +256,7 @@ static void edge_of_a_magazine_moves_no_runs(struct kunit *test)
 	unsigned int nr = 500, round, i;
 
 	/* Stop when the next free has to switch magazines. */
-	while (cache->top != cache->limit || cache->previous_full) {
+	while (cache->top != cache->limit || cache->nr_previous) {
 		KUNIT_ASSERT_GT(test, nr, 4);
 		kheap_free(heap, blocks[--nr]);
 	}
@@ -326,6 +326,36 @@ static void remote_frees_take_a_class_lock_once_a_magazine(struct kunit *test)
 			frees.nr / nr_slots(cache_on(class, FAR_CPU)) + 1);
 }
 
+static long alloc_there(void *arg)
+{
+	struct remote_frees *frees = arg;
+	size_t i;
+
+	for (i = 0; i < frees->nr; i++)
+		frees->blocks[i] = kheap_alloc(frees->heap, SIZE, GFP_KERNEL);
+	return 0;
+}
+
+/* A CPU that has small magazines gets a large one from the depot. */
+static void magazines_of_two_sizes_are_counted_exactly(struct kunit *test)
+{
+	struct remote_frees frees = { .nr = 100 };
+	struct kheap_cpu_cache *cache;
+	struct kheap_class *class;
+	unsigned int i;
+
+	frees.heap = warm_heap(test, &class, &cache);
+	frees.blocks = kheap_test_alloc_many(test, frees.heap, SIZE, 300);
+	kheap_test_free_many(frees.heap, frees.blocks, 300);
+	for (i = 0; i < 6; i++) {
+		work_on_cpu(FAR_CPU, alloc_there, &frees);
+		KUNIT_EXPECT_EQ(test, class_stats(class).nr_allocated,
+				frees.nr);
+		work_on_cpu(FAR_CPU, free_there, &frees);
+		KUNIT_EXPECT_EQ(test, class_stats(class).nr_allocated, 0ul);
+	}
+}
+
 /* --- Interrupted ---------------------------------------------------------------------- */
 
 static bool same_cache(const struct kheap_cpu_cache *a,
@@ -334,7 +364,7 @@ static bool same_cache(const struct kheap_cpu_cache *a,
 	return a->top == b->top && a->base == b->base &&
 	       a->limit == b->limit && a->loaded == b->loaded &&
 	       a->previous == b->previous &&
-	       a->previous_full == b->previous_full;
+	       a->nr_previous == b->nr_previous;
 }
 
 /* As an interrupt would that arrives while the mark is set. */
@@ -439,7 +469,7 @@ static void unused_class_fails_cleanly_in_nmi(struct kunit *test)
 
 	pretend_nmi(&flags);
 	small = kheap_alloc(heap, SIZE, GFP_ATOMIC);
-	large = kheap_alloc(heap, 4000, GFP_ATOMIC);
+	large = kheap_alloc(heap, 40000, GFP_ATOMIC);
 	nr = kheap_alloc_bulk(heap, SIZE, GFP_ATOMIC, 4, bulk);
 	end_nmi(flags);
 	KUNIT_EXPECT_NULL(test, small);
@@ -596,13 +626,42 @@ static void cached_blocks_always_have_maintenance_ahead(struct kunit *test)
 	struct kheap *heap = warm_heap(test, &class, &cache);
 	void **blocks = kheap_test_alloc_many(test, heap, SIZE, 8);
 	unsigned int round;
+	bool ahead;
 
 	for (round = 0; round < 5; round++)
 		maintain(heap);
 	KUNIT_ASSERT_EQ(test, kheap_class_nr_cached(class), 0);
+	ahead = delayed_work_pending(&heap->maint);
+	KUNIT_EXPECT_FALSE(test, ahead);
 	kheap_test_free_many(heap, blocks, 8);
-	KUNIT_EXPECT_TRUE(test, !kheap_class_nr_cached(class) ||
-				delayed_work_pending(&heap->maint));
+	KUNIT_EXPECT_GT(test, kheap_class_nr_cached(class), 0ul);
+	ahead = delayed_work_pending(&heap->maint);
+	KUNIT_EXPECT_TRUE(test, ahead);
+	for (round = 0; round < 5; round++)
+		maintain(heap);
+	KUNIT_EXPECT_EQ(test, kheap_class_nr_cached(class), 0);
+}
+
+/* What sleeps wakes up at the first miss, with the magazines it had. */
+static void sleeping_cache_is_as_before_when_used_again(struct kunit *test)
+{
+	struct kheap_cpu_cache *cache;
+	struct kheap_class *class;
+	struct kheap *heap = warm_heap(test, &class, &cache);
+	struct kheap_class_stats before, after;
+	void **blocks;
+
+	maintain(heap);
+	maintain(heap);
+	maintain(heap);
+	KUNIT_EXPECT_EQ(test, nr_slots(cache), 0ul);
+	before = class_stats(class);
+	blocks = kheap_test_alloc_many(test, heap, SIZE, 200);
+	after = class_stats(class);
+	KUNIT_EXPECT_EQ(test, nr_slots(cache), class->max_slots);
+	KUNIT_EXPECT_LE(test, after.nr_refills - before.nr_refills,
+			200 / class->max_slots + 3 * after.nr_pools + 1);
+	kheap_test_free_many(heap, blocks, 200);
 }
 
 static void magazines_go_with_their_cache(struct kunit *test)
@@ -644,7 +703,7 @@ static void unplugged_cpu_is_drained(struct kunit *test)
 		kunit_skip(test, "CPU %u cannot be unplugged: %d", cpu, err);
 	cache = cache_on(class, cpu);
 	KUNIT_EXPECT_PTR_EQ(test, cache->top, cache->base);
-	KUNIT_EXPECT_FALSE(test, cache->previous_full);
+	KUNIT_EXPECT_EQ(test, cache->nr_previous, 0);
 	kheap_test_expect_sound(test, heap);
 	KUNIT_ASSERT_EQ(test, add_cpu(cpu), 0);
 	work_on_cpu(cpu, fill_here, &visit);
@@ -666,6 +725,7 @@ static struct kunit_case cpu_cache_cases[] = {
 	KUNIT_CASE(edge_of_a_magazine_moves_no_runs),
 	KUNIT_CASE(allocations_take_a_class_lock_once_a_magazine),
 	KUNIT_CASE(remote_frees_take_a_class_lock_once_a_magazine),
+	KUNIT_CASE(magazines_of_two_sizes_are_counted_exactly),
 	KUNIT_CASE(marked_cache_is_left_alone),
 	KUNIT_CASE(marked_cache_is_left_alone_by_bulk),
 	KUNIT_CASE(nmi_is_served_from_the_magazine_only),
@@ -676,6 +736,7 @@ static struct kunit_case cpu_cache_cases[] = {
 	KUNIT_CASE(idle_cache_is_drained_by_maintenance),
 	KUNIT_CASE(busy_cache_is_left_by_maintenance),
 	KUNIT_CASE(cached_blocks_always_have_maintenance_ahead),
+	KUNIT_CASE(sleeping_cache_is_as_before_when_used_again),
 	KUNIT_CASE(magazines_go_with_their_cache),
 	KUNIT_CASE(unplugged_cpu_is_drained),
 	{}

@@ -11,6 +11,7 @@
 #include "helpers.h"
 
 #define PATTERN	0x3c
+#define LARGE	40000	/* no block of a pool */
 
 static unsigned long nr_live(struct kheap *heap)
 {
@@ -29,7 +30,7 @@ static bool all_freed_soon(struct kheap *heap)
 	return !nr_live(heap);
 }
 
-static const size_t rcu_sizes[] = { 8, 24, 64, 72, 512, 513, 5000, 100000 };
+static const size_t rcu_sizes[] = { 8, 24, 64, 72, 512, 513, 5000, LARGE };
 
 static void size_desc(const size_t *size, char *desc)
 {
@@ -78,7 +79,7 @@ static void trim_waits_for_pending_blocks(struct kunit *test)
 	struct kheap *heap = kheap_test_heap(test);
 
 	kheap_free_rcu(heap, kheap_test_alloc(test, heap, 100));
-	kheap_free_rcu(heap, kheap_test_alloc(test, heap, 3000));
+	kheap_free_rcu(heap, kheap_test_alloc(test, heap, LARGE));
 	kheap_trim(heap);
 	KUNIT_EXPECT_EQ(test, nr_live(heap), 0ul);
 }
@@ -88,7 +89,7 @@ static void destroy_waits_for_pending_blocks(struct kunit *test)
 	struct kheap *heap = kheap_test_heap(test);
 
 	kheap_free_rcu(heap, kheap_test_alloc(test, heap, 100));
-	kheap_free_rcu(heap, kheap_test_alloc(test, heap, 3000));
+	kheap_free_rcu(heap, kheap_test_alloc(test, heap, LARGE));
 	kheap_test_watch_log(test);
 	kheap_test_source(heap)->nr_live = nr_live(heap);
 	kheap_test_heap_destroy(test, heap);
@@ -185,7 +186,7 @@ static void irqs_off_is_fine(struct kunit *test)
 {
 	struct kheap *heap = kheap_test_heap(test);
 	void **blocks = kheap_test_alloc_many(test, heap, 32, 500);
-	void *large = kheap_test_alloc(test, heap, 9000);
+	void *large = kheap_test_alloc(test, heap, LARGE);
 	unsigned int i;
 
 	local_irq_disable();
@@ -223,7 +224,7 @@ static void interrupt_is_fine(struct kunit *test)
 	shot->heap = kheap_test_heap(test);
 	for (i = 0; i < ARRAY_SIZE(shot->blocks); i++)
 		shot->blocks[i] = kheap_test_alloc(test, shot->heap,
-						   i % 10 ? 80 : 8000);
+						   i % 10 ? 80 : LARGE);
 	init_completion(&shot->fired);
 	hrtimer_init(&shot->timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL);
 	shot->timer.function = shoot;
@@ -243,7 +244,7 @@ static void nothing_is_lost_without_memory(struct kunit *test)
 
 	kheap_test_source(heap)->fail_all = true;
 	heap->limit_bytes = 1;
-	KUNIT_EXPECT_NULL(test, kheap_alloc(heap, 5000, GFP_KERNEL |
+	KUNIT_EXPECT_NULL(test, kheap_alloc(heap, LARGE, GFP_KERNEL |
 					    __GFP_NOWARN));
 	for (i = 0; i < 3000; i++)
 		kheap_free_rcu(heap, blocks[i]);
@@ -257,7 +258,7 @@ static void second_free_is_refused(struct kunit *test)
 {
 	struct kheap *heap = kheap_test_heap(test);
 	void *block = kheap_test_alloc(test, heap, 64);
-	void *large = kheap_test_alloc(test, heap, 6000);
+	void *large = kheap_test_alloc(test, heap, LARGE);
 
 	kheap_test_watch_log(test);
 	kheap_free_rcu(heap, block);
@@ -276,7 +277,7 @@ static void free_of_a_pending_block_is_refused(struct kunit *test)
 {
 	struct kheap *heap = kheap_test_heap(test);
 	void *block = kheap_test_alloc(test, heap, 64);
-	void *large = kheap_test_alloc(test, heap, 6000);
+	void *large = kheap_test_alloc(test, heap, LARGE);
 
 	kheap_test_watch_log(test);
 	kheap_free_rcu(heap, block);

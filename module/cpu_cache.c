@@ -75,11 +75,10 @@ static void load_magazine(struct kheap_cpu_cache *cache,
 static void swap_magazines(struct kheap_cpu_cache *cache)
 {
 	struct kheap_magazine *loaded = cache->loaded;
-	bool was_full = cache->previous_full;
+	unsigned int nr = cache->nr_previous;
 
-	WRITE_ONCE(cache->previous_full, cache->top != cache->base);
-	load_magazine(cache, cache->previous,
-		      was_full ? cache->previous->nr_slots : 0);
+	WRITE_ONCE(cache->nr_previous, cache->top - cache->base);
+	load_magazine(cache, cache->previous, nr);
 	cache->previous = loaded;
 }
 
@@ -88,6 +87,8 @@ static unsigned int wanted_slots(const struct kheap_class *class,
 {
 	unsigned long nr = READ_ONCE(cache->limit) - READ_ONCE(cache->base);
 
+	if (READ_ONCE(cache->asleep))
+		return 0;
 	if (!nr)
 		return cache->nr_slow ? min_t(unsigned int, FIRST_SLOTS,
 					      class->max_slots) : 0;
@@ -106,17 +107,15 @@ static void switch_magazines(struct kheap_cpu_cache *cache,
 			     struct kheap_magazine **previous)
 {
 	struct kheap_magazine *old = cache->loaded, *old_p = cache->previous;
-	unsigned int nr = 0;
+	unsigned int nr = cache->nr_previous;
 
-	if (cache->previous_full) {
-		nr = old_p->nr_slots;
+	if (nr)
 		memcpy((*loaded)->slots, old_p->slots,
 		       nr * sizeof(struct kheap_slot));
-	}
 	memcpy((*loaded)->slots + nr, cache->base,
 	       (cache->top - cache->base) * sizeof(struct kheap_slot));
 	nr += cache->top - cache->base;
-	WRITE_ONCE(cache->previous_full, false);
+	WRITE_ONCE(cache->nr_previous, 0);
 	cache->previous = *previous;
 	load_magazine(cache, *loaded, nr);
 	*loaded = old;
@@ -126,8 +125,7 @@ static void switch_magazines(struct kheap_cpu_cache *cache,
 /* Do the blocks of @cache fit in a magazine of @nr slots? Under the mark. */
 static bool blocks_fit(const struct kheap_cpu_cache *cache, unsigned int nr)
 {
-	return cache->top - cache->base +
-	       (cache->previous_full ? cache->previous->nr_slots : 0) <= nr;
+	return cache->top - cache->base + cache->nr_previous <= nr;
 }
 
 /*
@@ -149,7 +147,8 @@ static void maybe_grow(struct kheap_class *class,
 		preempt_disable();
 		cache = raw_cpu_ptr(caches);
 		if (kheap_mark_busy(cache)) {
-			if (cache->limit - cache->base < nr &&
+			if (!cache->asleep &&
+			    cache->limit - cache->base < nr &&
 			    blocks_fit(cache, nr))
 				switch_magazines(cache, &loaded, &previous);
 			kheap_clear_busy(cache);
@@ -162,18 +161,28 @@ static void maybe_grow(struct kheap_class *class,
 
 /* --- Misses ------------------------------------------------------------------ */
 
+/* Count a miss, and let a sleeping cache take in blocks again; under the mark. */
+static void note_miss(struct kheap_cpu_cache *cache)
+{
+	cache->nr_slow++;
+	if (!cache->asleep)
+		return;
+	WRITE_ONCE(cache->asleep, false);
+	load_magazine(cache, cache->loaded, 0);
+}
+
 static bool refill_marked(struct kheap_class *class,
 			  struct kheap_cpu_cache *cache)
 {
 	struct kheap_magazine *full;
 	unsigned int nr;
 
-	cache->nr_slow++;
+	note_miss(cache);
 	if (cache->top != cache->base)
 		return true;
 	if (!cache->loaded)
 		return false;
-	if (cache->previous_full) {
+	if (cache->nr_previous) {
 		swap_magazines(cache);
 		return true;
 	}
@@ -220,8 +229,7 @@ bool kheap_cpu_cache_refill(struct kheap_class *class, struct kheap_slot *slot)
 		kheap_clear_busy(cache);
 	}
 	preempt_enable();
-	if (found)
-		kheap_maint_later(class->heap);
+	kheap_maint_later(class->heap);
 	return found;
 }
 
@@ -247,7 +255,8 @@ bool kheap_cpu_cache_join(struct kheap_class *class, struct kheap_pool *pool,
 	preempt_disable();
 	cache = raw_cpu_ptr(class->cpu);
 	if (kheap_mark_busy(cache)) {
-		joined = cache->top == cache->base && cache->loaded &&
+		joined = cache->top == cache->base &&
+			 cache->base != cache->limit &&
 			 pool->arena->set->node == numa_mem_id();
 		if (joined)
 			nr = kheap_pool_join(pool, cache->base,
@@ -279,7 +288,7 @@ static void empty_previous(struct kheap_class *class,
 	} else {
 		kheap_pools_give(class, full->slots, full->nr_slots, empties);
 	}
-	WRITE_ONCE(cache->previous_full, false);
+	WRITE_ONCE(cache->nr_previous, 0);
 }
 
 static bool push_marked(struct kheap_class *class,
@@ -287,11 +296,11 @@ static bool push_marked(struct kheap_class *class,
 			struct kheap_slot slot, struct kheap_magazine **spare,
 			struct list_head *empties)
 {
-	cache->nr_slow++;
+	note_miss(cache);
 	if (!cache->loaded)
 		return false;
 	if (cache->top == cache->limit) {
-		if (cache->previous_full)
+		if (cache->nr_previous)
 			empty_previous(class, cache, alien, spare, empties);
 		swap_magazines(cache);
 	}
@@ -306,7 +315,7 @@ static struct kheap_magazine *spare_magazine(struct kheap_class *class,
 {
 	unsigned long nr = READ_ONCE(cache->limit) - READ_ONCE(cache->base);
 
-	if (!nr || !cache->previous_full || cache->top != cache->limit ||
+	if (!nr || !cache->nr_previous || cache->top != cache->limit ||
 	    kheap_depot_has_empty(class))
 		return NULL;
 	return magazine_alloc(class, nr);
@@ -351,8 +360,7 @@ bool kheap_cpu_cache_push(struct kheap_class *class, bool alien,
 	kheap_meta_free(class->heap, spare);
 	if (!list_empty(&empties))
 		kheap_pools_put(class->heap, &empties);
-	if (pushed)
-		kheap_maint_later(class->heap);
+	kheap_maint_later(class->heap);
 	return pushed;
 }
 
@@ -369,29 +377,39 @@ static unsigned int nr_cached(const struct kheap_cpu_cache *cache)
 	/* A magazine may be switched meanwhile: an old top, a new base. */
 	if (top > base && top <= limit)
 		nr = top - base;
-	return nr + (READ_ONCE(cache->previous_full) ? limit - base : 0);
+	return nr + READ_ONCE(cache->nr_previous);
 }
 
-/* Empty both magazines; under the mark, or when the CPU is dead. */
+/*
+ * Empty both magazines; under the mark, or when the CPU is dead. A cache that
+ * was idle is sent to sleep: the fast paths find it both empty and full, so
+ * the next block that comes or goes is a miss, which has it looked after again.
+ * Blocks that are freed without ever missing would stay for good.
+ */
 static void drain_marked(struct kheap_class *class,
-			 struct kheap_cpu_cache *cache,
+			 struct kheap_cpu_cache *cache, bool sleep,
 			 struct list_head *empties)
 {
-	if (cache->previous_full) {
+	if (cache->nr_previous) {
 		kheap_pools_give(class, cache->previous->slots,
-				 cache->previous->nr_slots, empties);
-		WRITE_ONCE(cache->previous_full, false);
+				 cache->nr_previous, empties);
+		WRITE_ONCE(cache->nr_previous, 0);
 	}
 	if (cache->top != cache->base) {
 		kheap_pools_give(class, cache->base,
 				 cache->top - cache->base, empties);
 		WRITE_ONCE(cache->top, cache->base);
 	}
+	if (sleep && cache->loaded) {
+		WRITE_ONCE(cache->asleep, true);
+		WRITE_ONCE(cache->limit, cache->base);
+	}
 }
 
 struct drain_request {
 	struct kheap_class *class;
 	struct kheap_cpu_cache __percpu *caches;
+	bool sleep;
 	struct list_head empties;
 	bool done;
 };
@@ -404,17 +422,19 @@ static void drain_this_cpu(void *info)
 
 	if (!kheap_mark_busy(cache))
 		return;
-	drain_marked(request->class, cache, &request->empties);
+	drain_marked(request->class, cache, request->sleep, &request->empties);
 	kheap_clear_busy(cache);
 	request->done = true;
 }
 
 static void drain_cpu(struct kheap_class *class,
-		      struct kheap_cpu_cache __percpu *caches, int cpu)
+		      struct kheap_cpu_cache __percpu *caches, bool sleep,
+		      int cpu)
 {
 	struct drain_request request = {
 		.class = class,
 		.caches = caches,
+		.sleep = sleep,
 	};
 
 	INIT_LIST_HEAD(&request.empties);
@@ -437,14 +457,16 @@ static bool drain_caches(struct kheap_class *class,
 		struct kheap_cpu_cache *cache = per_cpu_ptr(caches, cpu);
 		unsigned long nr_slow = READ_ONCE(cache->nr_slow);
 
-		if (!nr_cached(cache))
+		/* Asleep, or without magazines, no block can come in. */
+		if (only_idle ? READ_ONCE(cache->limit) == READ_ONCE(cache->base)
+			      : !nr_cached(cache))
 			continue;
 		if (only_idle && cache->seen_slow != nr_slow) {
 			cache->seen_slow = nr_slow;
 			cached = true;
 			continue;
 		}
-		drain_cpu(class, caches, cpu);
+		drain_cpu(class, caches, only_idle, cpu);
 	}
 	return cached;
 }
@@ -482,9 +504,10 @@ void kheap_class_drain_cpu(struct kheap_class *class, unsigned int cpu)
 
 	if (READ_ONCE(class->cpu) == &kheap_cold_cache)
 		return;
-	drain_marked(class, per_cpu_ptr(class->cpu, cpu), &empties);
+	drain_marked(class, per_cpu_ptr(class->cpu, cpu), true, &empties);
 	if (class->alien)
-		drain_marked(class, per_cpu_ptr(class->alien, cpu), &empties);
+		drain_marked(class, per_cpu_ptr(class->alien, cpu), true,
+			     &empties);
 	kheap_pools_put(class->heap, &empties);
 }
 

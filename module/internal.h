@@ -257,7 +257,8 @@ struct kheap_depot {
  * @limit: slot above the last one of the loaded magazine
  * @busy: the mark: -1, or more when somebody on this CPU is between reading
  *	and writing
- * @previous_full: the previous magazine is full; else it is empty
+ * @asleep: takes in no block until a request misses, see drain_marked()
+ * @nr_previous: blocks in the previous magazine: it is full or empty
  * @nr_slow: times that the fast path could not serve, ever
  * @seen_slow: @nr_slow when the maintenance work last looked
  * @loaded: the magazine that the fast paths use; NULL before there is one
@@ -267,14 +268,16 @@ struct kheap_depot {
  * (2001): a loaded magazine, and a previous one that is either full or empty,
  * so that a load at the edge moves no blocks back and forth.
  *
- *   base == loaded->slots <= top <= limit == base + loaded->nr_slots
+ *   base == loaded->slots <= top <= limit
+ *   limit == base + loaded->nr_slots; asleep: base == top == limit
  */
 struct kheap_cpu_cache {
 	struct kheap_slot *top;
 	struct kheap_slot *base;
 	struct kheap_slot *limit;
 	local_t busy;
-	bool previous_full;
+	bool asleep;
+	u16 nr_previous;
 	unsigned long nr_slow;
 	unsigned long seen_slow;
 	struct kheap_magazine *loaded;
