@@ -19,14 +19,14 @@ static unsigned int size_to_words(size_t size)
 	return (size + (1 << KHEAP_BLOCK_SHIFT) - 1) >> KHEAP_BLOCK_SHIFT;
 }
 
-static noinline void *alloc_missed(struct kheap *heap, unsigned int words,
+static noinline void *alloc_missed(struct kheap *heap, unsigned int szidx,
 				   gfp_t gfp, int nid)
 {
 	struct kheap_class *class = NULL;
 	void *block;
 
 	if (likely(!in_nmi()))
-		class = kheap_size_class(heap, words ? words - 1 : 0, gfp);
+		class = kheap_size_class(heap, szidx, gfp);
 	if (!class) {
 		kheap_alloc_failed(heap, NULL, sizeof(*class), gfp);
 		return NULL;
@@ -35,11 +35,20 @@ static noinline void *alloc_missed(struct kheap *heap, unsigned int words,
 	return block ? kheap_finish_alloc(class, block, gfp) : NULL;
 }
 
-static noinline void *refuse_gfp(struct kheap *heap)
+/* Takes its arguments as the fast path has them, so that that saves none. */
+static noinline void *words_missed(struct kheap *heap, unsigned long words,
+				   gfp_t gfp)
+{
+	return alloc_missed(heap, words ? words - 1 : 0, gfp, NUMA_NO_NODE);
+}
+
+/* What kheap_alloc() calls for zone flags. */
+void *__kheap_refuse_gfp(struct kheap *heap)
 {
 	kheap_refuse(heap, KHEAP_BAD_GFP, NULL, NULL);
 	return NULL;
 }
+EXPORT_SYMBOL_GPL(__kheap_refuse_gfp);
 
 static __always_inline void *alloc_words(struct kheap *heap,
 					 unsigned long words, gfp_t gfp)
@@ -47,12 +56,10 @@ static __always_inline void *alloc_words(struct kheap *heap,
 	struct kheap_class *class = READ_ONCE(heap->by_words[words]);
 	void *block;
 
-	if (unlikely(gfp & GFP_ZONEMASK))
-		return refuse_gfp(heap);
 	kheap_might_alloc(gfp);
 	block = kheap_pop(class);
 	if (unlikely(!block))
-		return alloc_missed(heap, words, gfp, NUMA_NO_NODE);
+		return words_missed(heap, words, gfp);
 	return kheap_finish_alloc(class, block, gfp);
 }
 
@@ -65,8 +72,6 @@ EXPORT_SYMBOL_GPL(__kheap_alloc_words);
 static noinline void *alloc_large(struct kheap *heap, size_t size, gfp_t gfp,
 				  int nid)
 {
-	if (unlikely(gfp & GFP_ZONEMASK))
-		return refuse_gfp(heap);
 	if (unlikely(size > LARGEST_REQUEST)) {
 		if (!(gfp & __GFP_NOWARN))
 			kheap_refuse(heap, KHEAP_BAD_SIZE, NULL, NULL);
@@ -75,25 +80,32 @@ static noinline void *alloc_large(struct kheap *heap, size_t size, gfp_t gfp,
 	return kheap_large_alloc(heap, size, gfp, nid);
 }
 
+static noinline void *alloc_medium(struct kheap *heap, size_t size, gfp_t gfp)
+{
+	if (size > KHEAP_MEDIUM_MAX)
+		return alloc_large(heap, size, gfp, NUMA_NO_NODE);
+	return alloc_words(heap, kheap_medium_szidx(size) + 1, gfp);
+}
+
 void *__kheap_alloc(struct kheap *heap, size_t size, gfp_t gfp)
 {
 	if (unlikely(size > KHEAP_BLOCK_MAX))
-		return alloc_large(heap, size, gfp, NUMA_NO_NODE);
+		return alloc_medium(heap, size, gfp);
 	return alloc_words(heap, size_to_words(size), gfp);
 }
 EXPORT_SYMBOL_GPL(__kheap_alloc);
 
 void *kheap_alloc_node(struct kheap *heap, size_t size, gfp_t gfp, int node)
 {
+	if (unlikely(gfp & GFP_ZONEMASK))
+		return __kheap_refuse_gfp(heap);
 	if (node == NUMA_NO_NODE)
 		return __kheap_alloc(heap, size, gfp);
-	if (size > KHEAP_BLOCK_MAX)
+	if (size > KHEAP_MEDIUM_MAX)
 		return alloc_large(heap, size, gfp, node);
 	if (node == numa_mem_id())
 		return __kheap_alloc(heap, size, gfp);
-	if (unlikely(gfp & GFP_ZONEMASK))
-		return refuse_gfp(heap);
-	return alloc_missed(heap, size_to_words(size), gfp, node);
+	return alloc_missed(heap, kheap_size_szidx(size), gfp, node);
 }
 EXPORT_SYMBOL_GPL(kheap_alloc_node);
 
@@ -106,7 +118,7 @@ void *kheap_calloc(struct kheap *heap, size_t n, size_t size, gfp_t gfp)
 			kheap_refuse(heap, KHEAP_BAD_SIZE, NULL, NULL);
 		return NULL;
 	}
-	return __kheap_alloc(heap, bytes, gfp | __GFP_ZERO);
+	return kheap_alloc(heap, bytes, gfp | __GFP_ZERO);
 }
 EXPORT_SYMBOL_GPL(kheap_calloc);
 
@@ -162,7 +174,7 @@ void *kheap_realloc(struct kheap *heap, void *ptr, size_t size, gfp_t gfp)
 	void *moved;
 
 	if (!ptr)
-		return __kheap_alloc(heap, size, gfp);
+		return kheap_alloc(heap, size, gfp);
 	usable = usable_or_refuse(heap, ptr);
 	if (!usable)
 		return NULL;
@@ -171,8 +183,8 @@ void *kheap_realloc(struct kheap *heap, void *ptr, size_t size, gfp_t gfp)
 		return ptr;
 	if (size <= usable && usable == 1 << KHEAP_BLOCK_SHIFT)
 		return ptr;
-	moved = __kheap_alloc(heap, size, size <= usable ?
-			      gfp | __GFP_NOWARN : gfp);
+	moved = kheap_alloc(heap, size, size <= usable ?
+			    gfp | __GFP_NOWARN : gfp);
 	if (!moved)
 		return size <= usable ? ptr : NULL;
 	memcpy(moved, ptr, min(size, usable));

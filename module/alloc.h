@@ -25,7 +25,7 @@ static __always_inline void *kheap_finish_alloc(struct kheap_class *class,
 	if (IS_ENABLED(CONFIG_DEBUG_KMEMLEAK))
 		kmemleak_alloc(block, class->usable, 1, gfp);
 	if (want_init_on_alloc(gfp))
-		return kheap_zero(class, block);
+		kheap_zero(class, block);
 	return block;
 }
 

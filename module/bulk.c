@@ -75,14 +75,14 @@ int kheap_alloc_bulk(struct kheap *heap, size_t size, gfp_t gfp, size_t nr,
 
 	if (unlikely(nr > INT_MAX))
 		return 0;
-	if (size <= KHEAP_BLOCK_MAX && !(gfp & GFP_ZONEMASK)) {
+	if (size <= KHEAP_MEDIUM_MAX && !(gfp & GFP_ZONEMASK)) {
 		if (likely(!in_nmi()))
-			class = kheap_size_class(heap, size ? (size - 1) >>
-						 KHEAP_BLOCK_SHIFT : 0, gfp);
+			class = kheap_size_class(heap, kheap_size_szidx(size),
+						 gfp);
 		return class ? class_alloc_bulk(class, gfp, nr, ptrs) : 0;
 	}
 	for (i = 0; i < nr; i++) {
-		ptrs[i] = __kheap_alloc(heap, size, gfp);
+		ptrs[i] = kheap_alloc(heap, size, gfp);
 		if (!ptrs[i]) {
 			kheap_free_bulk(heap, i, ptrs);
 			return 0;

@@ -98,35 +98,37 @@ void kheap_cache_destroy(struct kheap_cache *cache)
 }
 EXPORT_SYMBOL_GPL(kheap_cache_destroy);
 
-/* Flags that are refused, an explicit wish for zeroes, or a miss. */
-static noinline void *alloc_unusual(struct kheap_class *class, gfp_t gfp)
+static noinline void *alloc_missed(struct kheap_class *class, gfp_t gfp)
 {
-	void *block;
+	void *block = kheap_class_alloc_slow(class, gfp, NUMA_NO_NODE);
 
-	if (gfp & class->bad_gfp) {
-		kheap_refuse(class->heap, KHEAP_BAD_GFP, NULL, class);
-		return NULL;
-	}
-	block = kheap_pop(class);
-	if (!block)
-		block = kheap_class_alloc_slow(class, gfp, NUMA_NO_NODE);
 	return block ? kheap_finish_alloc(class, block, gfp) : NULL;
 }
 
-void *kheap_cache_alloc(struct kheap_cache *cache, gfp_t gfp)
+void *__kheap_cache_alloc(struct kheap_cache *cache, gfp_t gfp)
 {
 	struct kheap_class *class = &cache->class;
 	void *block;
 
 	kheap_might_alloc(gfp);
-	if (unlikely(gfp & (GFP_ZONEMASK | __GFP_ZERO)))
-		return alloc_unusual(class, gfp);
 	block = kheap_pop(class);
 	if (unlikely(!block))
-		return alloc_unusual(class, gfp);
+		return alloc_missed(class, gfp);
 	return kheap_finish_alloc(class, block, gfp);
 }
-EXPORT_SYMBOL_GPL(kheap_cache_alloc);
+EXPORT_SYMBOL_GPL(__kheap_cache_alloc);
+
+/* Flags that are refused, or an explicit wish for zeroes. */
+void *__kheap_cache_alloc_unusual(struct kheap_cache *cache, gfp_t gfp)
+{
+	struct kheap_class *class = &cache->class;
+
+	if (!(gfp & class->bad_gfp))
+		return __kheap_cache_alloc(cache, gfp);
+	kheap_refuse(class->heap, KHEAP_BAD_GFP, NULL, class);
+	return NULL;
+}
+EXPORT_SYMBOL_GPL(__kheap_cache_alloc_unusual);
 
 void kheap_cache_free(struct kheap_cache *cache, void *ptr)
 {

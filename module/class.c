@@ -74,13 +74,15 @@ static void class_set_geometry(struct kheap_class *class, size_t size,
 
 	class->usable = size;
 	class->link_offset = KHEAP_LINK_OFFSET;
-	class->zero_last = stride - 64;
+	class->zero_words = stride / 8;
 	if (class->ctor) {
 		class->link_offset = stride;
-		class->zero_last = -64;
+		class->zero_words = 0;
 		stride += 1 << KHEAP_BLOCK_SHIFT;
 	}
-	class->zero_line = !class->zero_last;
+	class->zero_kind = class->zero_words == 8 ? KHEAP_ZERO_LINE :
+			   class->zero_words <= 16 ? KHEAP_ZERO_FEW :
+						     KHEAP_ZERO_STRING;
 	class->size = ALIGN(stride, align);
 	class->span = best_span(class->size);
 	class->nr_blocks = kheap_pool_bytes(class) / class->size;
@@ -151,11 +153,22 @@ void kheap_class_publish(struct kheap_class *class)
 
 /* --- Size classes -------------------------------------------------------------- */
 
-/* A power of two is naturally aligned: pools are, and it divides a page. */
+/* The size of the blocks of a size class. */
+size_t kheap_szidx_size(unsigned int szidx)
+{
+	unsigned int step;
+
+	if (szidx < KHEAP_NR_SIZE_CLASSES)
+		return (szidx + 1) << KHEAP_BLOCK_SHIFT;
+	step = szidx - KHEAP_NR_SIZE_CLASSES;
+	return (5 + step % 4) << (MEDIUM_ORDER - 2 + step / 4);
+}
+
+/* A power of two is naturally aligned: pools are, and it divides them. */
 static struct kheap_class *size_class_create(struct kheap *heap,
 					     unsigned int szidx, gfp_t gfp)
 {
-	size_t size = (szidx + 1) << KHEAP_BLOCK_SHIFT;
+	size_t size = kheap_szidx_size(szidx);
 	struct kheap_class *class;
 
 	class = kheap_meta_alloc(heap, struct_size(class, node, nr_node_ids),

@@ -18,33 +18,6 @@ DEFINE_PER_CPU(struct kheap_cpu_cache, kheap_cold_cache) = {
 	.busy = LOCAL_INIT(-1),
 };
 
-/*
- * Zero a block of up to KHEAP_ZERO_BY_STORES bytes: whole lines first, and what
- * is left over with stores that overlap. @last is its size less 64.
- */
-void *kheap_zero_few(void *block, int last)
-{
-	void *end = block + last;
-	void *ptr = block;
-
-	if (likely(last > 0)) {
-		do {
-			kheap_zero_words(ptr, 8);
-			ptr += 64;
-		} while (ptr < end);
-		kheap_zero_words(end, 8);
-	} else if (last >= 32 - 64) {
-		kheap_zero_words(block, 4);
-		kheap_zero_words(end + 32, 4);
-	} else if (last >= 16 - 64) {
-		kheap_zero_words(block, 2);
-		kheap_zero_words(end + 48, 2);
-	} else if (last > -64) {
-		kheap_zero_words(block, 1);
-	}
-	return block;
-}
-
 /* --- Magazines -------------------------------------------------------------------- */
 
 static struct kheap_magazine *magazine_alloc(struct kheap_class *class,

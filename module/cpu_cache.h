@@ -57,11 +57,12 @@ static __always_inline void *kheap_pop(struct kheap_class *class)
 	slot = cache->top;
 	if (unlikely(slot == cache->base))
 		goto out_clear;
-	block = slot[-1].block;
+	slot--;
+	WRITE_ONCE(cache->top, slot);
+	block = slot->block;
 	if (!block)
 		__builtin_unreachable();
-	bit = slot[-1].bit;
-	WRITE_ONCE(cache->top, slot - 1);
+	bit = slot->bit;
 	kheap_clear_busy(cache);
 	preempt_enable();
 	set_bit(bit, kheap_bitmap());
@@ -115,32 +116,45 @@ static __always_inline void kheap_zero_words(u64 *word, unsigned int nr)
 		WRITE_ONCE(word[i], 0);
 }
 
-/* Blocks up to so many bytes are zeroed without the rep prefix. */
-#define KHEAP_ZERO_BY_STORES	256
+/*
+ * Zero up to 16 words: as many as the largest power of two that fits from the
+ * start, and as many up to the end, overlapping.
+ */
+static __always_inline void kheap_zero_few(u64 *block, unsigned long nr_words)
+{
+	u64 *end = block + nr_words;
 
-void *kheap_zero_few(void *block, int last);
+	if (nr_words >= 8) {
+		kheap_zero_words(block, 8);
+		kheap_zero_words(end - 8, 8);
+	} else if (nr_words >= 4) {
+		kheap_zero_words(block, 4);
+		kheap_zero_words(end - 4, 4);
+	} else if (nr_words >= 2) {
+		kheap_zero_words(block, 2);
+		kheap_zero_words(end - 2, 2);
+	} else if (nr_words) {
+		kheap_zero_words(block, 1);
+	}
+}
 
 /**
  * kheap_zero() - zero a block as far as its class says
  * @class: its class
  * @block: the block
  *
- * One line of 64 bytes is zeroed here, without a call, and without the rep
- * prefix, whose start-up cost only long blocks are worth.
- *
- * Return: @block, so that this can be the last call of an allocation.
+ * Up to two lines are zeroed by stores: the string instruction takes longer
+ * than that to start.
  */
-static __always_inline void *kheap_zero(const struct kheap_class *class,
-					void *block)
+static __always_inline void kheap_zero(const struct kheap_class *class,
+				       void *block)
 {
-	if (likely(class->zero_line)) {
+	if (likely(class->zero_kind == KHEAP_ZERO_LINE))
 		kheap_zero_words(block, 8);
-		return block;
-	}
-	if (class->zero_last <= KHEAP_ZERO_BY_STORES - 64)
-		return kheap_zero_few(block, class->zero_last);
-	memset64(block, 0, (class->zero_last + 64) / 8);
-	return block;
+	else if (class->zero_kind > KHEAP_ZERO_LINE)
+		memset64(block, 0, class->zero_words);
+	else
+		kheap_zero_few(block, class->zero_words);
 }
 
 #endif /* _KHEAP_CPU_CACHE_H */

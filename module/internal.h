@@ -11,6 +11,7 @@
 #include <linux/irq_work.h>
 #include <linux/list.h>
 #include <linux/llist.h>
+#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
@@ -74,6 +75,7 @@
 #define KHEAP_LINK_END		0xffff	/* no further free block */
 #define KHEAP_LINK_OFFSET	4	/* leaves a reference count at 0 alone */
 #define KHEAP_SZIDX_NONE	0xff	/* class of a cache or a type */
+#define KHEAP_NR_CLASSES	(KHEAP_NR_SIZE_CLASSES + KHEAP_NR_MEDIUM_CLASSES)
 
 enum kheap_pool_state {
 	KHEAP_POOL_HOLE,	/* no page; in no list */
@@ -312,6 +314,13 @@ struct kheap_class_node {
 	unsigned long nr_pools;
 } ____cacheline_aligned_in_smp;
 
+/* How kheap_zero() zeroes; in this order, so that one comparison decides. */
+enum kheap_zero_kind {
+	KHEAP_ZERO_FEW,		/* up to 128 bytes, but not a line */
+	KHEAP_ZERO_LINE,	/* 64 bytes */
+	KHEAP_ZERO_STRING,	/* more than 128 bytes */
+};
+
 /**
  * struct kheap_class - blocks of one size
  * @cpu: the per-CPU caches; kheap_cold_cache until they are set up
@@ -321,9 +330,9 @@ struct kheap_class_node {
  * @recip_low: @recip once more, so that the compiler multiplies and compares
  *	with memory instead of loading it
  * @size: bytes from one block to the next
- * @zero_line: zeroing means exactly 64 bytes
- * @zero_last: offset of the last 64 of the bytes to zero when zeroing is
- *	wanted, see kheap_zero(); -64 with a constructor: nothing
+ * @zero_kind: an &enum kheap_zero_kind
+ * @zero_words: words of 8 bytes to zero when zeroing is wanted, see
+ *	kheap_zero(); 0 with a constructor
  * @nr_blocks: blocks in a pool
  * @link_offset: where in a free block the link to the next one is
  * @fill_shift: turns nr_used into a quarter, see kheap_pool_fill()
@@ -349,13 +358,13 @@ struct kheap_class {
 	unsigned long tag;
 	unsigned long recip;
 	u32 size;
-	s32 zero_last;
+	u32 zero_words;
 	u16 nr_blocks;
 	u16 link_offset;
 	u8 fill_shift;
 	u8 span;
 	u8 szidx;
-	bool zero_line;
+	u8 zero_kind;
 	u16 max_slots;
 	u32 recip_low;
 	struct kheap *heap;
@@ -423,7 +432,8 @@ enum kheap_refusal {
 
 /**
  * struct kheap - everything one client owns
- * @by_words: size classes by size in words of 8 bytes, rounded up
+ * @by_words: size classes by size in words of 8 bytes, rounded up, to 64; the
+ *	medium ones behind them
  * @for_none: @by_words[0]: the same as @classes[0], for size 0
  * @classes: size classes by szidx; &kheap_cold_class until first used
  * @tag: the size classes' tag
@@ -464,10 +474,10 @@ enum kheap_refusal {
  */
 struct kheap {
 	union {
-		struct kheap_class *by_words[KHEAP_NR_SIZE_CLASSES + 1];
+		struct kheap_class *by_words[KHEAP_NR_CLASSES + 1];
 		struct {
 			struct kheap_class *for_none;
-			struct kheap_class *classes[KHEAP_NR_SIZE_CLASSES];
+			struct kheap_class *classes[KHEAP_NR_CLASSES];
 		};
 	};
 	unsigned long tag;
@@ -591,6 +601,7 @@ void kheap_class_free(struct kheap_class *class);
 void kheap_forget_blocks(struct kheap *heap);
 void kheap_alloc_failed(struct kheap *heap, const struct kheap_class *class,
 			size_t bytes, gfp_t gfp);
+size_t kheap_szidx_size(unsigned int szidx);
 struct kheap_class *kheap_size_class(struct kheap *heap, unsigned int szidx,
 				     gfp_t gfp);
 void *kheap_class_alloc_slow(struct kheap_class *class, gfp_t gfp, int nid);
@@ -799,6 +810,29 @@ static inline unsigned int kheap_pool_nr_virgin(const struct kheap_class *class,
 						const struct kheap_pool *pool)
 {
 	return class->nr_blocks - (pool->nextoffset * class->recip >> 32);
+}
+
+/* Medium classes start at this power of two, and go by quarters of it. */
+#define MEDIUM_ORDER	ilog2(KHEAP_BLOCK_MAX)
+static_assert(KHEAP_BLOCK_MAX << (KHEAP_NR_MEDIUM_CLASSES / 4) ==
+	      KHEAP_MEDIUM_MAX);
+
+/* The size class for a request of KHEAP_BLOCK_MAX to KHEAP_MEDIUM_MAX bytes. */
+static inline unsigned int kheap_medium_szidx(size_t size)
+{
+	unsigned int order = ilog2(size - 1);
+
+	/* The size less 1 starts with 1, at @order; two bits are the quarter. */
+	return KHEAP_NR_SIZE_CLASSES + 4 * (order - MEDIUM_ORDER) +
+	       (((size - 1) >> (order - 2)) - 4);
+}
+
+/* The size class for a request of up to KHEAP_MEDIUM_MAX bytes. */
+static inline unsigned int kheap_size_szidx(size_t size)
+{
+	if (size > KHEAP_BLOCK_MAX)
+		return kheap_medium_szidx(size);
+	return size ? (size - 1) >> KHEAP_BLOCK_SHIFT : 0;
 }
 
 /* Words of allocated bits, one bit more than there are blocks: the tail's. */

@@ -14,10 +14,15 @@
 struct kheap;
 struct kheap_cache;
 
-/* Blocks come in steps of 8 bytes up to 512; what is larger is a large block. */
+/*
+ * Blocks come in steps of 8 bytes up to 512, and from there to two pages in
+ * four steps a doubling; what is larger is a large block.
+ */
 #define KHEAP_BLOCK_SHIFT	3
 #define KHEAP_BLOCK_MAX		512
 #define KHEAP_NR_SIZE_CLASSES	(KHEAP_BLOCK_MAX >> KHEAP_BLOCK_SHIFT)
+#define KHEAP_MEDIUM_MAX	8192
+#define KHEAP_NR_MEDIUM_CLASSES	16
 
 /* Longest name of a heap, a cache or a type, without the final NUL. */
 #define KHEAP_NAME_MAX		63
@@ -85,7 +90,7 @@ struct kheap_params {
  * @empty_bytes: pools that belong to no class
  * @tail_bytes: ends of pools too short for one more block
  * @metadata_bytes: descriptors, per-CPU arrays and the heap itself
- * @large_bytes: blocks over %KHEAP_BLOCK_MAX, as the system rounded them
+ * @large_bytes: blocks over %KHEAP_MEDIUM_MAX, as the system rounded them
  * @peak_held_bytes: the most @held_bytes has been
  * @limit_bytes: the limit in force, 0 for none
  * @nr_allocated: blocks in the client's hands, large ones not counted
@@ -149,6 +154,7 @@ struct kheap *kheap_create(const char *name, const struct kheap_params *params);
  */
 void kheap_destroy(struct kheap *heap);
 
+void *__kheap_refuse_gfp(struct kheap *heap);
 void *__kheap_alloc(struct kheap *heap, size_t size, gfp_t gfp);
 void *__kheap_alloc_words(struct kheap *heap, unsigned long words, gfp_t gfp);
 
@@ -162,7 +168,7 @@ void *__kheap_alloc_words(struct kheap *heap, unsigned long words, gfp_t gfp);
  *
  * The block is aligned to 8 bytes, and to its size when @size is a power of
  * two of 8 bytes to two pages. A constant @size is turned into its class by the
- * compiler. On PREEMPT_RT, and there only, a request from a context that
+ * compiler, and a constant @gfp is checked by it. On PREEMPT_RT, and there only, a request from a context that
  * cannot be preempted is served from pages the heap already holds.
  *
  * Context: Any context; sleeps only if @gfp allows it. In NMI only what the
@@ -172,6 +178,8 @@ void *__kheap_alloc_words(struct kheap *heap, unsigned long words, gfp_t gfp);
 static __always_inline __malloc void *
 kheap_alloc(struct kheap *heap, size_t size, gfp_t gfp)
 {
+	if (unlikely(gfp & GFP_ZONEMASK))
+		return __kheap_refuse_gfp(heap);
 	if (__builtin_constant_p(size) && size <= KHEAP_BLOCK_MAX)
 		return __kheap_alloc_words(heap, (size + 7) >> KHEAP_BLOCK_SHIFT,
 					   gfp);
@@ -332,6 +340,9 @@ struct kheap_cache *kheap_cache_create(struct kheap *heap, const char *name,
  */
 void kheap_cache_destroy(struct kheap_cache *cache);
 
+void *__kheap_cache_alloc(struct kheap_cache *cache, gfp_t gfp);
+void *__kheap_cache_alloc_unusual(struct kheap_cache *cache, gfp_t gfp);
+
 /**
  * kheap_cache_alloc() - allocate an object
  * @cache: the cache
@@ -340,7 +351,13 @@ void kheap_cache_destroy(struct kheap_cache *cache);
  * Context: As kheap_alloc().
  * Return: The object, which the caller owns, or NULL.
  */
-void *kheap_cache_alloc(struct kheap_cache *cache, gfp_t gfp);
+static __always_inline __malloc void *
+kheap_cache_alloc(struct kheap_cache *cache, gfp_t gfp)
+{
+	if (unlikely(gfp & (GFP_ZONEMASK | __GFP_ZERO)))
+		return __kheap_cache_alloc_unusual(cache, gfp);
+	return __kheap_cache_alloc(cache, gfp);
+}
 
 /**
  * kheap_cache_free() - free an object
