@@ -255,7 +255,7 @@ def conf_records(args, kernel, shares):
     if args.tty:
         records.append(("tty", ",".join(map(str, window_size()))))
     records.append(("cwd", os.getcwd()))
-    records.append(("name", f"kheap-{kernel.name}"))
+    records.append(("name", "kheap-" + kernel.name.replace(".", "-")))
     return records + [("arg", arg) for arg in args.command]
 
 
