@@ -5,7 +5,7 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 KERNEL ?= 6.12
 MAKEFLAGS += --no-print-directory
 
-.PHONY: modules demo shell check kunit integration lint clean help
+.PHONY: modules demo shell check kunit integration bench lint clean help
 
 modules:	## build the modules for KDIR (default: the running kernel)
 	@scripts/build.sh --kdir "$(KDIR)"
@@ -27,6 +27,10 @@ kunit:	## the KUnit suites (SUITE=name for one) in the test kernel
 integration:	## the integration tests (TEST=name) on 6.12 and 6.1
 	@scripts/setup.sh vm build
 	@scripts/integration.py $(TEST)
+
+bench:	## what an operation costs, next to the kernel's allocators
+	@scripts/setup.sh vm build
+	@scripts/bench.py
 
 lint:	## W=1, sparse, checkpatch, kernel-doc, shellcheck, codespell
 	@scripts/setup.sh build kernel lint

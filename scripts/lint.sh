@@ -21,7 +21,7 @@ CHECKPATCH_IGNORE=FILE_PATH_CHANGES,LINUX_VERSION_CODE,MACRO_ARG_REUSE
 CHECKPATCH_IGNORE+=,OPEN_ENDED_LINE
 
 # Words that codespell takes for mistakes.
-CODESPELL_IGNORE=inout,te,fpr,ot,nd,ue,wih
+CODESPELL_IGNORE=inout,te,fpr,ot,nd,ue,wih,fro
 
 sources()
 {
@@ -94,7 +94,7 @@ lint_shellcheck()
 lint_codespell()
 {
 	codespell -q 6 -L "$CODESPELL_IGNORE" \
-		-S 'build,*.pyc,COPYING,*.svg,.git,*.trace,*.kht' . 2>&1
+		-S './build*,*.pyc,COPYING,*.svg,.git,*.trace,*.kht' . 2>&1
 }
 
 lint_python()
