@@ -10,7 +10,8 @@
 
 #include "alloc.h"
 
-static struct kheap_class *find_class(struct kheap *heap, const char *name)
+/* Find a cache or a type by name; under kheap.mutex. */
+struct kheap_class *kheap_class_find(struct kheap *heap, const char *name)
 {
 	struct kheap_class *class;
 
@@ -57,7 +58,7 @@ struct kheap_cache *kheap_cache_create(struct kheap *heap, const char *name,
 			       wanted_align(size, align, flags), ctor);
 	if (!err) {
 		mutex_lock(&heap->mutex);
-		if (find_class(heap, name))
+		if (kheap_class_find(heap, name))
 			err = -EEXIST;
 		else
 			kheap_class_publish(&cache->class);

@@ -479,5 +479,5 @@ void kheap_class_report_live(struct kheap_class *class)
 void kheap_class_free(struct kheap_class *class)
 {
 	kheap_meta_free(class->heap, class->name);
-	kheap_meta_free(class->heap, class);
+	kheap_meta_free(class->heap, class->type ? (void *)class->type : class);
 }

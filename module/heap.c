@@ -13,6 +13,7 @@
 #include <linux/uaccess.h>
 
 #include "cpu_cache.h"
+#include "object.h"
 
 /* How often idle per-CPU caches are looked for, while there are blocks. */
 #define IDLE_INTERVAL	(2 * HZ)
@@ -188,6 +189,7 @@ size_t kheap_trim(struct kheap *heap)
 	size_t bytes;
 
 	might_sleep();
+	kheap_objects_trim(heap);
 	kheap_rcu_flush(heap);
 	kheap_finish_deferred(heap);
 	mutex_lock(&heap->mutex);
@@ -263,6 +265,7 @@ static void init_fields(struct kheap *heap, const char *name)
 	init_llist_head(&heap->nmi_frees);
 	init_irq_work(&heap->nmi_work, maint_from_nmi);
 	kheap_rcu_init(heap);
+	heap->gc_threshold = KHEAP_GC_THRESHOLD;
 }
 
 static void init_params(struct kheap *heap, const struct kheap_params *params)
@@ -382,6 +385,7 @@ void kheap_destroy(struct kheap *heap)
 	mutex_lock(&kheap_list_lock);
 	list_del(&heap->list);
 	mutex_unlock(&kheap_list_lock);
+	kheap_objects_exit(heap);
 	kheap_rcu_exit(heap);
 	irq_work_sync(&heap->nmi_work);
 	cancel_delayed_work_sync(&heap->maint);
@@ -391,6 +395,7 @@ void kheap_destroy(struct kheap *heap)
 	report_live(heap);
 	kheap_forget_blocks(heap);
 	kheap_large_destroy(heap);
+	kheap_objects_free(heap);
 	list_for_each_entry_safe(class, next, &heap->class_list, list) {
 		kheap_cpu_caches_exit(class);
 		kheap_class_free(class);

@@ -61,6 +61,17 @@
  *
  * 6. kheap.class_lock (raw): publication of a new class.
  *
+ * 7. kheap_gc.weak_lock (raw): which weak references an object has, and which
+ *    of their callbacks run. A release takes it before the memory goes, so
+ *    that under it the target of a weak reference is there.
+ *
+ * 8. kheap_gc_buffer.lock (raw): one CPU's names of candidates.
+ *
+ * 9. kheap_gc.mutex: a run of the collector, its statistics. Taken before 2,
+ *    with kheap_gc_lock(), which refuses in callbacks.
+ *
+ * The buckets of the trashcan have raw locks of their own, as leaves.
+ *
  * A per-CPU cache has no lock but its busy mark, which only its own CPU sets.
  * Lock 4 is taken under the mark; 3 is not, and 3 and 4 nest in check only.
  */
@@ -342,6 +353,7 @@ enum kheap_zero_kind {
  * @max_depot: most full magazines in a depot
  * @bad_gfp: flags that a request for this class is refused with
  * @wants_cpu: the maintenance work is to set @cpu up
+ * @type: the object type that this is the class of, or NULL
  * @usable: bytes that the client may use
  * @heap: the heap
  * @alien: per-CPU caches for blocks of other nodes, on their way home
@@ -374,6 +386,7 @@ struct kheap_class {
 	u32 usable;
 	u16 max_depot;
 	bool wants_cpu;
+	struct kheap_type *type;
 	void (*ctor)(void *object);
 	char *name;
 	struct list_head list;
@@ -427,6 +440,10 @@ enum kheap_refusal {
 	KHEAP_BAD_GFP,		/* zone flags, or zeroing with a constructor */
 	KHEAP_BAD_SIZE,		/* no allocation can be that large */
 	KHEAP_BAD_LIMIT,	/* the heap's limit */
+	KHEAP_BAD_DEAD,		/* get or put of a dead object */
+	KHEAP_BAD_OVERFLOW,	/* an object's reference count is full */
+	KHEAP_BAD_TYPE,		/* end of a type with live objects */
+	KHEAP_BAD_CONTEXT,	/* a call that is not for callbacks */
 	NR_KHEAP_REFUSALS
 };
 
@@ -467,6 +484,9 @@ enum kheap_refusal {
  * @rcu_armed: @rcu_work will run
  * @rcu_mutex: one sweep at a time; taken before @mutex
  * @parked_large: large blocks that wait for a grace period
+ * @gc: the collector, NULL until there is a type
+ * @gc_off: it does not run by itself
+ * @gc_threshold: candidates that make it run
  * @list: in kheap_list
  * @dir: debugfs folder
  * @creator: address in the client that created the heap
@@ -516,6 +536,10 @@ struct kheap {
 	bool rcu_armed;
 	struct mutex rcu_mutex;
 	struct llist_head parked_large;
+
+	struct kheap_gc *gc;
+	bool gc_off;
+	unsigned long gc_threshold;
 
 	struct list_head list;
 	struct dentry *dir;
@@ -602,6 +626,7 @@ void kheap_forget_blocks(struct kheap *heap);
 void kheap_alloc_failed(struct kheap *heap, const struct kheap_class *class,
 			size_t bytes, gfp_t gfp);
 size_t kheap_szidx_size(unsigned int szidx);
+struct kheap_class *kheap_class_find(struct kheap *heap, const char *name);
 struct kheap_class *kheap_size_class(struct kheap *heap, unsigned int szidx,
 				     gfp_t gfp);
 void *kheap_class_alloc_slow(struct kheap_class *class, gfp_t gfp, int nid);
@@ -653,6 +678,7 @@ void kheap_rcu_exit(struct kheap *heap);
 /* report.c */
 void kheap_refuse(struct kheap *heap, enum kheap_refusal why, const void *ptr,
 		  const struct kheap_class *class);
+void kheap_refuse_stray(const void *ptr, enum kheap_refusal why);
 void kheap_refuse_free(struct kheap *heap, const void *ptr);
 void kheap_class_refuse_free(struct kheap_class *class, const void *ptr);
 const char *kheap_refusal_name(enum kheap_refusal why);

@@ -263,6 +263,9 @@ static unsigned int pool_carve(struct kheap_class *class,
 	for (i = 0; i < nr; i++, idx++) {
 		slots[i].block = kheap_block_address(class, pool, idx);
 		slots[i].bit = pool->map_bit + idx;
+		/* An object that was never born is dead: kheap_walk_objects(). */
+		if (class->type)
+			WRITE_ONCE(*(u32 *)slots[i].block, 0);
 	}
 	pool->nextoffset += nr * class->size;
 	pool->nr_used += nr;

@@ -19,6 +19,10 @@ static const char * const refusal_names[] = {
 	[KHEAP_BAD_GFP]		= "bad_gfp",
 	[KHEAP_BAD_SIZE]	= "bad_size",
 	[KHEAP_BAD_LIMIT]	= "over_limit",
+	[KHEAP_BAD_DEAD]	= "dead_object",
+	[KHEAP_BAD_OVERFLOW]	= "full_count",
+	[KHEAP_BAD_TYPE]	= "live_type",
+	[KHEAP_BAD_CONTEXT]	= "in_callback",
 };
 
 static const char * const refusal_texts[] = {
@@ -31,6 +35,10 @@ static const char * const refusal_texts[] = {
 	[KHEAP_BAD_GFP]		= "zone flags, or zeroing of constructed objects",
 	[KHEAP_BAD_SIZE]	= "no allocation can be that large",
 	[KHEAP_BAD_LIMIT]	= "the limit of the heap is reached",
+	[KHEAP_BAD_DEAD]	= "is a dead object: its last reference was put",
+	[KHEAP_BAD_OVERFLOW]	= "has no room for more references: it leaks",
+	[KHEAP_BAD_TYPE]	= "is a type with live objects",
+	[KHEAP_BAD_CONTEXT]	= "cannot be ended by a callback of an object",
 };
 
 static_assert(ARRAY_SIZE(refusal_names) == NR_KHEAP_REFUSALS);
@@ -81,6 +89,16 @@ void kheap_refuse(struct kheap *heap, enum kheap_refusal why, const void *ptr,
 		pr_err("heap '%s': refused: %s\n", heap->name,
 		       refusal_texts[why]);
 	print_class(class, ptr);
+	dump_stack();
+}
+
+/* As kheap_refuse(), of a pointer that leads to no heap. */
+void kheap_refuse_stray(const void *ptr, enum kheap_refusal why)
+{
+	if (!__ratelimit(&kheap_refusal_limit))
+		return;
+	pr_err("heap '?': refused: %p, not memory of any heap, %s\n", ptr,
+	       refusal_texts[why]);
 	dump_stack();
 }
 

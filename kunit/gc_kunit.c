@@ -1,0 +1,845 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The collector: which shapes it reclaims and which it leaves alone, finalizers
+ * and weak references, what it refuses, and mutators that come between.
+ */
+#include <linux/delay.h>
+
+#include "nodes.h"
+
+#define NR_BIG		2000U
+
+static const struct mode {
+	const char *name;
+	unsigned int flags;
+} modes[] = {
+	{ "candidates", 0 },
+	{ "full", KHEAP_GC_FULL },
+};
+
+static void mode_desc(const struct mode *mode, char *desc)
+{
+	strscpy(desc, mode->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(mode, modes, mode_desc);
+
+static long collect(struct kunit *test, struct kheap *heap)
+{
+	const struct mode *mode = test->param_value;
+
+	return kheap_gc_collect(heap, mode ? mode->flags : KHEAP_GC_FULL);
+}
+
+static struct kheap *gc_heap(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+
+	kheap_gc_enable(heap, false);
+	return heap;
+}
+
+static struct kheap_gc_stats gc_stats(struct kheap *heap)
+{
+	struct kheap_gc_stats stats;
+
+	kheap_gc_get_stats(heap, &stats);
+	return stats;
+}
+
+/* Everything is gone, and nothing was released that should not have been. */
+static void expect_empty(struct kunit *test, struct kheap *heap)
+{
+	kheap_trim(heap);
+	KUNIT_EXPECT_EQ(test, atomic_read(&nodes.nr_bad), 0);
+	KUNIT_EXPECT_EQ(test, kheap_test_stats(heap).nr_allocated, 0);
+}
+
+/* --- Shapes: garbage ------------------------------------------------------------ */
+
+static void self_loop_is_reclaimed(struct kunit *test)
+{
+	struct kheap *heap = gc_heap(test);
+	struct node *node = node_new(test, node_type(test, heap, &node_ops));
+
+	node_link(node, 0, node);
+	node_link(node, 1, node);
+	node_put(node);
+	KUNIT_EXPECT_EQ(test, nr_released(), 0);
+	KUNIT_EXPECT_EQ(test, collect(test, heap), 1);
+	KUNIT_EXPECT_EQ(test, nr_released(), 1);
+	expect_empty(test, heap);
+}
+
+static void pair_is_reclaimed(struct kunit *test)
+{
+	struct kheap *heap = gc_heap(test);
+	struct node *ring[2];
+
+	node_ring(test, node_type(test, heap, &node_ops), ring, 2);
+	node_put_all(ring, 2);
+	KUNIT_EXPECT_EQ(test, collect(test, heap), 2);
+	KUNIT_EXPECT_EQ(test, collect(test, heap), 0);
+	expect_empty(test, heap);
+}
+
+static void big_ring_is_reclaimed(struct kunit *test)
+{
+	struct kheap *heap = gc_heap(test);
+	struct node **ring = kunit_kcalloc(test, NR_BIG, sizeof(*ring),
+					   GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, ring);
+	node_ring(test, node_type(test, heap, &node_ops), ring, NR_BIG);
+	node_put_all(ring, NR_BIG);
+	KUNIT_EXPECT_EQ(test, collect(test, heap), NR_BIG);
+	KUNIT_EXPECT_EQ(test, nodes.max_depth, 1);
+	expect_empty(test, heap);
+}
+
+/* Everybody refers to everybody: as a tree of pairs over the ring. */
+static void clique_is_reclaimed(struct kunit *test)
+{
+	struct kheap *heap = gc_heap(test);
+	struct kheap_type *type = node_type(test, heap, &node_ops);
+	struct node *core[5], *arm[20];
+	unsigned int i, j, nr = 0;
+
+	node_ring(test, type, core, 5);
+	for (i = 0; i < 5; i++) {
+		struct node *from = core[i];
+
+		for (j = 0; j < 4; j++) {
+			arm[nr] = node_new(test, type);
+			node_link(arm[nr], 0, core[(i + j + 1) % 5]);
+			node_link(from, 1, arm[nr]);
+			from = arm[nr++];
+		}
+	}
+	node_put_all(core, 5);
+	node_put_all(arm, 20);
+	KUNIT_EXPECT_EQ(test, collect(test, heap), 25);
+	expect_empty(test, heap);
+}
+
+static void chain_of_cycles_is_reclaimed(struct kunit *test)
+{
+	struct kheap *heap = gc_heap(test);
+	struct kheap_type *type = node_type(test, heap, &node_ops);
+	struct node *rings[8][3];
+	unsigned int i;
+
+	for (i = 0; i < 8; i++)
+		node_ring(test, type, rings[i], 3);
+	for (i = 0; i < 7; i++)
+		node_link(rings[i][i % 3], 1, rings[i + 1][0]);
+	for (i = 0; i < 8; i++)
+		node_put_all(rings[i], 3);
+	KUNIT_EXPECT_EQ(test, collect(test, heap), 24);
+	expect_empty(test, heap);
+}
+
+static void cycles_with_cross_edges_are_reclaimed(struct kunit *test)
+{
+	struct kheap *heap = gc_heap(test);
+	struct kheap_type *type = node_type(test, heap, &node_ops);
+	struct node *a[4], *b[5];
+	unsigned int i;
+
+	node_ring(test, type, a, 4);
+	node_ring(test, type, b, 5);
+	for (i = 0; i < 4; i++) {
+		node_link(a[i], 1, b[i]);
+		node_link(b[i], 1, a[3 - i]);
+	}
+	node_put_all(a, 4);
+	node_put_all(b, 5);
+	KUNIT_EXPECT_EQ(test, collect(test, heap), 9);
+	expect_empty(test, heap);
+}
+
+static void leaves_of_a_dead_cycle_go_with_it(struct kunit *test)
+{
+	struct kheap *heap = gc_heap(test);
+	struct node *leaf = node_new(test, node_type(test, heap, &node_leaf_ops));
+	struct node *ring[3];
+
+	node_ring(test, node_type(test, heap, &node_ops), ring, 3);
+	kheap_ref_give(&ring[1]->edges[1], &leaf->obj);
+	node_put_all(ring, 3);
+	KUNIT_EXPECT_EQ(test, collect(test, heap), 3);
+	KUNIT_EXPECT_EQ(test, nr_released(), 4);
+	expect_empty(test, heap);
+}
+
+/* --- Shapes: alive ---------------------------------------------------------------- */
+
+static void cycle_with_an_outside_count_stays(struct kunit *test)
+{
+	struct kheap *heap = gc_heap(test);
+	struct node *ring[3];
+
+	node_ring(test, node_type(test, heap, &node_ops), ring, 3);
+	node_put_all(ring + 1, 2);
+	KUNIT_EXPECT_EQ(test, collect(test, heap), 0);
+	KUNIT_EXPECT_EQ(test, collect(test, heap), 0);
+	KUNIT_EXPECT_EQ(test, nr_released(), 0);
+	node_put(ring[0]);
+	KUNIT_EXPECT_EQ(test, collect(test, heap), 3);
+	expect_empty(test, heap);
+}
+
+static void cycle_that_hangs_on_a_live_object_stays(struct kunit *test)
+{
+	struct kheap *heap = gc_heap(test);
+	struct kheap_type *type = node_type(test, heap, &node_ops);
+	struct node *root = node_new(test, type), *ring[3];
+
+	node_ring(test, type, ring, 3);
+	node_link(root, 0, ring[1]);
+	node_put_all(ring, 3);
+	KUNIT_EXPECT_EQ(test, collect(test, heap), 0);
+	KUNIT_EXPECT_EQ(test, nr_released(), 0);
+	node_put(root);
+	KUNIT_EXPECT_EQ(test, nr_released(), 1);
+	KUNIT_EXPECT_EQ(test, collect(test, heap), 3);
+	expect_empty(test, heap);
+}
+
+static void live_object_that_hangs_on_a_dead_cycle_stays(struct kunit *test)
+{
+	struct kheap *heap = gc_heap(test);
+	struct kheap_type *type = node_type(test, heap, &node_ops);
+	struct node *live = node_new(test, type), *below = node_new(test, type);
+	struct node *ring[3];
+
+	node_ring(test, type, ring, 3);
+	node_link(ring[2], 1, live);
+	kheap_ref_give(&live->edges[0], &below->obj);
+	node_put_all(ring, 3);
+	KUNIT_EXPECT_EQ(test, kheap_object_refs(&live->obj), 2);
+	KUNIT_EXPECT_EQ(test, collect(test, heap), 3);
+	KUNIT_EXPECT_EQ(test, kheap_object_refs(&live->obj), 1);
+	KUNIT_EXPECT_EQ(test, below->canary, NODE_ALIVE);
+	node_put(live);
+	expect_empty(test, heap);
+}
+
+static void immortal_object_keeps_its_cycle(struct kunit *test)
+{
+	struct kheap *heap = gc_heap(test);
+	struct node *ring[3];
+
+	node_ring(test, node_type(test, heap, &node_ops), ring, 3);
+	kheap_object_make_immortal(&ring[0]->obj);
+	node_put_all(ring, 3);
+	KUNIT_EXPECT_EQ(test, collect(test, heap), 0);
+	KUNIT_EXPECT_EQ(test, nr_released(), 0);
+	kheap_test_source(heap)->nr_live = 3;
+	kheap_test_heap_destroy(test, heap);
+	KUNIT_EXPECT_EQ(test, nr_released(), 3);
+}
+
+/* --- Finalizers -------------------------------------------------------------------- */
+
+static void finalizers_run_once_each_before_anything_is_cleared(struct kunit *test)
+{
+	struct kheap *heap = gc_heap(test);
+	struct node *ring[4];
+
+	node_ring(test, node_type(test, heap, &node_final_ops), ring, 4);
+	node_put_all(ring, 4);
+	KUNIT_EXPECT_EQ(test, collect(test, heap), 4);
+	KUNIT_EXPECT_EQ(test, atomic_read(&nodes.nr_finalized), 4);
+	KUNIT_EXPECT_EQ(test, gc_stats(heap).nr_finalized, 4);
+	KUNIT_EXPECT_EQ(test, nr_released(), 4);
+	expect_empty(test, heap);
+}
+
+static void resurrection_is_transitive_and_does_not_keep_other_garbage(struct kunit *test)
+{
+	struct kheap *heap = gc_heap(test);
+	struct kheap_type *type = node_type(test, heap, &node_final_ops);
+	struct node *saved[3], *other[3], *above = node_new(test, type);
+
+	node_ring(test, type, saved, 3);
+	node_ring(test, type, other, 3);
+	saved[1]->resurrect = true;
+	/* What refers to a survivor does not survive for that. */
+	node_link(above, 0, saved[0]);
+	node_link(above, 1, above);
+	node_put(above);
+	node_put_all(saved, 3);
+	node_put_all(other, 3);
+	KUNIT_EXPECT_EQ(test, collect(test, heap), 4);
+	KUNIT_EXPECT_PTR_EQ(test, nodes.saved, &saved[1]->obj);
+	KUNIT_EXPECT_EQ(test, nr_released(), 4);
+	KUNIT_EXPECT_EQ(test, gc_stats(heap).nr_resurrected, 3);
+	KUNIT_EXPECT_EQ(test, kheap_object_refs(&saved[0]->obj), 1);
+	KUNIT_EXPECT_EQ(test, kheap_object_refs(&saved[1]->obj), 2);
+	KUNIT_EXPECT_TRUE(test, kheap_object_tryget(&saved[2]->obj));
+	node_put(saved[2]);
+	kheap_ref_set(&nodes.saved, NULL);
+	KUNIT_EXPECT_EQ(test, collect(test, heap), 3);
+	KUNIT_EXPECT_EQ(test, atomic_read(&nodes.nr_finalized), 7);
+	expect_empty(test, heap);
+}
+
+/* One finalizer saves a node, the next one drops it again. */
+static void drop_saved(struct node *node)
+{
+	if (!node->resurrect)
+		kheap_ref_set(&nodes.saved, NULL);
+}
+
+static void resurrected_object_that_is_dropped_again_is_released_once(struct kunit *test)
+{
+	struct kheap *heap = gc_heap(test);
+	struct node *ring[6];
+	unsigned int i;
+
+	node_ring(test, node_type(test, heap, &node_final_ops), ring, 6);
+	nodes.in_finalize = drop_saved;
+	for (i = 0; i < 6; i += 2)
+		ring[i]->resurrect = true;
+	node_put_all(ring, 6);
+	collect(test, heap);
+	kheap_ref_set(&nodes.saved, NULL);
+	collect(test, heap);
+	KUNIT_EXPECT_EQ(test, nr_released(), 6);
+	expect_empty(test, heap);
+}
+
+static void cut_the_ring(struct node *node)
+{
+	node_link(node, 0, NULL);
+}
+
+static void finalizer_that_breaks_the_cycle_is_fine(struct kunit *test)
+{
+	struct kheap *heap = gc_heap(test);
+	struct node *ring[5];
+
+	node_ring(test, node_type(test, heap, &node_final_ops), ring, 5);
+	nodes.in_finalize = cut_the_ring;
+	node_put_all(ring, 5);
+	collect(test, heap);
+	KUNIT_EXPECT_EQ(test, nr_released(), 5);
+	KUNIT_EXPECT_EQ(test, atomic_read(&nodes.nr_finalized), 5);
+	expect_empty(test, heap);
+}
+
+/* --- Weak references ----------------------------------------------------------------- */
+
+static unsigned int finalized_at_call;
+
+static void note_call(struct kheap_weakref *ref)
+{
+	finalized_at_call = atomic_read(&nodes.nr_finalized);
+	atomic_inc(&nodes.nr_called);
+}
+
+static void weakrefs_are_cleared_and_called_before_any_finalizer(struct kunit *test)
+{
+	struct kheap *heap = gc_heap(test);
+	struct kheap_weakref refs[3];
+	struct node *ring[3];
+	unsigned int i;
+
+	node_ring(test, node_type(test, heap, &node_final_ops), ring, 3);
+	for (i = 0; i < 3; i++)
+		kheap_weakref_init(&refs[i], &ring[i]->obj, note_call);
+	ring[0]->resurrect = true;
+	node_put_all(ring, 3);
+	finalized_at_call = 99;
+	KUNIT_EXPECT_EQ(test, collect(test, heap), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&nodes.nr_called), 3);
+	KUNIT_EXPECT_EQ(test, finalized_at_call, 0);
+	for (i = 0; i < 3; i++)
+		KUNIT_EXPECT_NULL(test, kheap_weakref_get(&refs[i]));
+	KUNIT_EXPECT_EQ(test, gc_stats(heap).nr_weakrefs_cleared, 3);
+	kheap_ref_set(&nodes.saved, NULL);
+	KUNIT_EXPECT_EQ(test, collect(test, heap), 3);
+	KUNIT_EXPECT_EQ(test, atomic_read(&nodes.nr_called), 3);
+	expect_empty(test, heap);
+}
+
+static void weakref_that_is_garbage_itself_is_not_called(struct kunit *test)
+{
+	struct kheap *heap = gc_heap(test);
+	struct kheap_type *type = node_type(test, heap, &node_ops);
+	struct node *ring[3], *live = node_new(test, type);
+
+	node_ring(test, type, ring, 3);
+	kheap_weakref_init(&ring[0]->weak, &ring[1]->obj, note_call);
+	kheap_weakref_init(&live->weak, &ring[2]->obj, note_call);
+	ring[0]->armed = true;
+	live->armed = true;
+	node_put_all(ring, 3);
+	KUNIT_EXPECT_EQ(test, collect(test, heap), 3);
+	KUNIT_EXPECT_EQ(test, atomic_read(&nodes.nr_called), 1);
+	node_put(live);
+	expect_empty(test, heap);
+}
+
+/* --- Refusals --------------------------------------------------------------------------- */
+
+static long answers[3];
+static struct kheap *refusing_heap;
+
+static void collect_inside(struct node *node)
+{
+	answers[0] = kheap_gc_collect(refusing_heap, 0);
+	answers[1] = kheap_gc_collect(refusing_heap, KHEAP_GC_FULL);
+	answers[2] = kheap_gc_freeze(refusing_heap);
+}
+
+static void expect_refused(struct kunit *test)
+{
+	unsigned int i;
+
+	for (i = 0; i < 3; i++) {
+		KUNIT_EXPECT_EQ(test, answers[i], -EDEADLK);
+		answers[i] = 0;
+	}
+}
+
+static void collect_inside_a_callback_is_refused(struct kunit *test)
+{
+	struct kheap *heap = gc_heap(test);
+	struct kheap_type *type = node_type(test, heap, &node_final_ops);
+	struct node *ring[2];
+
+	refusing_heap = heap;
+	nodes.in_release = collect_inside;
+	node_put(node_new(test, type));
+	expect_refused(test);
+	nodes.in_release = NULL;
+	nodes.in_finalize = collect_inside;
+	node_put(node_new(test, type));
+	expect_refused(test);
+	node_ring(test, type, ring, 2);
+	node_put_all(ring, 2);
+	KUNIT_EXPECT_EQ(test, collect(test, heap), 2);
+	expect_refused(test);
+	nodes.in_finalize = NULL;
+	nodes.in_release = collect_inside;
+	node_ring(test, type, ring, 2);
+	node_put_all(ring, 2);
+	KUNIT_EXPECT_EQ(test, collect(test, heap), 2);
+	expect_refused(test);
+	expect_empty(test, heap);
+}
+
+static void collect_refuses_unknown_flags(struct kunit *test)
+{
+	struct kheap *heap = gc_heap(test);
+
+	KUNIT_EXPECT_EQ(test, kheap_gc_collect(heap, ~0U), -EINVAL);
+	KUNIT_EXPECT_EQ(test, kheap_gc_collect(heap, KHEAP_GC_FULL), 0);
+}
+
+static void run_without_memory_gives_up_and_the_next_makes_up_for_it(struct kunit *test)
+{
+	struct kheap *heap = gc_heap(test);
+	struct node *ring[3];
+
+	node_ring(test, node_type(test, heap, &node_ops), ring, 3);
+	node_put_all(ring, 3);
+	heap->limit_bytes = 1;
+	KUNIT_EXPECT_EQ(test, collect(test, heap), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, nr_released(), 0);
+	heap->limit_bytes = 0;
+	KUNIT_EXPECT_EQ(test, gc_stats(heap).nr_given_up, 1);
+	KUNIT_EXPECT_EQ(test, collect(test, heap), 3);
+	expect_empty(test, heap);
+}
+
+static void candidates_that_find_no_memory_make_the_next_run_full(struct kunit *test)
+{
+	struct kheap *heap = gc_heap(test);
+	struct node *ring[3];
+
+	node_ring(test, node_type(test, heap, &node_ops), ring, 3);
+	heap->limit_bytes = 1;
+	node_put_all(ring, 3);
+	heap->limit_bytes = 0;
+	KUNIT_EXPECT_EQ(test, kheap_gc_collect(heap, 0), 3);
+	expect_empty(test, heap);
+}
+
+/* --- What cannot be collected -------------------------------------------------------- */
+
+static void stubborn_cycle_is_listed_and_stays_usable(struct kunit *test)
+{
+	struct kheap *heap = gc_heap(test);
+	struct node *ring[3];
+	unsigned int i;
+
+	node_ring(test, node_type(test, heap, &node_ops), ring, 3);
+	for (i = 0; i < 3; i++)
+		ring[i]->stubborn = true;
+	node_put_all(ring, 3);
+	KUNIT_EXPECT_EQ(test, collect(test, heap), 0);
+	KUNIT_EXPECT_EQ(test, gc_stats(heap).nr_uncollectable, 3);
+	KUNIT_EXPECT_EQ(test, heap->gc->listed[0].reason, KHEAP_GC_CLEAR_LEFT);
+	KUNIT_EXPECT_TRUE(test, kheap_object_tryget(&ring[0]->obj));
+	for (i = 0; i < 3; i++)
+		ring[i]->stubborn = false;
+	node_put(ring[0]);
+	KUNIT_EXPECT_EQ(test, collect(test, heap), 3);
+	expect_empty(test, heap);
+}
+
+static void cycle_without_clear_is_listed(struct kunit *test)
+{
+	struct kheap *heap = gc_heap(test);
+	struct kheap_type_ops ops = node_ops;
+	struct node *ring[2];
+
+	ops.clear = NULL;
+	node_ring(test, node_type(test, heap, &ops), ring, 2);
+	node_put_all(ring, 2);
+	KUNIT_EXPECT_EQ(test, collect(test, heap), 0);
+	KUNIT_EXPECT_EQ(test, heap->gc->listed[0].reason, KHEAP_GC_NO_CLEAR);
+	kheap_object_get(&ring[0]->obj);
+	node_link(ring[0], 0, NULL);
+	node_put(ring[0]);
+	KUNIT_EXPECT_EQ(test, nr_released(), 2);
+	expect_empty(test, heap);
+}
+
+/* --- When it runs ------------------------------------------------------------------------ */
+
+static void collector_runs_by_itself_at_the_threshold(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	struct kheap_type *type = node_type(test, heap, &node_ops);
+	struct node *ring[10];
+	unsigned int i;
+
+	kheap_gc_set_threshold(heap, 30);
+	for (i = 0; i < 3; i++) {
+		node_ring(test, type, ring, 10);
+		node_put_all(ring, 10);
+	}
+	for (i = 0; i < 500 && nr_released() < 30; i++)
+		msleep(20);
+	KUNIT_EXPECT_EQ(test, nr_released(), 30);
+	KUNIT_EXPECT_GT(test, gc_stats(heap).nr_automatic_runs, 0);
+	expect_empty(test, heap);
+}
+
+static void collector_that_is_off_runs_on_demand_only(struct kunit *test)
+{
+	struct kheap *heap = gc_heap(test);
+	struct kheap_type *type = node_type(test, heap, &node_ops);
+	struct node *ring[10];
+	unsigned int i;
+
+	kheap_gc_set_threshold(heap, 5);
+	node_ring(test, type, ring, 10);
+	node_put_all(ring, 10);
+	msleep(100);
+	KUNIT_EXPECT_EQ(test, gc_stats(heap).nr_runs, 0);
+	KUNIT_EXPECT_EQ(test, collect(test, heap), 10);
+	kheap_gc_enable(heap, true);
+	node_ring(test, type, ring, 10);
+	node_put_all(ring, 10);
+	for (i = 0; i < 500 && nr_released() < 20; i++)
+		msleep(20);
+	KUNIT_EXPECT_EQ(test, nr_released(), 20);
+	expect_empty(test, heap);
+}
+
+static void candidate_is_remembered_once(struct kunit *test)
+{
+	struct kheap *heap = gc_heap(test);
+	struct node *node = node_new(test, node_type(test, heap, &node_ops));
+	unsigned int i;
+
+	for (i = 0; i < 100; i++) {
+		kheap_object_get(&node->obj);
+		node_put(node);
+	}
+	KUNIT_EXPECT_EQ(test, gc_stats(heap).nr_pending, 1);
+	KUNIT_EXPECT_EQ(test, kheap_gc_collect(heap, 0), 0);
+	KUNIT_EXPECT_EQ(test, gc_stats(heap).nr_candidates, 1);
+	KUNIT_EXPECT_EQ(test, gc_stats(heap).nr_pending, 0);
+	node_put(node);
+	expect_empty(test, heap);
+}
+
+static void names_of_the_dead_do_not_fill_the_buffers(struct kunit *test)
+{
+	struct kheap *heap = gc_heap(test);
+	struct kheap_type *type = node_type(test, heap, &node_ops);
+	unsigned int i;
+
+	for (i = 0; i < 20 * KHEAP_GC_NAMES; i++) {
+		struct node *node = node_new(test, type);
+
+		kheap_object_get(&node->obj);
+		node_put(node);
+		node_put(node);
+	}
+	KUNIT_EXPECT_LE(test, kheap_test_stats(heap).nr_allocated,
+			(KHEAP_GC_NAMES + 1) * num_online_cpus());
+	expect_empty(test, heap);
+}
+
+static void work_on_candidates_does_not_depend_on_live_objects(struct kunit *test)
+{
+	struct kheap *heap = gc_heap(test);
+	struct kheap_type *type = node_type(test, heap, &node_ops);
+	struct node *ring[10], *root = NULL;
+	unsigned long before;
+	unsigned int i;
+
+	for (i = 0; i < NR_BIG; i++) {
+		struct node *node = node_new(test, type);
+
+		if (root)
+			kheap_ref_give(&node->edges[0], &root->obj);
+		root = node;
+	}
+	kheap_gc_collect(heap, KHEAP_GC_FULL);
+	before = gc_stats(heap).nr_visited;
+	KUNIT_EXPECT_EQ(test, before, NR_BIG);
+	node_ring(test, type, ring, 10);
+	node_put_all(ring, 10);
+	KUNIT_EXPECT_EQ(test, kheap_gc_collect(heap, 0), 10);
+	KUNIT_EXPECT_EQ(test, gc_stats(heap).nr_visited - before, 10);
+	node_put(root);
+	expect_empty(test, heap);
+}
+
+static void frozen_objects_are_left_alone_until_unfrozen(struct kunit *test)
+{
+	struct kheap *heap = gc_heap(test);
+	struct kheap_type *type = node_type(test, heap, &node_ops);
+	struct node *frozen[4], *ring[3];
+
+	node_ring(test, type, frozen, 4);
+	KUNIT_EXPECT_EQ(test, kheap_gc_freeze(heap), 4);
+	node_ring(test, type, ring, 3);
+	node_link(frozen[0], 1, ring[0]);
+	node_put_all(frozen, 4);
+	node_put_all(ring, 3);
+	KUNIT_EXPECT_EQ(test, collect(test, heap), 0);
+	KUNIT_EXPECT_LE(test, gc_stats(heap).nr_visited, 3);
+	KUNIT_EXPECT_EQ(test, kheap_gc_unfreeze(heap), 4);
+	KUNIT_EXPECT_EQ(test, collect(test, heap), 7);
+	expect_empty(test, heap);
+}
+
+static void frozen_object_that_dies_is_freed(struct kunit *test)
+{
+	struct kheap *heap = gc_heap(test);
+	struct node *node = node_new(test, node_type(test, heap, &node_ops));
+
+	kheap_gc_freeze(heap);
+	node_put(node);
+	KUNIT_EXPECT_EQ(test, kheap_test_stats(heap).nr_allocated, 0);
+}
+
+/* --- Mutators that come between ------------------------------------------------------------ */
+
+/*
+ * The collector is stopped at each of its steps in turn, by way of the traverse
+ * callback, and something happens there. What is tested is the answer to it
+ * that the protocol has, not what a client may do in that callback.
+ */
+static struct between {
+	int step;
+	int when;
+	void (*act)(void);
+	struct kheap_weakref ref;
+	struct kheap_object *held;
+	struct node *node;
+} between;
+
+static void at_step(struct node *node)
+{
+	if (++between.step == between.when)
+		between.act();
+}
+
+static void steps_desc(const int *step, char *desc)
+{
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "step_%d", *step);
+}
+
+static const int steps[] = {
+	1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20,
+	21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38,
+	39, 40,
+};
+
+KUNIT_ARRAY_PARAM(any_step, steps, steps_desc);
+
+/* Run with @act at the case's step. Return what the run has reclaimed. */
+static long collect_with(struct kunit *test, struct kheap *heap,
+			 void (*act)(void))
+{
+	long nr;
+
+	between.step = 0;
+	between.when = *(const int *)test->param_value;
+	between.act = act;
+	nodes.in_traverse = at_step;
+	nr = kheap_gc_collect(heap, KHEAP_GC_FULL);
+	nodes.in_traverse = NULL;
+	return nr;
+}
+
+static void upgrade_now(void)
+{
+	between.held = kheap_weakref_get(&between.ref);
+}
+
+static void upgrade_at_any_step_is_refused_or_keeps_all_it_reaches(struct kunit *test)
+{
+	struct kheap *heap = gc_heap(test);
+	struct node *ring[4];
+	long nr;
+
+	memset(&between, 0, sizeof(between));
+	node_ring(test, node_type(test, heap, &node_ops), ring, 4);
+	kheap_weakref_init(&between.ref, &ring[1]->obj, NULL);
+	node_put_all(ring, 4);
+	nr = collect_with(test, heap, upgrade_now);
+	if (between.held) {
+		KUNIT_EXPECT_EQ(test, nr, 0);
+		KUNIT_EXPECT_EQ(test, nr_released(), 0);
+		KUNIT_EXPECT_EQ(test, kheap_object_refs(between.held), 2);
+		kheap_object_put(between.held);
+		KUNIT_EXPECT_EQ(test, kheap_gc_collect(heap, 0), 4);
+	} else {
+		KUNIT_EXPECT_EQ(test, nr, 4);
+	}
+	KUNIT_EXPECT_NULL(test, kheap_weakref_get(&between.ref));
+	expect_empty(test, heap);
+}
+
+static void upgrade_and_drop_now(void)
+{
+	upgrade_now();
+	if (between.held)
+		kheap_object_put(between.held);
+}
+
+static void upgrade_that_is_dropped_at_once_leaves_the_garbage_for_the_next_run(struct kunit *test)
+{
+	struct kheap *heap = gc_heap(test);
+	struct node *ring[4];
+
+	memset(&between, 0, sizeof(between));
+	node_ring(test, node_type(test, heap, &node_ops), ring, 4);
+	kheap_weakref_init(&between.ref, &ring[1]->obj, NULL);
+	node_put_all(ring, 4);
+	collect_with(test, heap, upgrade_and_drop_now);
+	kheap_gc_collect(heap, 0);
+	KUNIT_EXPECT_EQ(test, nr_released(), 4);
+	expect_empty(test, heap);
+}
+
+/* A reference moves from the outside into the ring, and out again elsewhere. */
+static void move_now(void)
+{
+	struct kheap_object *obj = kheap_ref_take(&between.held);
+
+	kheap_ref_give(&between.node->edges[1], obj);
+	between.held = kheap_ref_take(&to_node(obj)->edges[0]);
+}
+
+static void reference_that_moves_at_any_step_keeps_its_object(struct kunit *test)
+{
+	struct kheap *heap = gc_heap(test);
+	struct node *ring[4];
+
+	memset(&between, 0, sizeof(between));
+	node_ring(test, node_type(test, heap, &node_ops), ring, 4);
+	node_put_all(ring + 1, 3);
+	between.held = &ring[0]->obj;
+	between.node = ring[2];
+	KUNIT_EXPECT_EQ(test, collect_with(test, heap, move_now), 0);
+	KUNIT_EXPECT_EQ(test, nr_released(), 0);
+	KUNIT_EXPECT_NOT_NULL(test, between.held);
+	kheap_object_put(between.held);
+	kheap_gc_collect(heap, 0);
+	KUNIT_EXPECT_EQ(test, nr_released(), 4);
+	expect_empty(test, heap);
+}
+
+static void release_now(void)
+{
+	node_link(between.node, 0, NULL);
+}
+
+static void object_that_dies_at_any_step_is_released_once(struct kunit *test)
+{
+	struct kheap *heap = gc_heap(test);
+	struct node *ring[4];
+
+	memset(&between, 0, sizeof(between));
+	node_ring(test, node_type(test, heap, &node_ops), ring, 4);
+	between.node = ring[2];
+	node_put_all(ring, 4);
+	collect_with(test, heap, release_now);
+	kheap_gc_collect(heap, KHEAP_GC_FULL);
+	KUNIT_EXPECT_EQ(test, nr_released(), 4);
+	expect_empty(test, heap);
+}
+
+/* --- Suite ----------------------------------------------------------------------------------- */
+
+#define GC_CASE(name)	KUNIT_CASE_PARAM(name, mode_gen_params)
+#define STEP_CASE(name)	KUNIT_CASE_PARAM(name, any_step_gen_params)
+
+static struct kunit_case gc_cases[] = {
+	GC_CASE(self_loop_is_reclaimed),
+	GC_CASE(pair_is_reclaimed),
+	GC_CASE(big_ring_is_reclaimed),
+	GC_CASE(clique_is_reclaimed),
+	GC_CASE(chain_of_cycles_is_reclaimed),
+	GC_CASE(cycles_with_cross_edges_are_reclaimed),
+	GC_CASE(leaves_of_a_dead_cycle_go_with_it),
+	GC_CASE(cycle_with_an_outside_count_stays),
+	GC_CASE(cycle_that_hangs_on_a_live_object_stays),
+	GC_CASE(live_object_that_hangs_on_a_dead_cycle_stays),
+	GC_CASE(immortal_object_keeps_its_cycle),
+	GC_CASE(finalizers_run_once_each_before_anything_is_cleared),
+	GC_CASE(resurrection_is_transitive_and_does_not_keep_other_garbage),
+	GC_CASE(resurrected_object_that_is_dropped_again_is_released_once),
+	GC_CASE(finalizer_that_breaks_the_cycle_is_fine),
+	GC_CASE(weakrefs_are_cleared_and_called_before_any_finalizer),
+	GC_CASE(weakref_that_is_garbage_itself_is_not_called),
+	GC_CASE(collect_inside_a_callback_is_refused),
+	KUNIT_CASE(collect_refuses_unknown_flags),
+	GC_CASE(run_without_memory_gives_up_and_the_next_makes_up_for_it),
+	KUNIT_CASE(candidates_that_find_no_memory_make_the_next_run_full),
+	GC_CASE(stubborn_cycle_is_listed_and_stays_usable),
+	GC_CASE(cycle_without_clear_is_listed),
+	KUNIT_CASE(collector_runs_by_itself_at_the_threshold),
+	GC_CASE(collector_that_is_off_runs_on_demand_only),
+	KUNIT_CASE(candidate_is_remembered_once),
+	KUNIT_CASE(names_of_the_dead_do_not_fill_the_buffers),
+	KUNIT_CASE(work_on_candidates_does_not_depend_on_live_objects),
+	GC_CASE(frozen_objects_are_left_alone_until_unfrozen),
+	KUNIT_CASE(frozen_object_that_dies_is_freed),
+	STEP_CASE(upgrade_at_any_step_is_refused_or_keeps_all_it_reaches),
+	STEP_CASE(upgrade_that_is_dropped_at_once_leaves_the_garbage_for_the_next_run),
+	STEP_CASE(reference_that_moves_at_any_step_keeps_its_object),
+	STEP_CASE(object_that_dies_at_any_step_is_released_once),
+	{}
+};
+
+static struct kunit_suite gc_suite = {
+	.name = "kheap_gc",
+	.init = node_test_init,
+	.exit = kheap_test_exit,
+	.test_cases = gc_cases,
+};
+
+kunit_test_suite(gc_suite);

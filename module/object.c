@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Objects: creation, the slow halves of get, put and tryget, and the way of a
+ * dead object from its last put to its memory's end.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/export.h>
+
+#include "gc.h"
+
+/* --- Reports ------------------------------------------------------------------ */
+
+/* @obj may be anything. */
+void kheap_object_refuse(struct kheap_object *obj, enum kheap_refusal why)
+{
+	struct kheap_pool *pool = kheap_pool_of(obj);
+	struct kheap_class *class = pool ? READ_ONCE(pool->class) : NULL;
+
+	/* See kheap_objects_exit(). */
+	if (class && class->type && class->type->gc->exiting)
+		return;
+	if (class && class->heap)
+		kheap_refuse(class->heap, why, obj, class);
+	else
+		kheap_refuse_stray(obj, why);
+}
+
+/* --- Creation ------------------------------------------------------------------ */
+
+static noinline void *alloc_unusual(struct kheap_class *class, gfp_t gfp)
+{
+	if (gfp & GFP_ZONEMASK) {
+		kheap_refuse(class->heap, KHEAP_BAD_GFP, NULL, class);
+		return NULL;
+	}
+	return kheap_class_alloc_slow(class, gfp, NUMA_NO_NODE);
+}
+
+struct kheap_object *kheap_object_new(struct kheap_type *type, gfp_t gfp)
+{
+	struct kheap_class *class = &type->class;
+	struct kheap_object *obj = NULL;
+
+	kheap_might_alloc(gfp);
+	if (likely(!(gfp & GFP_ZONEMASK)))
+		obj = kheap_pop(class);
+	if (unlikely(!obj))
+		obj = alloc_unusual(class, gfp);
+	if (unlikely(!obj))
+		return NULL;
+	if (IS_ENABLED(CONFIG_DEBUG_KMEMLEAK))
+		kmemleak_alloc(obj, class->usable, 1, gfp);
+	kheap_zero(class, obj);
+	obj->type = type;
+	this_cpu_inc(*type->nr_created);
+	/* A walk that sees the count sees the rest. */
+	atomic64_set_release(&obj->word,
+			     (s64)((u64)type->gc_new << 32) | 1);
+	return obj;
+}
+EXPORT_SYMBOL_GPL(kheap_object_new);
+
+/* --- References ------------------------------------------------------------------ */
+
+/* Set the count of a live object to one that get and put leave alone. */
+static bool stop_counting(struct kheap_object *obj, int refs)
+{
+	s64 word = atomic64_read(&obj->word);
+	s64 new;
+
+	do {
+		if (!(s32)word)
+			return false;
+		new = (word & ~KHEAP_WORD(KHEAP_GC_CANDIDATE) &
+		       ~(s64)U32_MAX) | (u32)refs;
+	} while (!atomic64_try_cmpxchg(&obj->word, &word, new));
+	return true;
+}
+
+void kheap_object_make_immortal(struct kheap_object *obj)
+{
+	if (!stop_counting(obj, KHEAP_REFS_IMMORTAL))
+		kheap_object_refuse(obj, KHEAP_BAD_DEAD);
+}
+EXPORT_SYMBOL_GPL(kheap_object_make_immortal);
+
+/* A count that is full, or just went over: the object leaks, and no more. */
+static void saturate(struct kheap_object *obj)
+{
+	int refs = kheap_refs(obj);
+
+	if (refs == KHEAP_REFS_IMMORTAL || refs == KHEAP_REFS_SATURATED)
+		return;
+	if (stop_counting(obj, KHEAP_REFS_SATURATED))
+		kheap_object_refuse(obj, KHEAP_BAD_OVERFLOW);
+}
+
+/* kheap_object_get() of an object that is dead, immortal, or full. */
+struct kheap_object *__kheap_object_get(struct kheap_object *obj)
+{
+	if (!kheap_refs(obj))
+		kheap_object_refuse(obj, KHEAP_BAD_DEAD);
+	else
+		saturate(obj);
+	return obj;
+}
+EXPORT_SYMBOL_GPL(__kheap_object_get);
+
+/*
+ * kheap_object_put() of an object that dies, that has to be remembered, or that
+ * is dead or immortal. BUFFERED is set in the very step of the decrement: after
+ * it the object can be anybody's to free, and a run that has cleared the flag
+ * before reads the count after it. Preemption is off until the name is in the
+ * buffer, for kheap_type_destroy().
+ */
+void __kheap_object_put(struct kheap_object *obj)
+{
+	struct kheap_type *type = READ_ONCE(obj->type);
+	s64 word = atomic64_read(&obj->word), new;
+
+	preempt_disable();
+	do {
+		if (unlikely((s32)word <= 0)) {
+			preempt_enable();
+			if (!(s32)word)
+				kheap_object_refuse(obj, KHEAP_BAD_DEAD);
+			else
+				saturate(obj);
+			return;
+		}
+		new = word - 1;
+		if ((s32)new)
+			new |= KHEAP_WORD(KHEAP_GC_BUFFERED);
+	} while (unlikely(!atomic64_try_cmpxchg(&obj->word, &word, new)));
+	if ((s32)new && !(word & KHEAP_WORD(KHEAP_GC_BUFFERED)))
+		kheap_gc_remember(type->gc, obj);
+	preempt_enable();
+	if (!(s32)new)
+		kheap_object_release(type, obj);
+}
+EXPORT_SYMBOL_GPL(__kheap_object_put);
+
+/*
+ * Somebody condemned the object in which we have a new reference: see to it
+ * that the verdict is not passed, or learn that it was. Return whether the
+ * reference stands. The steps are the model's "lookup".
+ */
+static bool object_to(struct kheap_gc *gc, struct kheap_object *obj)
+{
+	for (;;) {
+		long seen = atomic_long_read_acquire(&gc->verdict);
+		int old = atomic_fetch_andnot(KHEAP_GC_CANDIDATE,
+					      kheap_gc_word(obj));
+		long aborted = seen | KHEAP_VERDICT_ABORTED;
+
+		if (old & KHEAP_GC_GARBAGE)
+			return false;
+		if (!(old & KHEAP_GC_CONDEMNED))
+			return true;
+		if ((seen & KHEAP_VERDICT_STATE) == KHEAP_VERDICT_COMMITTED) {
+			if (atomic_long_read(&gc->verdict) == seen)
+				return false;
+			continue;
+		}
+		if (atomic_long_cmpxchg(&gc->verdict, seen, aborted) == seen)
+			break;
+	}
+	/* So that the next attempt is without it. */
+	atomic_andnot(KHEAP_GC_CONDEMNED, kheap_gc_word(obj));
+	return true;
+}
+
+/**
+ * kheap_object_upgrade() - make a counted reference of an uncounted one
+ * @obj: an object whose memory is valid
+ *
+ * Context: Any context except NMI. Never sleeps.
+ * Return: Done; or dead; or refused, and then the caller puts the reference
+ * where a put can be.
+ */
+enum kheap_upgrade kheap_object_upgrade(struct kheap_object *obj)
+{
+	s64 word = atomic64_read(&obj->word);
+
+	do {
+		if (!(s32)word || word & KHEAP_WORD(KHEAP_GC_GARBAGE))
+			return KHEAP_UPGRADE_DEAD;
+		if (!kheap_word_countable(word)) {
+			saturate(obj);
+			return KHEAP_UPGRADE_DONE;
+		}
+	} while (!atomic64_try_cmpxchg(&obj->word, &word, (word + 1) &
+				       ~KHEAP_WORD(KHEAP_GC_CANDIDATE)));
+	if (likely(!(word & KHEAP_WORD(KHEAP_GC_CONDEMNED))) ||
+	    object_to(obj->type->gc, obj))
+		return KHEAP_UPGRADE_DONE;
+	return KHEAP_UPGRADE_REFUSED;
+}
+
+/* kheap_object_tryget() of an object that is marked, or not countable. */
+bool __kheap_object_tryget(struct kheap_object *obj)
+{
+	enum kheap_upgrade answer = kheap_object_upgrade(obj);
+
+	if (answer == KHEAP_UPGRADE_REFUSED)
+		kheap_object_put(obj);
+	return answer == KHEAP_UPGRADE_DONE;
+}
+EXPORT_SYMBOL_GPL(__kheap_object_tryget);
+
+/* --- The end of an object ---------------------------------------------------------- */
+
+/* Free the memory of an object that nobody looks at any more. */
+void kheap_object_free(struct kheap_type *type, struct kheap_object *obj)
+{
+	struct kheap_class *class = &type->class;
+	struct kheap_pool *pool;
+	struct kheap_slot slot;
+
+	if (unlikely(type->ops.flags & KHEAP_TYPE_RCU)) {
+		kheap_free_rcu(class->heap, obj);
+		return;
+	}
+	if (unlikely(!kheap_owned_pool(obj, &class->tag, &pool)) ||
+	    unlikely(!kheap_claim(class, pool, obj, &slot)))
+		return kheap_class_refuse_free(class, obj);
+	kheap_release(class, slot);
+}
+
+/* Keep the memory until the run is over. */
+static void park(struct kheap_type *type, struct kheap_object *obj)
+{
+	struct kheap_gc *gc = type->gc;
+
+	atomic_long_inc(&type->nr_held);
+	llist_add(kheap_object_link(obj), &gc->parked);
+	/* Pairs with end_run(): the run may have ended since we looked. */
+	smp_mb();
+	if (!READ_ONCE(gc->running))
+		kheap_gc_free_parked(gc);
+}
+
+/* Will somebody look at the object because it has its name? */
+static bool name_is_known(u32 gc)
+{
+	return (gc & (KHEAP_GC_BUFFERED | KHEAP_GC_FROZEN)) ==
+	       KHEAP_GC_BUFFERED;
+}
+
+/**
+ * kheap_object_dispose() - free the memory of a released object, or leave that
+ * @type: its type
+ * @obj: the object
+ *
+ * Who else may look at its head: whoever takes its name out of a buffer, and a
+ * run that has read a stale field. The order is ours: the count became 0, then
+ * we look at @running. A run's is: @running, then fields. A field that it reads
+ * before our object died was read while @running was set, so we see it set.
+ */
+void kheap_object_dispose(struct kheap_type *type, struct kheap_object *obj)
+{
+	if (type->ops.traverse && name_is_known(READ_ONCE(obj->gc))) {
+		atomic_long_inc(&type->nr_held);
+		if (name_is_known(atomic_fetch_or(KHEAP_GC_RELEASED,
+						  kheap_gc_word(obj))))
+			return;
+		atomic_long_dec(&type->nr_held);
+	}
+	if (unlikely(READ_ONCE(type->gc->running)))
+		park(type, obj);
+	else
+		kheap_object_free(type, obj);
+}
+
+/* Call the finalizer of a dying object, once. Return whether it still dies. */
+static bool finalize_dying(struct kheap_type *type, struct kheap_object *obj)
+{
+	s64 word = atomic64_read(&obj->word);
+
+	if (word & KHEAP_WORD(KHEAP_GC_FINALIZED))
+		return true;
+	/* Nobody else writes to a dead object but a run that sets its index. */
+	while (!atomic64_try_cmpxchg(&obj->word, &word,
+				     ((word + 1) &
+				      ~KHEAP_WORD(KHEAP_GC_CANDIDATE)) |
+				     KHEAP_WORD(KHEAP_GC_FINALIZED)))
+		;
+	type->ops.finalize(obj);
+	word = atomic64_fetch_add(-1, &obj->word);
+	if ((s32)word == 1)
+		return true;
+	atomic_long_inc(&type->nr_resurrected);
+	return false;
+}
+
+/* The callbacks of one dead object, and its memory. */
+void kheap_object_release_one(struct kheap_type *type,
+			      struct kheap_object *obj)
+{
+	if (type->weak_offset)
+		kheap_weakrefs_dead(type, obj);
+	if (type->ops.finalize) {
+		if (!finalize_dying(type, obj))
+			return;
+		if (type->weak_offset)
+			kheap_weakrefs_dead(type, obj);
+	}
+	if (type->ops.release)
+		type->ops.release(obj);
+	else if (type->ops.clear)
+		type->ops.clear(obj);
+	kheap_object_dispose(type, obj);
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The private side of typed objects: types, the release of dead objects, weak
+ * references, and what of it the collector (gc.h) has to do with.
+ */
+#ifndef _KHEAP_PRIVATE_OBJECT_H
+#define _KHEAP_PRIVATE_OBJECT_H
+
+#include <linux/atomic.h>
+#include <kheap/object.h>
+
+#include "alloc.h"
+
+struct kheap_gc;
+
+#define KHEAP_REFS_IMMORTAL	(INT_MIN / 4)		/* 0xe0000000 */
+#define KHEAP_REFS_SATURATED	REFCOUNT_SATURATED	/* 0xc0000000 */
+
+/**
+ * struct kheap_type - objects of one kind: a class, and what to do with them
+ * @ops: as the client gave them; @ops.name is the class's copy
+ * @gc: the heap's collector
+ * @heap: the heap
+ * @nr_created: objects ever created
+ * @nr_held: dead objects whose memory is not free yet because somebody may
+ *	still look at their heads: a buffer of candidates, or a run
+ * @nr_resurrected: finalizers that made their object live on
+ * @weak_offset: where in an object the list of its weak references is; 0: none
+ * @plain: the release of an object is no more than its memory's
+ * @gc_new: the gc word of a new object
+ * @class: the memory; last because it ends in an array
+ *
+ *   live == allocated blocks - held
+ *   released == created - live
+ */
+struct kheap_type {
+	struct kheap_type_ops ops;
+	struct kheap_gc *gc;
+	struct kheap *heap;
+	unsigned long __percpu *nr_created;
+	atomic_long_t nr_held;
+	atomic_long_t nr_resurrected;
+	u32 weak_offset;
+	u32 gc_new;
+	bool plain;
+	struct kheap_class class;
+};
+
+/* Can objects of the type be part of a cycle? */
+static inline bool kheap_type_is_collectable(const struct kheap_type *type)
+{
+	return type->ops.traverse;
+}
+
+/*
+ * The type of an object that may be dead: then its type field is a link in one
+ * list or another. Its memory is there, and the pool knows.
+ */
+static inline struct kheap_type *kheap_type_of(const struct kheap_object *obj)
+{
+	return kheap_block_pool(obj)->class->type;
+}
+
+static inline int kheap_refs(const struct kheap_object *obj)
+{
+	return refcount_read(&obj->refs);
+}
+
+static inline atomic_t *kheap_gc_word(struct kheap_object *obj)
+{
+	return (atomic_t *)&obj->gc;
+}
+
+/* A dead object as a node of an llist: see kheap_type_of(). */
+static inline struct llist_node *kheap_object_link(struct kheap_object *obj)
+{
+	static_assert(sizeof(struct llist_node) == sizeof(obj->type));
+	return (struct llist_node *)&obj->type;
+}
+
+static inline struct kheap_object *kheap_linked_object(struct llist_node *node)
+{
+	return container_of((void *)node, struct kheap_object, type);
+}
+
+/* The list of weak references to @obj, of a type that can have some. */
+static inline struct hlist_head *
+kheap_weak_list(const struct kheap_type *type, struct kheap_object *obj)
+{
+	return (void *)obj + type->weak_offset;
+}
+
+/* --- Walking the objects ------------------------------------------------------ */
+
+/**
+ * struct kheap_walk - a walk over all live objects of a heap
+ * @reserve: called before a pool is looked at, to make room for the answer;
+ *	no lock is held; false ends the walk
+ * @look: called for every object whose count is not 0, under lock 3
+ * @type: only this type's; NULL: every type's
+ * @lock_max_ns: set to the longest time the lock was held
+ */
+struct kheap_walk {
+	bool (*reserve)(struct kheap_walk *walk, unsigned int nr);
+	void (*look)(struct kheap_walk *walk, struct kheap_type *type,
+		     struct kheap_object *obj);
+	const struct kheap_type *type;
+	u64 lock_max_ns;
+};
+
+enum kheap_upgrade {
+	KHEAP_UPGRADE_DONE,
+	KHEAP_UPGRADE_DEAD,
+	KHEAP_UPGRADE_REFUSED,
+};
+
+/* object.c */
+enum kheap_upgrade kheap_object_upgrade(struct kheap_object *obj);
+void kheap_object_release(struct kheap_type *type, struct kheap_object *obj);
+void kheap_object_release_one(struct kheap_type *type,
+			      struct kheap_object *obj);
+void kheap_object_dispose(struct kheap_type *type, struct kheap_object *obj);
+void kheap_object_free(struct kheap_type *type, struct kheap_object *obj);
+void kheap_object_refuse(struct kheap_object *obj, enum kheap_refusal why);
+
+/* trashcan.c */
+bool kheap_trashcan_active(void);
+void kheap_trashcan_work(struct work_struct *work);
+
+/* type.c */
+void kheap_type_exit(struct kheap_type *type);
+unsigned long kheap_type_nr_live(struct kheap_type *type);
+unsigned long kheap_type_nr_created(const struct kheap_type *type);
+bool kheap_walk_objects(struct kheap *heap, struct kheap_walk *walk);
+
+/* teardown.c */
+void kheap_objects_trim(struct kheap *heap);
+void kheap_objects_exit(struct kheap *heap);
+void kheap_objects_free(struct kheap *heap);
+
+/* weakref.c */
+void kheap_weakrefs_dead(struct kheap_type *type, struct kheap_object *obj);
+unsigned long kheap_weakrefs_detach(struct kheap_type *type,
+				    struct kheap_object *obj,
+				    struct hlist_head *pending);
+void kheap_weakrefs_call(struct kheap_gc *gc, struct hlist_head *pending);
+
+#endif /* _KHEAP_PRIVATE_OBJECT_H */

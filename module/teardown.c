@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The objects of a heap that is destroyed: every one that is still alive is
+ * released once, and none looks at one that was released before it, as far as
+ * the types say what refers to what.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/slab.h>
+
+#include "gc.h"
+
+/* A pool has at most so many: longer blocks are in pools of more pages. */
+#define POOL_OBJECTS_MAX	(PAGE_SIZE / sizeof(struct kheap_object))
+
+/*
+ * Nobody else uses the heap. The steps, each a pass over all objects; the
+ * collector counts as running, so that the memory of dead ones stays:
+ *
+ * 1. Hold a reference to every object: none dies before step 4.
+ * 2. Finalize those that have not been, everything intact.
+ * 3. Clear: the references between objects whose types can be in cycles go.
+ * 4. Drop the references of step 1. What nobody refers to any more is released,
+ *    then what it referred to, by counting.
+ * 5. What is left has references that the client never put. Release it as it
+ *    comes; a put of an object that was released before is not reported.
+ */
+
+static void pin(struct kheap_walk *walk, struct kheap_type *type,
+		struct kheap_object *obj)
+{
+	/* An immortal object is mortal again. */
+	if (kheap_refs(obj) < 0)
+		refcount_set(&obj->refs, 1);
+	atomic64_inc(&obj->word);
+}
+
+/* Callbacks cannot be called under the set's lock: gather the pool first. */
+struct pass {
+	struct kheap_walk walk;
+	void (*act)(struct kheap_type *type, struct kheap_object *obj);
+	struct kheap_object **objs;
+	unsigned int nr;
+};
+
+static void note(struct kheap_walk *walk, struct kheap_type *type,
+		 struct kheap_object *obj)
+{
+	struct pass *pass = container_of(walk, struct pass, walk);
+
+	pass->objs[pass->nr++] = obj;
+}
+
+static void act(struct pass *pass)
+{
+	unsigned int i;
+
+	for (i = 0; i < pass->nr; i++)
+		if (kheap_refs(pass->objs[i]))
+			pass->act(pass->objs[i]->type, pass->objs[i]);
+	pass->nr = 0;
+}
+
+static bool act_on_last(struct kheap_walk *walk, unsigned int nr)
+{
+	act(container_of(walk, struct pass, walk));
+	return true;
+}
+
+static void pass_over(struct kheap *heap, struct kheap_object **objs,
+		      void (*how)(struct kheap_type *type,
+				  struct kheap_object *obj))
+{
+	struct pass pass = {
+		.walk = { .reserve = act_on_last, .look = note },
+		.act = how,
+		.objs = objs,
+	};
+
+	kheap_walk_objects(heap, &pass.walk);
+	act(&pass);
+}
+
+static void finalize(struct kheap_type *type, struct kheap_object *obj)
+{
+	int old;
+
+	if (!type->ops.finalize)
+		return;
+	old = atomic_fetch_or(KHEAP_GC_FINALIZED, kheap_gc_word(obj));
+	if (!(old & KHEAP_GC_FINALIZED))
+		type->ops.finalize(obj);
+}
+
+static void clear(struct kheap_type *type, struct kheap_object *obj)
+{
+	if (type->weak_offset)
+		kheap_weakrefs_dead(type, obj);
+	if (type->ops.clear)
+		type->ops.clear(obj);
+}
+
+static void unpin(struct kheap_type *type, struct kheap_object *obj)
+{
+	kheap_gc_unpin(obj);
+}
+
+/* One reference is left, and it goes. */
+static void force(struct kheap_type *type, struct kheap_object *obj)
+{
+	refcount_set(&obj->refs, 1);
+	kheap_gc_unpin(obj);
+}
+
+/* Objects have their names nowhere any more: dead ones just die. */
+static void forget_names(struct kheap_walk *walk, struct kheap_type *type,
+			 struct kheap_object *obj)
+{
+	atomic_or(KHEAP_GC_BUFFERED | KHEAP_GC_FROZEN, kheap_gc_word(obj));
+}
+
+static unsigned long report_live(struct kheap *heap)
+{
+	struct kheap_class *class;
+	unsigned long nr, sum = 0;
+
+	list_for_each_entry(class, &heap->class_list, list)
+		if (class->type)
+			sum += kheap_type_nr_live(class->type);
+	if (!sum)
+		return 0;
+	pr_warn("heap '%s' destroyed with %lu live objects\n", heap->name, sum);
+	list_for_each_entry(class, &heap->class_list, list) {
+		nr = class->type ? kheap_type_nr_live(class->type) : 0;
+		if (nr)
+			pr_warn("  %lu of %s, %u bytes each\n", nr, class->name,
+				class->usable);
+	}
+	return sum;
+}
+
+static void release_all(struct kheap *heap)
+{
+	struct kheap_walk pinning = { .look = pin };
+	struct kheap_walk forgetting = { .look = forget_names };
+	struct kheap_object **objs;
+
+	objs = kmalloc_array(POOL_OBJECTS_MAX, sizeof(*objs),
+			     GFP_KERNEL | __GFP_NOFAIL);
+	kheap_walk_objects(heap, &forgetting);
+	kheap_walk_objects(heap, &pinning);
+	pass_over(heap, objs, finalize);
+	pass_over(heap, objs, clear);
+	pass_over(heap, objs, unpin);
+	flush_work(&heap->gc->process_work);
+	WRITE_ONCE(heap->gc->exiting, true);
+	pass_over(heap, objs, force);
+	flush_work(&heap->gc->process_work);
+	kfree(objs);
+}
+
+/**
+ * kheap_objects_exit() - release all objects of a heap
+ * @heap: the heap; nobody uses it
+ *
+ * Context: Process context. May sleep.
+ */
+void kheap_objects_exit(struct kheap *heap)
+{
+	struct kheap_gc *gc = heap->gc;
+
+	if (!gc)
+		return;
+	kheap_gc_enable(heap, false);
+	cancel_delayed_work_sync(&gc->work);
+	flush_work(&gc->process_work);
+	synchronize_rcu();
+	kheap_gc_compact(gc);
+	WRITE_ONCE(gc->running, true);
+	if (report_live(heap))
+		release_all(heap);
+	WRITE_ONCE(gc->running, false);
+	kheap_gc_free_parked(gc);
+}
+
+/* Free the memory of dead objects whose names are in buffers. */
+void kheap_objects_trim(struct kheap *heap)
+{
+	struct kheap_gc *gc = READ_ONCE(heap->gc);
+
+	if (!gc || !kheap_gc_lock(gc))
+		return;
+	kheap_gc_compact(gc);
+	kheap_gc_unlock(gc);
+}
+
+/* What types and the collector have besides classes and objects. */
+void kheap_objects_free(struct kheap *heap)
+{
+	struct kheap_class *class;
+
+	list_for_each_entry(class, &heap->class_list, list)
+		if (class->type)
+			kheap_type_exit(class->type);
+	if (heap->gc)
+		kheap_gc_destroy(heap->gc);
+}

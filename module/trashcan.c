@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The trashcan: objects that die inside the release of another one wait until
+ * that is done, so that the stack does not grow with the length of a list.
+ * CPython's object.h has the name and the idea; it keeps the state in the
+ * thread, which a module cannot, so here it is found by task and context.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/hash.h>
+#include <linux/preempt.h>
+#include <linux/sched.h>
+
+#include "gc.h"
+
+#define BUCKET_BITS	6
+
+/**
+ * struct frame - a context that releases objects at the moment
+ * @node: in its bucket
+ * @key: the task and the interrupt level
+ * @waiting: dead objects that wait for the release under way to return
+ * @process: it may sleep
+ *
+ * On the stack of the outermost release; all but @node is its context's own.
+ */
+struct frame {
+	struct hlist_node node;
+	unsigned long key;
+	struct kheap_object *waiting;
+	bool process;
+};
+
+static struct bucket {
+	raw_spinlock_t lock;
+	struct hlist_head frames;
+} buckets[1 << BUCKET_BITS] = {
+	[0 ... (1 << BUCKET_BITS) - 1] = {
+		.lock = __RAW_SPIN_LOCK_UNLOCKED(buckets.lock),
+	},
+};
+
+/* Task structures are aligned far more than that. */
+static unsigned long this_context(void)
+{
+	return (unsigned long)current |
+	       (in_hardirq() ? 2 : in_serving_softirq() ? 1 : 0);
+}
+
+static struct bucket *bucket_of(unsigned long key)
+{
+	return &buckets[hash_long(key, BUCKET_BITS)];
+}
+
+static struct frame *find_frame(unsigned long key)
+{
+	struct bucket *bucket = bucket_of(key);
+	struct frame *frame, *found = NULL;
+	unsigned long flags;
+
+	if (hlist_empty(&bucket->frames))
+		return NULL;
+	raw_spin_lock_irqsave(&bucket->lock, flags);
+	hlist_for_each_entry(frame, &bucket->frames, node)
+		if (frame->key == key)
+			found = frame;
+	raw_spin_unlock_irqrestore(&bucket->lock, flags);
+	return found;
+}
+
+static void enter(struct frame *frame)
+{
+	struct bucket *bucket = bucket_of(frame->key);
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&bucket->lock, flags);
+	hlist_add_head(&frame->node, &bucket->frames);
+	raw_spin_unlock_irqrestore(&bucket->lock, flags);
+}
+
+static void leave(struct frame *frame)
+{
+	struct bucket *bucket = bucket_of(frame->key);
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&bucket->lock, flags);
+	hlist_del(&frame->node);
+	raw_spin_unlock_irqrestore(&bucket->lock, flags);
+}
+
+/* A dead object's type field is the link: see kheap_type_of(). */
+static void push(struct frame *frame, struct kheap_object *obj)
+{
+	WRITE_ONCE(obj->type, (struct kheap_type *)frame->waiting);
+	frame->waiting = obj;
+}
+
+static struct kheap_object *pop(struct frame *frame)
+{
+	struct kheap_object *obj = frame->waiting;
+
+	if (obj) {
+		frame->waiting = (struct kheap_object *)obj->type;
+		WRITE_ONCE(obj->type, kheap_type_of(obj));
+	}
+	return obj;
+}
+
+static void drain(struct frame *frame)
+{
+	struct kheap_object *obj;
+
+	while ((obj = pop(frame))) {
+		kheap_object_release_one(obj->type, obj);
+		if (frame->process)
+			cond_resched();
+	}
+}
+
+/* Does the caller run inside a callback of a dying object? */
+bool kheap_trashcan_active(void)
+{
+	return find_frame(this_context());
+}
+
+/**
+ * kheap_object_release() - release an object whose count became 0
+ * @type: its type
+ * @obj: the object
+ *
+ * At once, or when the release that this is inside of returns, or, if the type
+ * asks for it, in process context.
+ *
+ * Context: Any context except NMI.
+ */
+void kheap_object_release(struct kheap_type *type, struct kheap_object *obj)
+{
+	struct frame frame = { .key = this_context() };
+	struct frame *outer;
+
+	if (likely(type->plain)) {
+		kheap_object_dispose(type, obj);
+		return;
+	}
+	outer = find_frame(frame.key);
+	if (type->ops.flags & KHEAP_TYPE_PROCESS &&
+	    !(outer && outer->process)) {
+		if (llist_add(kheap_object_link(obj), &type->gc->process))
+			queue_work(system_unbound_wq, &type->gc->process_work);
+		return;
+	}
+	if (outer) {
+		push(outer, obj);
+		return;
+	}
+	enter(&frame);
+	kheap_object_release_one(type, obj);
+	drain(&frame);
+	leave(&frame);
+}
+
+/* Release the objects whose types ask for process context. */
+void kheap_trashcan_work(struct work_struct *work)
+{
+	struct kheap_gc *gc = container_of(work, struct kheap_gc,
+					   process_work);
+	struct frame frame = { .key = this_context(), .process = true };
+	struct llist_node *node, *next;
+
+	enter(&frame);
+	llist_for_each_safe(node, next, llist_del_all(&gc->process)) {
+		push(&frame, kheap_linked_object(node));
+		drain(&frame);
+	}
+	leave(&frame);
+}
