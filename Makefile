@@ -5,7 +5,7 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 KERNEL ?= 6.12
 MAKEFLAGS += --no-print-directory
 
-.PHONY: modules demo shell check kunit integration bench lint clean help
+.PHONY: modules demo shell check kunit integration bench lint docs clean help
 
 modules:	## build the modules for KDIR (default: the running kernel)
 	@scripts/build.sh --kdir "$(KDIR)"
@@ -35,6 +35,10 @@ bench:	## what an operation costs, next to the kernel's allocators
 lint:	## W=1, sparse, checkpatch, kernel-doc, shellcheck, codespell
 	@scripts/setup.sh build kernel lint
 	@scripts/lint.sh
+
+docs:	## build/docs/html: the texts, and the reference of the headers
+	@scripts/setup.sh kernel
+	@scripts/docs.sh
 
 clean:	## remove build/ (the cache of kernels stays)
 	@rm -rf $${KHEAP_BUILD:-build}
