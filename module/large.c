@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Large blocks: over 512 bytes they come from the system's allocators, and a
+ * Large blocks: over two pages they come from the system's allocators, and a
  * tree by address keeps track of them, so that they are owned and counted and
  * a bad pointer is known for certain.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/kmemleak.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
@@ -15,16 +16,14 @@
  * struct kheap_large - one large block
  * @node: in the heap's tree; under its large_lock
  * @ptr: the block
- * @usable: bytes the client may use
- * @held: bytes the system set aside
+ * @bytes: its size, whole pages
  * @parked: waits for a grace period; under the heap's large_lock
  * @dead: in the heap's list of blocks to free later, or after a grace period
  */
 struct kheap_large {
 	struct rb_node node;
 	const void *ptr;
-	size_t usable;
-	size_t held;
+	size_t bytes;
 	bool parked;
 	struct llist_node dead;
 };
@@ -59,14 +58,7 @@ static void large_unlink(struct kheap *heap, struct kheap_large *large)
 	lockdep_assert_held(&heap->large_lock);
 	rb_erase(&large->node, &heap->large);
 	heap->nr_large--;
-	heap->large_bytes -= large->held;
-}
-
-/* Bytes to ask for, so that nothing the system rounds up is lost. */
-static size_t large_usable(size_t size)
-{
-	return size <= KMALLOC_MAX_CACHE_SIZE ? kmalloc_size_roundup(size) :
-						PAGE_ALIGN(size);
+	heap->large_bytes -= large->bytes;
 }
 
 /* Bytes that one record takes from kmalloc(). */
@@ -97,45 +89,73 @@ static void refuse_limit(struct kheap *heap, gfp_t gfp)
 		kheap_refuse(heap, KHEAP_BAD_LIMIT, NULL, NULL);
 }
 
-/* Get the memory, and charge for what the system adds to it. */
-static bool system_alloc(struct kheap *heap, struct kheap_large *large,
-			 gfp_t gfp, int nid)
+/*
+ * Contiguous pages, and no more than are needed: what the page allocator gives
+ * beyond them, to make a power of two, goes back at once.
+ */
+static void *contiguous_alloc(size_t bytes, gfp_t gfp, int nid)
+{
+	unsigned int order = get_order(bytes);
+	struct page *page, *tail, *end;
+
+	page = alloc_pages_node(nid, gfp & ~__GFP_COMP, order);
+	if (!page)
+		return NULL;
+	end = page + (1UL << order);
+	split_page(page, order);
+	for (tail = page + (bytes >> PAGE_SHIFT); tail < end; tail++)
+		__free_page(tail);
+	kmemleak_alloc(page_address(page), bytes, 1, gfp);
+	return page_address(page);
+}
+
+static void *virtual_alloc(size_t bytes, gfp_t gfp, int nid)
+{
+	if (nid == NUMA_NO_NODE || (gfp & GFP_KERNEL) != GFP_KERNEL)
+		return __vmalloc(bytes, gfp);
+	return gfp & __GFP_ZERO ? vzalloc_node(bytes, nid) :
+				  vmalloc_node(bytes, nid);
+}
+
+/*
+ * Up to PAGE_ALLOC_COSTLY_ORDER pages are tried in one piece first; where the
+ * caller cannot wait, there is nothing but that.
+ */
+static void *system_alloc(size_t bytes, gfp_t gfp, int nid)
 {
 	void *ptr;
 
-	large->held = large->usable;
-	if (large->usable <= KMALLOC_MAX_CACHE_SIZE) {
-		large->ptr = kmalloc_node(large->usable, gfp, nid);
-		return large->ptr;
+	if (!gfpflags_allow_blocking(gfp))
+		return bytes <= KMALLOC_MAX_SIZE ?
+		       contiguous_alloc(bytes, gfp, nid) : NULL;
+	if (bytes <= PAGE_SIZE << PAGE_ALLOC_COSTLY_ORDER) {
+		ptr = contiguous_alloc(bytes, (gfp & ~__GFP_NOFAIL) |
+				       __GFP_NORETRY | __GFP_NOWARN, nid);
+		if (ptr)
+			return ptr;
 	}
-	if (gfpflags_allow_blocking(gfp))
-		ptr = kvmalloc_node(large->usable, gfp, nid);
-	else if (large->usable <= KMALLOC_MAX_SIZE)
-		ptr = kmalloc_node(large->usable, gfp, nid);
-	else
-		ptr = NULL;	/* kmalloc() itself would warn */
-	large->ptr = ptr;
-	if (!ptr || is_vmalloc_addr(ptr))
-		return ptr;
-	large->held = ksize(ptr);
-	if (kheap_charge(heap, large->held - large->usable))
-		return true;
-	kfree(ptr);
-	refuse_limit(heap, gfp);
-	return false;
+	return virtual_alloc(bytes, gfp, nid);
 }
 
 static void system_free(struct kheap *heap, struct kheap_large *large)
 {
-	kvfree(large->ptr);
-	kheap_uncharge(heap, large->held + RECORD_BYTES);
+	size_t offset;
+
+	if (is_vmalloc_addr(large->ptr)) {
+		vfree(large->ptr);
+	} else {
+		kmemleak_free(large->ptr);
+		for (offset = 0; offset < large->bytes; offset += PAGE_SIZE)
+			__free_page(virt_to_page(large->ptr + offset));
+	}
+	kheap_uncharge(heap, large->bytes + RECORD_BYTES);
 	record_free(heap, large);
 }
 
 /**
  * kheap_large_alloc() - allocate a large block
  * @heap: the heap
- * @size: bytes, over %KHEAP_BLOCK_MAX
+ * @size: bytes, over %KHEAP_MEDIUM_MAX
  * @gfp: what the allocation may do
  * @nid: the memory node or %NUMA_NO_NODE
  *
@@ -143,34 +163,35 @@ static void system_free(struct kheap *heap, struct kheap_large *large)
  */
 void *kheap_large_alloc(struct kheap *heap, size_t size, gfp_t gfp, int nid)
 {
-	size_t usable = large_usable(size);
+	size_t bytes = PAGE_ALIGN(size);
 	struct kheap_large *large = NULL;
 	unsigned long flags;
 
 	if (in_nmi() || !kheap_mm_allowed())
 		goto fail;
-	if (!kheap_charge(heap, usable + RECORD_BYTES))
+	if (!kheap_charge(heap, bytes + RECORD_BYTES))
 		goto fail_limit;
 	if (heap->flags & KHEAP_ACCOUNT)
 		gfp |= __GFP_ACCOUNT;
 	large = record_alloc(heap, gfp);
 	if (!large)
 		goto fail_uncharge;
-	large->usable = usable;
+	large->bytes = bytes;
 	large->parked = false;
-	if (!system_alloc(heap, large, gfp, nid))
+	large->ptr = system_alloc(bytes, gfp, nid);
+	if (!large->ptr)
 		goto fail_uncharge;
 	kheap_note_peak(heap);
 	raw_spin_lock_irqsave(&heap->large_lock, flags);
 	rb_add(&large->node, &heap->large, large_less);
 	heap->nr_large++;
-	heap->large_bytes += large->held;
+	heap->large_bytes += large->bytes;
 	raw_spin_unlock_irqrestore(&heap->large_lock, flags);
 	return (void *)large->ptr;
 
 fail_uncharge:
 	record_free(heap, large);
-	kheap_uncharge(heap, usable + RECORD_BYTES);
+	kheap_uncharge(heap, bytes + RECORD_BYTES);
 	goto fail;
 fail_limit:
 	refuse_limit(heap, gfp);
@@ -255,7 +276,7 @@ size_t kheap_large_size(struct kheap *heap, const void *ptr)
 
 	raw_spin_lock_irqsave(&heap->large_lock, flags);
 	large = find_live(heap, ptr);
-	size = large ? large->usable : 0;
+	size = large ? large->bytes : 0;
 	raw_spin_unlock_irqrestore(&heap->large_lock, flags);
 	return size;
 }
@@ -289,7 +310,7 @@ enum kheap_refusal kheap_large_diagnose(struct kheap *heap, const void *ptr)
 		return why;
 	raw_spin_lock_irqsave(&heap->large_lock, flags);
 	large = find_at_or_before(heap, ptr);
-	if (large && ptr < large->ptr + large->usable)
+	if (large && ptr < large->ptr + large->bytes)
 		why = ptr == large->ptr ? KHEAP_BAD_FREED : KHEAP_BAD_INNER;
 	raw_spin_unlock_irqrestore(&heap->large_lock, flags);
 	return why;
@@ -332,9 +353,9 @@ int kheap_large_check(struct kheap *heap)
 		struct kheap_large *large;
 
 		large = rb_entry(node, struct kheap_large, node);
-		good &= large->ptr > last && large->held >= large->usable;
+		good &= large->ptr > last && large->bytes;
 		last = large->ptr;
-		bytes += large->held;
+		bytes += large->bytes;
 		nr++;
 	}
 	good &= nr == heap->nr_large && bytes == heap->large_bytes;

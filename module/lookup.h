@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The way from an address to its pool, its block and its bits, and from a class
+ * or a pool to what it belongs to. Included by internal.h.
+ */
+#ifndef _KHEAP_LOOKUP_H
+#define _KHEAP_LOOKUP_H
+
+/**
+ * struct kheap_map - how an address leads to its pool; constant after init
+ * @base: start of the direct map
+ * @nr_pages: pages that the direct map can have
+ * @pages: the struct page of @base
+ * @secret: what the two words that lead to a pool differ by; even
+ */
+struct kheap_map {
+	unsigned long base;
+	unsigned long nr_pages;
+	struct page *pages;
+	unsigned long secret;
+};
+
+extern struct kheap_map kheap_map;
+
+static inline struct kheap_arena_set **
+kheap_set_slot(struct kheap *heap, unsigned int span, int node)
+{
+	return &heap->sets[span * nr_node_ids + node];
+}
+
+#define kheap_for_each_set(set, heap, i)				\
+	for ((i) = 0; (i) < KHEAP_NR_SPANS * nr_node_ids; (i)++)	\
+		if (!((set) = READ_ONCE((heap)->sets[i]))) {} else
+
+static inline struct kheap_class_node *kheap_pool_node(struct kheap_pool *pool)
+{
+	return &pool->class->node[pool->arena->set->node];
+}
+
+static inline size_t kheap_pool_bytes(const struct kheap_class *class)
+{
+	return PAGE_SIZE << class->span;
+}
+
+/*
+ * The allocated bits live in ordinary kernel memory, and a slot must name one
+ * of them in one word. Seen as a bitmap, the direct map gives every bit of
+ * memory a number.
+ */
+static __always_inline unsigned long *kheap_bitmap(void)
+{
+	return (unsigned long *)kheap_map.base;
+}
+
+static inline unsigned long kheap_bit_number(const unsigned long *word)
+{
+	return ((unsigned long)word - kheap_map.base) * BITS_PER_BYTE;
+}
+
+/* The number of the page that @ptr is in, counted from the direct map's. */
+static __always_inline unsigned long kheap_page_number(const void *ptr)
+{
+	return ((unsigned long)ptr - kheap_map.base) >> PAGE_SHIFT;
+}
+
+/**
+ * kheap_pool_of() - find the pool that an address is in
+ * @ptr: any address at all
+ *
+ * The struct page of a pool's page carries the pool's address twice, once as
+ * it is and once xor a per-boot secret, in fields that nothing else reads while
+ * the page is ours (the lowest bit of the second, which means a tail page to
+ * the kernel, is clear). Another page's words would agree by chance once in
+ * 2^63. The loads cannot fault, so holes in the memory map need no look-up.
+ *
+ * Return: The pool, or NULL.
+ */
+static __always_inline struct kheap_pool *kheap_pool_of(const void *ptr)
+{
+	unsigned long nr = kheap_page_number(ptr);
+	const struct page *page = kheap_map.pages + nr;
+	unsigned long pool, check;
+
+	if (unlikely(nr >= kheap_map.nr_pages))
+		return NULL;
+	pool = kheap_load_nofault(&page->private);
+	check = kheap_load_nofault((unsigned long *)&page->lru.next);
+	if (unlikely((pool ^ check) != kheap_map.secret))
+		return NULL;
+	return (struct kheap_pool *)pool;
+}
+
+/**
+ * kheap_owned_pool() - find the pool that an address is in, if it has a tag
+ * @ptr: any address at all
+ * @tag: the tag of a heap's size classes, or of a cache or type
+ * @pool: set to the pool if the answer is true
+ *
+ * A tag is 64 random bits. One comparison says that the page is a pool's, and
+ * whose: another page would have the tag by chance once in 2^64.
+ *
+ * Return: Whether the page carries @tag.
+ */
+static __always_inline bool kheap_owned_pool(const void *ptr,
+					     const unsigned long *tag,
+					     struct kheap_pool **pool)
+{
+	unsigned long nr = kheap_page_number(ptr);
+	const struct page *page;
+
+	if (unlikely(nr >= kheap_map.nr_pages))
+		return false;
+	page = kheap_map.pages + nr;
+	if (unlikely(kheap_load_nofault(&page->index) != *tag))
+		return false;
+	*pool = (struct kheap_pool *)page->private;
+	return true;
+}
+
+/* The pool of a block that is known to be one. */
+static __always_inline struct kheap_pool *kheap_block_pool(const void *block)
+{
+	return (struct kheap_pool *)
+		kheap_map.pages[kheap_page_number(block)].private;
+}
+
+/**
+ * kheap_block_index() - number of the block that starts at an address
+ * @class: the pool's class
+ * @pool: the pool
+ * @ptr: an address in the pool's pages
+ * @idx: set to the index if the answer is true; it may be nr_blocks in the
+ *	pool's tail, where the allocated bit is never set
+ *
+ * A division and its remainder by one multiplication (Lemire, Kaser and Kurz,
+ * "Faster remainder by direct computation", 2019): with recip = 2^32 / size
+ * rounded up, the product's upper half is the quotient, and its lower half is
+ * less than recip exactly when nothing remains.
+ *
+ * Return: Whether a block starts at @ptr.
+ */
+static __always_inline bool kheap_block_index(const struct kheap_class *class,
+					      const struct kheap_pool *pool,
+					      const void *ptr,
+					      unsigned long *idx)
+{
+	unsigned long offset = (unsigned long)ptr - (unsigned long)pool->base;
+	u64 product = offset * class->recip;
+
+	*idx = product >> 32;
+	return likely((u32)product < class->recip_low);
+}
+
+static inline void *kheap_block_address(const struct kheap_class *class,
+					const struct kheap_pool *pool,
+					unsigned int idx)
+{
+	return pool->base + (size_t)idx * class->size;
+}
+
+static inline unsigned int kheap_pool_nr_virgin(const struct kheap_class *class,
+						const struct kheap_pool *pool)
+{
+	return class->nr_blocks - (pool->nextoffset * class->recip >> 32);
+}
+
+/* Medium classes start at this power of two, and go by quarters of it. */
+#define MEDIUM_ORDER	ilog2(KHEAP_BLOCK_MAX)
+static_assert(KHEAP_BLOCK_MAX << (KHEAP_NR_MEDIUM_CLASSES / 4) ==
+	      KHEAP_MEDIUM_MAX);
+
+/* The size class for a request of KHEAP_BLOCK_MAX to KHEAP_MEDIUM_MAX bytes. */
+static inline unsigned int kheap_medium_szidx(size_t size)
+{
+	unsigned int order = ilog2(size - 1);
+
+	/* The size less 1 starts with 1, at @order; two bits are the quarter. */
+	return KHEAP_NR_SIZE_CLASSES + 4 * (order - MEDIUM_ORDER) +
+	       (((size - 1) >> (order - 2)) - 4);
+}
+
+/* The size class for a request of up to KHEAP_MEDIUM_MAX bytes. */
+static inline unsigned int kheap_size_szidx(size_t size)
+{
+	if (size > KHEAP_BLOCK_MAX)
+		return kheap_medium_szidx(size);
+	return size ? (size - 1) >> KHEAP_BLOCK_SHIFT : 0;
+}
+
+/* Words of allocated bits, one bit more than there are blocks: the tail's. */
+static inline unsigned int kheap_map_words(const struct kheap_class *class)
+{
+	return class->nr_blocks / BITS_PER_LONG + 1;
+}
+
+/**
+ * kheap_parked_bits() - the bits of blocks that wait for a grace period
+ * @pool: a pool with a class
+ *
+ * Up to 64 of them are in the list pointer of the first page's struct page,
+ * which is the pool's while the page is; more are behind the allocated bits.
+ * All are clear in a pool without allocated blocks.
+ */
+static inline unsigned long *kheap_parked_bits(const struct kheap_pool *pool)
+{
+	if (pool->class->nr_blocks <= KHEAP_INLINE_BLOCKS)
+		return (unsigned long *)&virt_to_page(pool->base)->lru.prev;
+	return (unsigned long *)pool->map + kheap_map_words(pool->class);
+}
+
+/*
+ * The list of a class's used pools that one with @nr_used blocks is on. Lists
+ * go by quarters of the power of two that nr_blocks fits in.
+ */
+static inline unsigned int kheap_pool_fill(const struct kheap_class *class,
+					   unsigned int nr_used)
+{
+	return nr_used >> class->fill_shift;
+}
+
+#endif /* _KHEAP_LOOKUP_H */
