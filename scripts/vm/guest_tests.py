@@ -9,6 +9,7 @@ scripts/integration.py on the host counts.
 
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
@@ -55,6 +56,17 @@ def verdict(status, bad, left):
     return ", ".join(why)
 
 
+def run_script(path, env, seconds):
+    """Run a script with its output in order; return status or "timeout"."""
+    with subprocess.Popen(["bash", path], env=env, start_new_session=True,
+                          stderr=subprocess.STDOUT) as proc:
+        try:
+            return proc.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(proc.pid, signal.SIGKILL)
+            return "timeout"
+
+
 def run_test(path, seconds):
     """Run one test; print and return whether it passed."""
     name = pathlib.Path(path).stem
@@ -64,11 +76,7 @@ def run_test(path, seconds):
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as tmp:
         env = {**os.environ, "KHEAP_TEST_NAME": name, "KHEAP_TEST_TMP": tmp}
-        try:
-            status = subprocess.run(["bash", path], env=env, check=False,
-                                    timeout=seconds).returncode
-        except subprocess.TimeoutExpired:
-            status = "timeout"
+        status = run_script(path, env, seconds)
         expected = pathlib.Path(tmp) / "expected"
         patterns = expected.read_text().splitlines() \
             if expected.exists() else []
@@ -89,8 +97,9 @@ def run_test(path, seconds):
 
 
 def main():
-    """Command line: SECONDS TEST..."""
-    results = [run_test(path, float(sys.argv[1])) for path in sys.argv[2:]]
+    """Command line: SECONDS:TEST..."""
+    jobs = [arg.partition(":") for arg in sys.argv[1:]]
+    results = [run_test(path, float(limit)) for limit, _, path in jobs]
     sys.exit(0 if all(results) else 1)
 
 
