@@ -128,7 +128,7 @@ static void objects_have_every_alignment(struct kunit *test)
 	size_t align = *(const size_t *)test->param_value, size;
 	struct kheap *heap = kheap_test_heap(test);
 
-	for (size = 1; size <= 5000; size = size * 3 + 4) {
+	for (size = 1; size <= 5000; size = size * 9 + 5) {
 		struct kheap_cache *cache = make(test, heap, size, align, 0,
 						 NULL);
 		unsigned int nr = 2 * cache->class.nr_blocks + 1, i;
@@ -148,7 +148,7 @@ static void hwalign_aligns_to_the_line_or_a_part(struct kunit *test)
 	struct kheap *heap = kheap_test_heap(test);
 	size_t line = cache_line_size(), size;
 
-	for (size = 1; size <= 3 * line; size++) {
+	for (size = 1; size <= 3 * line; size += 7) {
 		struct kheap_cache *cache = make(test, heap, size, 0,
 						 KHEAP_CACHE_HWALIGN, NULL);
 		size_t want = size > line / 2 ? line :

@@ -2,45 +2,274 @@
 /*
  * Size classes: which class serves which size, and what its blocks are like.
  */
+#include <linux/log2.h>
+#include <linux/string.h>
+
 #include "helpers.h"
 
-static void size_desc(const unsigned int *szidx, char *desc)
-{
-	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%u_bytes", (*szidx + 1) * 8);
-}
-
-static const unsigned int all_classes[] = {
-	 0,  1,  2,  3,  4,  5,  6,  7,  8,  9, 10, 11, 12, 13, 14, 15,
-	16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31,
-	32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47,
-	48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63,
+/* In steps of 8, then in four steps a doubling. */
+static const unsigned int sizes[] = {
+	   8,   16,   24,   32,   40,   48,   56,   64,   72,   80,   88,
+	  96,  104,  112,  120,  128,  136,  144,  152,  160,  168,  176,
+	 184,  192,  200,  208,  216,  224,  232,  240,  248,  256,  264,
+	 272,  280,  288,  296,  304,  312,  320,  328,  336,  344,  352,
+	 360,  368,  376,  384,  392,  400,  408,  416,  424,  432,  440,
+	 448,  456,  464,  472,  480,  488,  496,  504,  512,
+	 640,  768,  896, 1024, 1280, 1536, 1792, 2048,
+	2560, 3072, 3584, 4096, 5120, 6144, 7168, 8192,
 };
 
-static_assert(ARRAY_SIZE(all_classes) == KHEAP_NR_SIZE_CLASSES);
+static_assert(ARRAY_SIZE(sizes) == KHEAP_NR_CLASSES);
 
-KUNIT_ARRAY_PARAM(all_classes, all_classes, size_desc);
-
-static void every_size_of_a_class_is_served_by_it(struct kunit *test)
+static void size_desc(const unsigned int *size, char *desc)
 {
-	const unsigned int *szidx = test->param_value;
-	struct kheap *heap = kheap_test_heap(test);
-	size_t size;
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%u_bytes", *size);
+}
 
-	for (size = *szidx * 8 + 1; size <= (*szidx + 1) * 8; size++) {
-		void *block = kheap_test_alloc(test, heap, size);
+KUNIT_ARRAY_PARAM(size, sizes, size_desc);
+
+static unsigned int param_size(struct kunit *test)
+{
+	return *(const unsigned int *)test->param_value;
+}
+
+/* Sizes from one more than the class below has to what this one has. */
+static void sizes_up_to_the_boundary_are_served_by_the_class(struct kunit *test)
+{
+	const unsigned int *param = test->param_value;
+	unsigned int size = *param, n = param == sizes ? 1 : param[-1] + 1;
+	struct kheap *heap = kheap_test_heap(test);
+
+	for (; n <= size; n = n < size ? min(n + max(size / 64, 1u), size) :
+				       size + 1) {
+		void *block = kheap_test_alloc(test, heap, n);
 		struct kheap_pool *pool = kheap_pool_of(block);
 
 		KUNIT_ASSERT_NOT_NULL(test, pool);
-		KUNIT_EXPECT_EQ(test, pool->class->szidx, *szidx);
-		KUNIT_EXPECT_EQ(test, kheap_usable_size(heap, block),
-				(*szidx + 1) * 8);
+		KUNIT_EXPECT_EQ(test, pool->class->szidx, param - sizes);
+		KUNIT_EXPECT_EQ(test, pool->class->size, size);
+		KUNIT_EXPECT_EQ(test, kheap_usable_size(heap, block), size);
+		kheap_free(heap, block);
+	}
+	KUNIT_EXPECT_PTR_NE(test, heap->classes[param - sizes],
+			    &kheap_cold_class);
+}
+
+/* The first pool's blocks, and one more: every last one of a pool is met. */
+static void blocks_are_aligned_inside_their_pool_and_apart(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap_with(test, KHEAP_NO_CPU_CACHE, 0);
+	void *first = kheap_test_alloc(test, heap, param_size(test));
+	unsigned int size = param_size(test), i;
+	struct kheap_pool *pool = kheap_pool_of(first);
+	unsigned int nr = kheap_pool_bytes(pool->class) / size;
+	void **blocks = kheap_test_alloc_many(test, heap, size, nr);
+	unsigned int align = is_power_of_2(size) ? size : 8;
+
+	KUNIT_EXPECT_EQ(test, pool->class->nr_blocks, nr);
+	KUNIT_EXPECT_EQ(test, pool->state, KHEAP_POOL_FULL);
+	KUNIT_EXPECT_PTR_NE(test, kheap_pool_of(blocks[nr - 1]), pool);
+	kheap_free(heap, blocks[nr - 1]);
+	blocks[nr - 1] = first;
+	for (i = 0; i < nr; i++) {
+		KUNIT_EXPECT_TRUE(test, IS_ALIGNED((unsigned long)blocks[i],
+						   align));
+		KUNIT_EXPECT_EQ(test, (blocks[i] - pool->base) % size, 0);
+		KUNIT_EXPECT_PTR_EQ(test, kheap_pool_of(blocks[i] + size - 1),
+				    pool);
+		memset(blocks[i], i, size);
+	}
+	for (i = 0; i < nr; i++)
+		KUNIT_EXPECT_NULL(test, memchr_inv(blocks[i], i, size));
+	kheap_test_free_many(heap, blocks, nr);
+}
+
+/* The blocks on both sides keep what was written to them. */
+static void zalloc_zeroes_the_usable_size_and_nothing_else(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap_with(test, KHEAP_NO_CPU_CACHE, 0);
+	unsigned int size = param_size(test), n, i;
+	void **blocks = kheap_test_alloc_many(test, heap, size, 3);
+
+	for (n = size - 7; n <= size; n += 7) {
+		for (i = 0; i < 3; i++)
+			memset(blocks[i], 0xff, size);
+		kheap_free(heap, blocks[1]);
+		KUNIT_ASSERT_PTR_EQ(test, kheap_zalloc(heap, n, GFP_KERNEL),
+				    blocks[1]);
+		KUNIT_EXPECT_NULL(test, memchr_inv(blocks[0], 0xff, size));
+		KUNIT_EXPECT_NULL(test, memchr_inv(blocks[1], 0, size));
+		KUNIT_EXPECT_NULL(test, memchr_inv(blocks[2], 0xff, size));
+	}
+	kheap_test_free_many(heap, blocks, 3);
+}
+
+/* The same by way of a CPU's cache, which has a path of its own. */
+static void zalloc_of_a_cached_block_zeroes_it(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	unsigned int i, round;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		for (round = 0; round < 4; round++) {
+			void *block = kheap_zalloc(heap, sizes[i], GFP_KERNEL);
+
+			KUNIT_ASSERT_NOT_NULL(test, block);
+			KUNIT_EXPECT_NULL(test, memchr_inv(block, 0, sizes[i]));
+			memset(block, 0xff, sizes[i]);
+			kheap_free(heap, block);
+		}
+	}
+}
+
+/* Against the division that kheap_block_index() avoids. */
+static void block_index_of_every_offset_is_the_quotient(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	unsigned int i, offset, nr_wrong = 0;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		unsigned int size = sizes[i];
+		void *block = kheap_test_alloc(test, heap, size);
+		struct kheap_pool *pool = kheap_pool_of(block);
+		unsigned int bytes = kheap_pool_bytes(pool->class);
+
+		for (offset = 0; offset < bytes; offset++) {
+			unsigned long idx;
+			bool starts = kheap_block_index(pool->class, pool,
+							pool->base + offset,
+							&idx);
+
+			nr_wrong += starts != !(offset % size) ||
+				    idx != offset / size;
+		}
+		KUNIT_EXPECT_EQ_MSG(test, nr_wrong, 0, "size %u", size);
 		kheap_free(heap, block);
 	}
 }
 
+static void fill_of_every_number_of_used_blocks_is_its_quarter(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	unsigned int i, used, nr, nr_wrong = 0;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		void *block = kheap_test_alloc(test, heap, sizes[i]);
+		const struct kheap_class *class = kheap_pool_of(block)->class;
+
+		nr = max(roundup_pow_of_two(class->nr_blocks),
+			 (unsigned long)KHEAP_NR_FILLS);
+		for (used = 0; used < class->nr_blocks; used++)
+			nr_wrong += kheap_pool_fill(class, used) !=
+				    used * KHEAP_NR_FILLS / nr;
+		KUNIT_EXPECT_EQ_MSG(test, nr_wrong, 0, "size %u", sizes[i]);
+		kheap_free(heap, block);
+	}
+}
+
+static void size_zero_gets_the_smallest_block(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	void *constant = kheap_alloc(heap, 0, GFP_KERNEL);
+	void *variable = kheap_test_alloc(test, heap, 0);
+	void *array = kheap_calloc(heap, 0, 100, GFP_KERNEL);
+
+	KUNIT_EXPECT_EQ(test, kheap_usable_size(heap, constant), 8);
+	KUNIT_EXPECT_EQ(test, kheap_usable_size(heap, variable), 8);
+	KUNIT_EXPECT_EQ(test, kheap_usable_size(heap, array), 8);
+	KUNIT_EXPECT_PTR_NE(test, constant, variable);
+	kheap_free(heap, constant);
+	kheap_free(heap, variable);
+	kheap_free(heap, array);
+}
+
+#define EXPECT_CONSTANT(test, heap, size, want) do {			\
+	void *__block = kheap_alloc(heap, size, GFP_KERNEL);		\
+									\
+	KUNIT_EXPECT_EQ(test, kheap_usable_size(heap, __block), want);	\
+	kheap_free(heap, __block);					\
+} while (0)
+
+/* The compiler computes the class of a constant size by another way. */
+static void constant_size_gets_the_class_of_the_variable(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+
+	EXPECT_CONSTANT(test, heap, 1, 8);
+	EXPECT_CONSTANT(test, heap, 8, 8);
+	EXPECT_CONSTANT(test, heap, 9, 16);
+	EXPECT_CONSTANT(test, heap, 63, 64);
+	EXPECT_CONSTANT(test, heap, 64, 64);
+	EXPECT_CONSTANT(test, heap, 65, 72);
+	EXPECT_CONSTANT(test, heap, 504, 504);
+	EXPECT_CONSTANT(test, heap, 505, 512);
+	EXPECT_CONSTANT(test, heap, 512, 512);
+	EXPECT_CONSTANT(test, heap, 513, 640);
+	EXPECT_CONSTANT(test, heap, 8192, 8192);
+}
+
+static void size_8192_is_a_block_and_8193_is_large(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	void *block = kheap_alloc(heap, KHEAP_MEDIUM_MAX, GFP_KERNEL);
+	void *large = kheap_alloc(heap, KHEAP_MEDIUM_MAX + 1, GFP_KERNEL);
+
+	KUNIT_EXPECT_NOT_NULL(test, kheap_pool_of(block));
+	KUNIT_EXPECT_NULL(test, kheap_pool_of(large));
+	KUNIT_EXPECT_EQ(test, kheap_test_stats(heap).nr_allocated, 1);
+	KUNIT_EXPECT_EQ(test, kheap_test_stats(heap).nr_large, 1);
+	kheap_free(heap, large);
+	kheap_free(heap, block);
+}
+
+static void classes_of_a_fresh_heap_do_not_exist(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	unsigned int i;
+
+	for (i = 0; i < KHEAP_NR_CLASSES; i++)
+		KUNIT_EXPECT_PTR_EQ(test, heap->classes[i], &kheap_cold_class);
+	kheap_free(heap, kheap_test_alloc(test, heap, 100));
+	for (i = 0; i < KHEAP_NR_CLASSES; i++)
+		KUNIT_EXPECT_EQ(test, heap->classes[i] != &kheap_cold_class,
+				i == 12);
+}
+
+static void alloc_node_gives_a_block_of_the_node(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	int node = numa_mem_id();
+	void *blocks[4];
+	unsigned int i;
+
+	blocks[0] = kheap_alloc_node(heap, 100, GFP_KERNEL, NUMA_NO_NODE);
+	blocks[1] = kheap_alloc_node(heap, 100, GFP_KERNEL, node);
+	blocks[2] = kheap_alloc_node(heap, 1000, GFP_KERNEL | __GFP_ZERO, node);
+	blocks[3] = kheap_alloc_node(heap, 9000, GFP_ATOMIC, node);
+	for (i = 0; i < ARRAY_SIZE(blocks); i++) {
+		KUNIT_ASSERT_NOT_NULL(test, blocks[i]);
+		KUNIT_EXPECT_EQ(test, page_to_nid(virt_to_page(blocks[i])),
+				node);
+	}
+	KUNIT_EXPECT_NULL(test, memchr_inv(blocks[2], 0, 1000));
+	kheap_test_free_many(heap, blocks, ARRAY_SIZE(blocks));
+}
+
 static struct kunit_case class_cases[] = {
-	KUNIT_CASE_PARAM(every_size_of_a_class_is_served_by_it,
-			 all_classes_gen_params),
+	KUNIT_CASE_PARAM(sizes_up_to_the_boundary_are_served_by_the_class,
+			 size_gen_params),
+	KUNIT_CASE_PARAM(blocks_are_aligned_inside_their_pool_and_apart,
+			 size_gen_params),
+	KUNIT_CASE_PARAM(zalloc_zeroes_the_usable_size_and_nothing_else,
+			 size_gen_params),
+	KUNIT_CASE(zalloc_of_a_cached_block_zeroes_it),
+	KUNIT_CASE(block_index_of_every_offset_is_the_quotient),
+	KUNIT_CASE(fill_of_every_number_of_used_blocks_is_its_quarter),
+	KUNIT_CASE(size_zero_gets_the_smallest_block),
+	KUNIT_CASE(constant_size_gets_the_class_of_the_variable),
+	KUNIT_CASE(size_8192_is_a_block_and_8193_is_large),
+	KUNIT_CASE(classes_of_a_fresh_heap_do_not_exist),
+	KUNIT_CASE(alloc_node_gives_a_block_of_the_node),
 	{}
 };
 

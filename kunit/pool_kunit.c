@@ -292,16 +292,38 @@ static u32 freed_link(struct kunit *test, struct kheap *heap)
 	return link;
 }
 
+/* The place is the same, only the secret is not. */
+static void link_of_a_free_block_depends_on_the_secret(struct kunit *test)
+{
+	struct kheap *heap = pool_heap(test);
+	void **blocks = kheap_test_alloc_many(test, heap, SIZE, 2);
+	u32 before;
+
+	kheap_free(heap, blocks[1]);
+	before = *link_of(blocks[1]);
+	KUNIT_ASSERT_PTR_EQ(test, kheap_test_alloc(test, heap, SIZE),
+			    blocks[1]);
+	heap->secret ^= 0x01020304;
+	kheap_free(heap, blocks[1]);
+	KUNIT_EXPECT_NE(test, *link_of(blocks[1]), before);
+	kheap_free(heap, blocks[0]);
+}
+
 static void link_of_a_free_block_differs_from_heap_to_heap(struct kunit *test)
 {
-	u32 links[4];
+	struct kheap *heaps[4];
 	unsigned int i, j;
+	u32 links[4];
 
 	for (i = 0; i < ARRAY_SIZE(links); i++) {
-		links[i] = freed_link(test, pool_heap(test));
+		heaps[i] = pool_heap(test);
+		links[i] = freed_link(test, heaps[i]);
 		KUNIT_EXPECT_NE(test, links[i], 0x0000ffff);
-		for (j = 0; j < i; j++)
+		for (j = 0; j < i; j++) {
+			KUNIT_EXPECT_NE(test, heaps[i]->secret,
+					heaps[j]->secret);
 			KUNIT_EXPECT_NE(test, links[i], links[j]);
+		}
 	}
 }
 
@@ -483,6 +505,7 @@ static struct kunit_case pool_cases[] = {
 	KUNIT_CASE(used_pool_is_listed_by_its_quarter),
 	KUNIT_CASE(fullest_pool_serves_first),
 	KUNIT_CASE(empty_pool_serves_another_class),
+	KUNIT_CASE(link_of_a_free_block_depends_on_the_secret),
 	KUNIT_CASE(link_of_a_free_block_differs_from_heap_to_heap),
 	KUNIT_CASE(overwritten_link_is_quarantined_and_regained),
 	KUNIT_CASE(corrupted_link_report_names_heap_and_class),
