@@ -11,9 +11,13 @@
 
 #include "helpers.h"
 
-static unsigned int concurrent_ops = 25000;
+static unsigned int concurrent_ops = 100000;
 module_param(concurrent_ops, uint, 0444);
 MODULE_PARM_DESC(concurrent_ops, "operations of each thread of a storm");
+
+static unsigned int concurrent_ms = 1500;
+module_param(concurrent_ms, uint, 0444);
+MODULE_PARM_DESC(concurrent_ms, "most that a storm takes, in milliseconds");
 
 #define NR_HEAPS	2
 #define NR_HELD		192	/* blocks that a thread holds at most */
@@ -77,6 +81,7 @@ struct mill {
  * @nr_ops: operations done, those of interrupts too
  * @nr_failed: allocations that failed
  * @nr_damaged: blocks whose contents were wrong
+ * @end: when the threads end if they have not done by then, in jiffies
  * @stop: the interrupts are to end
  */
 struct storm {
@@ -89,6 +94,7 @@ struct storm {
 	atomic_long_t nr_ops;
 	atomic_t nr_failed;
 	atomic_t nr_damaged;
+	unsigned long end;
 	bool stop;
 };
 
@@ -260,7 +266,8 @@ static int run_mill(void *data)
 		hrtimer_start(&mill->soft.timer, ns_to_ktime(TIMER_NS),
 			      HRTIMER_MODE_REL_PINNED_SOFT);
 	}
-	for (op = 0; op < concurrent_ops; op++) {
+	for (op = 0; op < concurrent_ops &&
+		     time_before(jiffies, mill->storm->end); op++) {
 		work_once(mill);
 		cond_resched();
 	}
@@ -317,6 +324,7 @@ static void storm_start(struct kunit *test, struct storm *storm, bool bound)
 		if (i == storm->nr_mills)
 			break;
 	}
+	storm->end = jiffies + msecs_to_jiffies(concurrent_ms);
 	atomic_set(&storm->nr_running, i);
 	while (i--)
 		wake_up_process(storm->mills[i].thread);
@@ -340,6 +348,7 @@ static void storm_end(struct kunit *test, struct storm *storm)
 		parcel_free(storm, storm->exchange[i]);
 	KUNIT_EXPECT_EQ(test, atomic_read(&storm->nr_damaged), 0);
 	KUNIT_EXPECT_EQ(test, atomic_read(&storm->nr_failed), 0);
+	KUNIT_EXPECT_GT(test, atomic_long_read(&storm->nr_ops), 1000l);
 	for (i = 0; i < NR_HEAPS; i++) {
 		kheap_trim(storm->heaps[i]);
 		KUNIT_EXPECT_EQ(test, kheap_test_refused_any(storm->heaps[i]),
