@@ -9,6 +9,7 @@ a run in which no suite was seen.  The last line is "N passed, N failed".
 """
 
 import argparse
+import bisect
 import os
 import pathlib
 import re
@@ -97,9 +98,14 @@ class Ktap:
               f"{passed:4} passed {failed:3} failed"
               + (f" {skipped:3} skipped" if skipped else "")
               + f"  {took:5.1f} s", flush=True)
-        self.passed += passed
-        self.failed += failed
-        self.skipped += skipped
+        self.counts[0] = failed
+        self.add_up()
+
+    def add_up(self):
+        """Add the counts of the suite at hand to the totals."""
+        self.failed += self.counts[0]
+        self.passed += self.counts[1]
+        self.skipped += self.counts[2]
         self.suites.append(self.suite)
         self.suite = None
         self.recent = []
@@ -193,6 +199,23 @@ def show_complaints(lines):
     return len(bad)
 
 
+def with_names(out):
+    """Put the names of functions into a report made without the modules."""
+    table = sorted((int(addr, 16), f"{name} {module}") for addr, name, module
+                   in re.findall(r"^symbol (\w+) \w (\S+)\s+(\S+)$", out,
+                                 re.M))
+
+    def name_of(match):
+        addr = int(match[0], 16)
+        at = bisect.bisect(table, (addr, "~")) - 1
+        if at < 0 or addr - table[at][0] > 0x10000:
+            return match[0]
+        return f"{table[at][1]}+{addr - table[at][0]:#x}"
+
+    text = re.sub(r"^symbol .*\n?", "", out, flags=re.M)
+    return re.sub(r"(?<=^    )0x[0-9a-f]{16}$", name_of, text, flags=re.M)
+
+
 def report(args, ktap, status, out, lines, console):
     """Print what is left to say; return the exit status."""
     problems = 0
@@ -201,13 +224,15 @@ def report(args, ktap, status, out, lines, console):
         problems += 1
     if "unreferenced object" in out:
         print("FAILED kmemleak:")
-        print(out)
+        print(with_names(out))
         problems += 1
     elif status:
         print(out, end="")
         print(f"FAILED the run ended with {status} in suite "
               f"{ktap.suite or '(none)'}; log: {console}")
         problems += 1
+        if ktap.suite:
+            ktap.add_up()
     if not ktap.suites:
         print(f"FAILED no suite ran (filter {glob_of(args.suite)})")
         problems += 1

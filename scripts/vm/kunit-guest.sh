@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Run in the guest by scripts/kunit.py: inserting kheap_kunit.ko runs the
-# suites. Then kmemleak looks: twice, because an object counts as leaked when
-# two scans find it unreachable and unchanged, and once more when the modules
-# are gone, for what only they still pointed to. It ignores objects younger
-# than 5 s.
+# suites. When the modules are gone again kmemleak looks for what they left:
+# twice, because an object counts as leaked when two scans find it
+# unreachable and unchanged, and not before it is 5 s old. A scan takes
+# seconds. The modules' symbols follow a report, for kunit.py to put names
+# into its stack traces.
 
 set -u
 dir=$1
@@ -22,11 +23,13 @@ look()
 
 	[ -e "$leaks" ] || return 0
 	echo scan >"$leaks"
-	while [ $((SECONDS - start)) -lt "$1" ]; do
+	while [ $((SECONDS - start)) -lt 6 ]; do
 		sleep 0.2
 	done
 	echo scan >"$leaks"
-	cat "$leaks"
+	found=$(cat "$leaks")
+	[ -n "$found" ] || return 0
+	printf '%s\n' "$found" "$symbols"
 }
 
 # What booting left behind is not our business.
@@ -34,10 +37,10 @@ look()
 say "inserting the modules"
 insmod "$dir/module/kheap.ko" || exit 1
 insmod "$dir/kunit/kheap_kunit.ko" || exit 1
-say "scanning for leaks"
-look 6
+symbols=$(grep '\[kheap' /proc/kallsyms | sed 's/^/symbol /')
 say "removing the modules"
 rmmod kheap_kunit || exit 1
 rmmod kheap || exit 1
-look 0
+say "scanning for leaks"
+look
 say "done"
