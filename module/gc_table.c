@@ -134,8 +134,9 @@ static void look(struct kheap_walk *walk, struct kheap_type *type,
 {
 	int refs = kheap_refs(obj);
 
+	/* The client has not set a new object up yet. */
 	if (!type->ops.traverse || refs <= 0 ||
-	    READ_ONCE(obj->gc) & KHEAP_GC_FROZEN)
+	    READ_ONCE(obj->gc) & (KHEAP_GC_FROZEN | KHEAP_GC_NEW))
 		return;
 	add(container_of(walk, struct kheap_gc_run, walk), obj, refs);
 }

@@ -129,7 +129,7 @@ void __kheap_object_put(struct kheap_object *obj)
 				saturate(obj);
 			return;
 		}
-		new = word - 1;
+		new = (word - 1) & ~KHEAP_WORD(KHEAP_GC_NEW);
 		if ((s32)new)
 			new |= KHEAP_WORD(KHEAP_GC_BUFFERED);
 	} while (unlikely(!atomic64_try_cmpxchg(&obj->word, &word, new)));
@@ -191,7 +191,8 @@ enum kheap_upgrade kheap_object_upgrade(struct kheap_object *obj)
 			return KHEAP_UPGRADE_DONE;
 		}
 	} while (!atomic64_try_cmpxchg(&obj->word, &word, (word + 1) &
-				       ~KHEAP_WORD(KHEAP_GC_CANDIDATE)));
+				       ~KHEAP_WORD(KHEAP_GC_CANDIDATE |
+						   KHEAP_GC_NEW)));
 	if (likely(!(word & KHEAP_WORD(KHEAP_GC_CONDEMNED))) ||
 	    object_to(obj->type->gc, obj))
 		return KHEAP_UPGRADE_DONE;

@@ -45,7 +45,7 @@ static int type_init(struct kheap_type *type, struct kheap *heap,
 	type->ops = *ops;
 	type->heap = heap;
 	size = set_layout(type);
-	type->gc_new = ops->traverse ? 0 : KHEAP_GC_BUFFERED;
+	type->gc_new = ops->traverse ? KHEAP_GC_NEW : KHEAP_GC_BUFFERED;
 	type->plain = !ops->release && !ops->clear && !ops->finalize &&
 		      !(ops->flags & (KHEAP_TYPE_WEAK | KHEAP_TYPE_PROCESS));
 	type->class.type = type;

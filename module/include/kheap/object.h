@@ -29,7 +29,8 @@ struct seq_file;
 #define KHEAP_GC_GARBAGE	BIT(3)	/* the verdict was passed */
 #define KHEAP_GC_FINALIZED	BIT(4)	/* finalize has been called */
 #define KHEAP_GC_FROZEN		BIT(5)	/* not considered any more */
-#define KHEAP_GC_RELEASED	BIT(6)	/* released; the memory is not free yet */
+#define KHEAP_GC_NEW		BIT(6)	/* alive: nobody else has a reference */
+#define KHEAP_GC_RELEASED	BIT(6)	/* dead: released, the memory not free */
 #define KHEAP_GC_INDEX_SHIFT	7	/* place in the table of a run */
 
 /**
@@ -190,7 +191,9 @@ static __always_inline bool kheap_word_countable(s64 word)
  * @type: its type
  * @gfp: as for kheap_alloc()
  *
- * The object is zero past its head.
+ * The object is zero past its head. The collector does not look at it before a
+ * second reference was taken, by kheap_ref_give() for one; until then there is
+ * time to set up what @traverse looks at.
  *
  * Context: As kheap_alloc().
  * Return: The object with one reference, which is the caller's; or NULL.
@@ -216,8 +219,9 @@ kheap_object_get(struct kheap_object *obj)
 		return __kheap_object_get(obj);
 	/* Increment, barrier, look at the mark: partner of run_mark(). */
 	word = atomic64_fetch_add(1, &obj->word);
-	if (unlikely(word & KHEAP_WORD(KHEAP_GC_CANDIDATE)))
-		atomic_andnot(KHEAP_GC_CANDIDATE, (atomic_t *)&obj->gc);
+	if (unlikely(word & KHEAP_WORD(KHEAP_GC_CANDIDATE | KHEAP_GC_NEW)))
+		atomic_andnot(KHEAP_GC_CANDIDATE | KHEAP_GC_NEW,
+			      (atomic_t *)&obj->gc);
 	return obj;
 }
 
@@ -261,7 +265,8 @@ static __always_inline bool kheap_object_tryget(struct kheap_object *obj)
 		if (unlikely(!kheap_word_countable(word) ||
 			     word & KHEAP_WORD(KHEAP_GC_CANDIDATE |
 					       KHEAP_GC_CONDEMNED |
-					       KHEAP_GC_GARBAGE)))
+					       KHEAP_GC_GARBAGE |
+					       KHEAP_GC_NEW)))
 			return __kheap_object_tryget(obj);
 	} while (unlikely(!atomic64_try_cmpxchg(&obj->word, &word, word + 1)));
 	return true;
