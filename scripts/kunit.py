@@ -254,8 +254,8 @@ def parse_args():
     add("--kernel", default="test", help="test (default) or kcsan")
     add("--cpus", type=int, default=4)
     add("--mem", default="2048", help="memory in MiB (default 2048)")
-    add("--timeout", type=float, default=600,
-        help="seconds (default 600)")
+    add("--timeout", type=float, default=900,
+        help="seconds (default 900)")
     add("--append", default="", help="more for the kernel's command line")
     add("-v", "--verbose", action="store_true", help="print every case")
     return parser.parse_args()
