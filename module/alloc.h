@@ -18,12 +18,26 @@ static __always_inline void kheap_might_alloc(gfp_t gfp)
 		might_alloc(gfp);
 }
 
+/* Is kmemleak to know of every block? */
+static __always_inline bool kheap_tracks_leaks(void)
+{
+	return IS_ENABLED(CONFIG_DEBUG_KMEMLEAK) &&
+	       READ_ONCE(kheap_leak_tracking);
+}
+
+/* Tell kmemleak of a fresh block, but not in NMI, where it cannot allocate. */
+static __always_inline void kheap_track_block(const struct kheap_class *class,
+					      void *block, gfp_t gfp)
+{
+	if (kheap_tracks_leaks() && !in_nmi())
+		kmemleak_alloc(block, class->usable, 1, gfp);
+}
+
 /* Zero a fresh block if that is wanted, and tell kmemleak of it. */
 static __always_inline void *kheap_finish_alloc(struct kheap_class *class,
 						void *block, gfp_t gfp)
 {
-	if (IS_ENABLED(CONFIG_DEBUG_KMEMLEAK))
-		kmemleak_alloc(block, class->usable, 1, gfp);
+	kheap_track_block(class, block, gfp);
 	if (want_init_on_alloc(gfp))
 		kheap_zero(class, block);
 	return block;
@@ -53,7 +67,7 @@ static __always_inline bool kheap_claim(struct kheap_class *class,
 	slot->bit = pool->map_bit + idx;
 	if (unlikely(!test_and_clear_bit(slot->bit, kheap_bitmap())))
 		return false;
-	if (IS_ENABLED(CONFIG_DEBUG_KMEMLEAK))
+	if (kheap_tracks_leaks())
 		kmemleak_free(ptr);
 	return true;
 }

@@ -551,6 +551,7 @@ extern struct mutex kheap_list_lock;
 extern struct list_head kheap_list;
 extern struct kheap_class kheap_cold_class;
 DECLARE_PER_CPU(struct kheap_cpu_cache, kheap_cold_cache);
+extern bool kheap_leak_tracking;
 DECLARE_STATIC_KEY_FALSE(kheap_numa_key);
 DECLARE_STATIC_KEY_FALSE(kheap_careful_key);
 

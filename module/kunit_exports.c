@@ -21,3 +21,4 @@ EXPORT_SYMBOL_IF_KUNIT(kheap_class_drain_cpu);
 EXPORT_SYMBOL_IF_KUNIT(kheap_class_nr_cached);
 EXPORT_SYMBOL_IF_KUNIT(kheap_refusal_name);
 EXPORT_SYMBOL_IF_KUNIT(kheap_refusal_limit);
+EXPORT_SYMBOL_IF_KUNIT(kheap_leak_tracking);

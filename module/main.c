@@ -11,6 +11,11 @@
 #include "internal.h"
 
 /* There is more than one memory node. */
+/*
+ * On a kernel with kmemleak, telling it of a block costs more than all the rest
+ * of an allocation: suites of millions of them go without.
+ */
+bool kheap_leak_tracking = true;
 DEFINE_STATIC_KEY_FALSE(kheap_numa_key);
 
 /* Frees have more to do than the fast path: zeroing, or sending blocks home. */

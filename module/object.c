@@ -49,8 +49,7 @@ struct kheap_object *kheap_object_new(struct kheap_type *type, gfp_t gfp)
 		obj = alloc_unusual(class, gfp);
 	if (unlikely(!obj))
 		return NULL;
-	if (IS_ENABLED(CONFIG_DEBUG_KMEMLEAK))
-		kmemleak_alloc(obj, class->usable, 1, gfp);
+	kheap_track_block(class, obj, gfp);
 	kheap_zero(class, obj);
 	obj->type = type;
 	this_cpu_inc(*type->nr_created);

@@ -162,7 +162,7 @@ static void free_word(const struct parked_word *word)
 		};
 
 		clear_bit(idx, kheap_parked_bits(word->pool));
-		if (IS_ENABLED(CONFIG_DEBUG_KMEMLEAK))
+		if (kheap_tracks_leaks())
 			kmemleak_free(slot.block);
 		kheap_release(class, slot);
 	}
