@@ -157,8 +157,8 @@ static void fill_of_every_number_of_used_blocks_is_its_quarter(struct kunit *tes
 		void *block = kheap_test_alloc(test, heap, sizes[i]);
 		const struct kheap_class *class = kheap_pool_of(block)->class;
 
-		nr = max(roundup_pow_of_two(class->nr_blocks),
-			 (unsigned long)KHEAP_NR_FILLS);
+		nr = max_t(unsigned int, roundup_pow_of_two(class->nr_blocks),
+			   KHEAP_NR_FILLS);
 		for (used = 0; used < class->nr_blocks; used++)
 			nr_wrong += kheap_pool_fill(class, used) !=
 				    used * KHEAP_NR_FILLS / nr;

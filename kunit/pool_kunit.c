@@ -37,7 +37,7 @@ static bool is_allocated(struct kheap_pool *pool, unsigned int idx)
 	return test_bit(pool->map_bit + idx, kheap_bitmap());
 }
 
-/* --- Carving -------------------------------------------------------------------- */
+/* --- Carving --------------------------------------------------------- */
 
 static void virgin_memory_is_never_touched(struct kunit *test)
 {
@@ -121,7 +121,7 @@ static void allocated_bit_is_set_while_the_block_is_out(struct kunit *test)
 		kheap_free(heap, blocks[i]);
 }
 
-/* --- States ------------------------------------------------------------------------ */
+/* --- States ---------------------------------------------------------- */
 
 static void pool_first_block_makes_it_used(struct kunit *test)
 {
@@ -269,7 +269,7 @@ static void empty_pool_serves_another_class(struct kunit *test)
 	}
 }
 
-/* --- Links ---------------------------------------------------------------------------- */
+/* --- Links ----------------------------------------------------------- */
 
 static u32 *link_of(void *block)
 {
@@ -318,7 +318,7 @@ static void link_of_a_free_block_differs_from_heap_to_heap(struct kunit *test)
 	for (i = 0; i < ARRAY_SIZE(links); i++) {
 		heaps[i] = pool_heap(test);
 		links[i] = freed_link(test, heaps[i]);
-		KUNIT_EXPECT_NE(test, links[i], 0x0000ffff);
+		KUNIT_EXPECT_NE(test, links[i], 0);
 		for (j = 0; j < i; j++) {
 			KUNIT_EXPECT_NE(test, heaps[i]->secret,
 					heaps[j]->secret);
@@ -465,6 +465,37 @@ static void forged_link_to_no_free_block_is_found(struct kunit *test)
 	free_rest(test, &d);
 }
 
+/*
+ * What an allocated block has in the link's place may still be a link: only
+ * the allocated bit tells that the block is not free.
+ */
+static void forged_link_to_a_block_with_an_old_link_is_found(struct kunit *test)
+{
+	struct kheap *heap = pool_heap(test);
+	void **blocks = kheap_test_alloc_many(test, heap, SIZE, NR_BLOCKS);
+	struct damage d = { heap, kheap_pool_of(blocks[0]), blocks };
+	void *other;
+
+	kheap_free(heap, blocks[4]);
+	kheap_free(heap, blocks[0]);
+	KUNIT_ASSERT_PTR_EQ(test, kheap_test_alloc(test, heap, SIZE),
+			    blocks[0]);
+	KUNIT_ASSERT_PTR_EQ(test, kheap_test_alloc(test, heap, SIZE),
+			    blocks[4]);
+	kheap_free(heap, blocks[6]);
+	kheap_free(heap, blocks[2]);
+	*link_of(blocks[2]) ^= 6 << 16 | 6;
+	KUNIT_ASSERT_PTR_EQ(test, kheap_test_alloc(test, heap, SIZE),
+			    blocks[2]);
+	other = kheap_test_alloc(test, heap, SIZE);
+	KUNIT_EXPECT_PTR_NE(test, other, blocks[0]);
+	KUNIT_EXPECT_EQ(test, d.pool->state, KHEAP_POOL_QUARANTINED);
+	KUNIT_EXPECT_EQ(test, kheap_test_refused(heap, KHEAP_BAD_LINK), 1);
+	kheap_free(heap, other);
+	kheap_free(heap, blocks[2]);
+	free_rest(test, &d);
+}
+
 static void check_reports_a_corrupted_link(struct kunit *test)
 {
 	struct damage d = damaged_pool(test, 0x10);
@@ -512,6 +543,7 @@ static struct kunit_case pool_cases[] = {
 	KUNIT_CASE_PARAM(link_with_a_flipped_bit_is_found, bit_gen_params),
 	KUNIT_CASE_PARAM(forged_link_to_no_free_block_is_found,
 			 forged_gen_params),
+	KUNIT_CASE(forged_link_to_a_block_with_an_old_link_is_found),
 	KUNIT_CASE(check_reports_a_corrupted_link),
 	KUNIT_CASE(damage_in_one_heap_leaves_others_alone),
 	{}
