@@ -13,6 +13,7 @@ author = "The kheap developers"
 copyright = author
 extensions = ["automarkup"]
 root_doc = "index"
+exclude_patterns = ["models"]     # models.rst includes what is there
 html_theme = "alabaster"
 html_theme_options = {
     "description": "private heaps for kernel modules",
