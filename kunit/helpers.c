@@ -18,9 +18,12 @@ static bool source_refuses(struct kheap_test_source *source, gfp_t gfp,
 	if (call == 1)
 		WRITE_ONCE(source->first_order, order);
 	WRITE_ONCE(source->last_gfp, gfp);
-	return READ_ONCE(source->fail_all) ||
-	       order > READ_ONCE(source->max_order) ||
-	       call == READ_ONCE(source->fail_call);
+	if (READ_ONCE(source->fail_all) ||
+	    order > READ_ONCE(source->max_order) ||
+	    call == READ_ONCE(source->fail_call))
+		return true;
+	return atomic_inc_return(&source->nr_grants) ==
+	       READ_ONCE(source->fail_grant);
 }
 
 static struct page *source_alloc(void *ctx, gfp_t gfp, unsigned int order,
@@ -68,8 +71,10 @@ void kheap_test_source_reset(struct kheap_test_source *source)
 		atomic_set(&source->nr_frees[order], 0);
 	}
 	atomic_set(&source->nr_calls, 0);
+	atomic_set(&source->nr_grants, 0);
 	atomic_set(&source->nr_refused, 0);
 	source->fail_call = 0;
+	source->fail_grant = 0;
 	source->fail_all = false;
 	source->max_order = KHEAP_ARENA_ORDER;
 }

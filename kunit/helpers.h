@@ -19,10 +19,12 @@
  * @list: in the list of the case's sources
  * @nr_pages_out: pages handed out and not taken back
  * @nr_calls: calls of alloc, refused ones counted
+ * @nr_grants: those of them that nothing but @fail_grant would refuse
  * @nr_refused: calls of alloc that were refused
  * @nr_allocs: pages handed out, calls by order
  * @nr_frees: pages taken back, calls by order
  * @fail_call: the call to refuse, counted as @nr_calls is; 0: none
+ * @fail_grant: the one to refuse, counted as @nr_grants is; 0: none
  * @fail_all: refuse every call
  * @max_order: refuse greater orders
  * @first_order: order of the first call since the last reset, refused or not
@@ -35,10 +37,12 @@ struct kheap_test_source {
 	struct list_head list;
 	atomic_long_t nr_pages_out;
 	atomic_t nr_calls;
+	atomic_t nr_grants;
 	atomic_t nr_refused;
 	atomic_t nr_allocs[KHEAP_ARENA_ORDER + 1];
 	atomic_t nr_frees[KHEAP_ARENA_ORDER + 1];
 	unsigned int fail_call;
+	unsigned int fail_grant;
 	bool fail_all;
 	unsigned int max_order;
 	unsigned int first_order;
