@@ -26,10 +26,10 @@ static int heaps_show(struct seq_file *seq, void *unused)
 	mutex_lock(&kheap_list_lock);
 	list_for_each_entry(heap, &kheap_list, list) {
 		kheap_get_stats(heap, &stats);
-		seq_printf(seq, "%s %zu %zu %zu %lu %lu %ps\n", heap->name,
+		seq_printf(seq, "%s %zu %zu %zu %lu %lu %s\n", heap->name,
 			   stats.held_bytes, stats.allocated_bytes,
 			   stats.large_bytes, stats.nr_allocated,
-			   stats.nr_large, (void *)heap->creator);
+			   stats.nr_large, heap->creator);
 	}
 	mutex_unlock(&kheap_list_lock);
 	return 0;

@@ -18,8 +18,6 @@
 /* How often idle per-CPU caches are looked for, while there are blocks. */
 #define IDLE_INTERVAL	(2 * HZ)
 
-
-
 DEFINE_MUTEX(kheap_list_lock);
 LIST_HEAD(kheap_list);
 
@@ -245,6 +243,12 @@ static struct kheap *find_heap(const char *name)
 	return NULL;
 }
 
+/* Is there a heap with @name, or a file beside the heaps' folders? */
+static bool name_taken(const char *name)
+{
+	return !strcmp(name, "heaps") || find_heap(name);
+}
+
 static void init_fields(struct kheap *heap, const char *name)
 {
 	unsigned int i;
@@ -329,10 +333,11 @@ struct kheap *kheap_create(const char *name, const struct kheap_params *params)
 	heap = heap_alloc(name, params);
 	if (!heap)
 		return ERR_PTR(-ENOMEM);
-	heap->creator = _RET_IP_;
+	/* Now, because the code of a client's init function may go away. */
+	snprintf(heap->creator, sizeof(heap->creator), "%ps", (void *)_RET_IP_);
 
 	mutex_lock(&kheap_list_lock);
-	if (find_heap(name)) {
+	if (name_taken(name)) {
 		mutex_unlock(&kheap_list_lock);
 		heap_free(heap);
 		return ERR_PTR(-EEXIST);

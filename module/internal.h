@@ -489,7 +489,7 @@ enum kheap_refusal {
  * @gc_threshold: candidates that make it run
  * @list: in kheap_list
  * @dir: debugfs folder
- * @creator: address in the client that created the heap
+ * @creator: the function in the client that created the heap
  * @name: its name
  */
 struct kheap {
@@ -543,7 +543,7 @@ struct kheap {
 
 	struct list_head list;
 	struct dentry *dir;
-	unsigned long creator;
+	char creator[64];
 	char name[KHEAP_NAME_MAX + 1];
 };
 

@@ -10,12 +10,13 @@
 
 #include "internal.h"
 
-/* There is more than one memory node. */
 /*
  * On a kernel with kmemleak, telling it of a block costs more than all the rest
  * of an allocation: suites of millions of them go without.
  */
 bool kheap_leak_tracking = true;
+
+/* There is more than one memory node. */
 DEFINE_STATIC_KEY_FALSE(kheap_numa_key);
 
 /* Frees have more to do than the fast path: zeroing, or sending blocks home. */
@@ -76,7 +77,7 @@ static int __init kheap_init(void)
 	cpuhp_state = ret;
 	kheap_debugfs_init();
 	pr_info("loaded: private heaps, %u size classes, statistics in debugfs\n",
-		KHEAP_NR_SIZE_CLASSES);
+		KHEAP_NR_CLASSES);
 	return 0;
 }
 

@@ -168,8 +168,9 @@ void *__kheap_alloc_words(struct kheap *heap, unsigned long words, gfp_t gfp);
  *
  * The block is aligned to 8 bytes, and to its size when @size is a power of
  * two of 8 bytes to two pages. A constant @size is turned into its class by the
- * compiler, and a constant @gfp is checked by it. On PREEMPT_RT, and there only, a request from a context that
- * cannot be preempted is served from pages the heap already holds.
+ * compiler, and a constant @gfp is checked by it. On PREEMPT_RT, and there
+ * only, a request from a context that cannot be preempted is served from pages
+ * the heap already holds.
  *
  * Context: Any context; sleeps only if @gfp allows it. In NMI only what the
  * CPU's cache holds can be had.
