@@ -46,7 +46,7 @@ finish()
 			    "output: $build/check/$name.log)"
 		done
 	fi
-	say "$passed passed, $failed failed"
+	say "$passed passed, $failed failed" | tee "$build/check/result"
 	[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
 }
 
