@@ -5,7 +5,8 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 KERNEL ?= 6.12
 MAKEFLAGS += --no-print-directory
 
-.PHONY: modules demo shell check kunit integration bench lint docs clean help
+.PHONY: modules demo shell check kunit integration bench model lint docs clean \
+	help
 
 modules:	## build the modules for KDIR (default: the running kernel)
 	@scripts/build.sh --kdir "$(KDIR)"
@@ -32,12 +33,16 @@ bench:	## what an operation costs, next to the kernel's allocators
 	@scripts/setup.sh vm build
 	@scripts/bench.py
 
+model:	## search the models of the collector and the busy mark
+	@scripts/setup.sh model
+	@scripts/model.sh
+
 lint:	## W=1, sparse, checkpatch, kernel-doc, shellcheck, codespell
 	@scripts/setup.sh build kernel lint
 	@scripts/lint.sh
 
 docs:	## build/docs/html: the texts, and the reference of the headers
-	@scripts/setup.sh kernel
+	@scripts/setup.sh kernel docs
 	@scripts/docs.sh
 
 clean:	## remove build/ (the cache of kernels stays)

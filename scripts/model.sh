@@ -1,0 +1,312 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Search the spin models completely; Documentation/models/README.rst explains them.
+
+set -u
+
+usage()
+{
+	cat <<-'END'
+	Usage: scripts/model.sh [--large] [--only TEXT] [--limit SECONDS] [--memory MB]
+
+	Searches Documentation/models/gc.pml and busy.pml: what should hold must hold
+	in every reachable state, and every variant that is broken on purpose must
+	break. One line a search: verdict, model, what was searched, states, seconds
+	of CPU time. Exits with 1 if anything is not as expected, 2 if it cannot run.
+
+	  --large           the larger searches: hours, and up to --memory of memory
+	  --only TEXT       only searches whose line contains TEXT
+	  --limit SECONDS   for each search (300; 36000 with --large)
+	  --memory MB       for each search (3000; 12000 with --large)
+	  --help            this text
+
+	Needs spin and gcc (Debian: spin, gcc). Installs nothing, leaves nothing.
+	END
+}
+
+cannot_run()
+{
+	echo "model.sh: $*" >&2
+	exit 2
+}
+
+large=no
+only=
+limit=
+memory=
+
+while [ $# -gt 0 ]; do
+	case $1 in
+	--large)
+		large=yes
+		;;
+	--only|--limit|--memory)
+		[ $# -gt 1 ] || cannot_run "$1 needs a value; see --help"
+		case $1 in
+		--only)   only=$2 ;;
+		--limit)  limit=$2 ;;
+		--memory) memory=$2 ;;
+		esac
+		shift
+		;;
+	--help|-h)
+		usage
+		exit 0
+		;;
+	*)
+		cannot_run "unknown option $1; see --help"
+		;;
+	esac
+	shift
+done
+if [ $large = yes ]; then
+	: "${limit:=36000}" "${memory:=12000}"
+else
+	: "${limit:=300}" "${memory:=3000}"
+fi
+[[ $limit =~ ^[0-9]+$ && $memory =~ ^[0-9]+$ ]] ||
+	cannot_run "--limit and --memory are whole numbers"
+
+for tool in spin gcc; do
+	command -v $tool >/dev/null ||
+		cannot_run "$tool is missing: install the package $tool"
+done
+
+models=$(cd "$(dirname "$0")/../Documentation/models" && pwd) ||
+	cannot_run "Documentation/models is missing"
+work=$(mktemp -d "${TMPDIR:-/tmp}/kheap-model.XXXXXX") || cannot_run "no temporary folder"
+pan=
+trap '[ -z "$pan" ] || kill "$pan" 2>/dev/null; rm -rf "$work"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+cp "$models"/*.pml "$work" || cannot_run "no models in $models"
+cd "$work" || exit 2
+
+nr_searches=0
+nr_unexpected=0
+
+report()	# verdict model text
+{
+	[ ! -t 2 ] || printf '\r\033[K' >&2
+	printf '%-4s %-5s%s\n' "$1" "$2" "$3"
+	[ "$1" = ok ] || nr_unexpected=$((nr_unexpected + 1))
+}
+
+with_commas()
+{
+	local n=$1
+	while [[ $n =~ ^([0-9]+)([0-9]{3}.*)$ ]]; do
+		n=${BASH_REMATCH[1]},${BASH_REMATCH[2]}
+	done
+	echo "$n"
+}
+
+# Waits for the search; shows on a terminal that something happens.
+wait_for_pan()	# model text
+{
+	local start=$SECONDS
+	while [ -t 2 ] && kill -0 "$pan" 2>/dev/null; do
+		printf '\r\033[K...  %-5s%s: %d s' "$1" "$2" $((SECONDS - start)) >&2
+		sleep 1
+	done
+	wait "$pan"
+}
+
+# Leaves in $why what went wrong, or $states and $seconds of a search that ended.
+search()	# model text defines...
+{
+	local model=$1 text=$2
+	shift 2
+	why=
+	states=0
+	seconds=0
+	rm -f pan pan.* out cpu
+	if ! spin "$@" -a "$model.pml" >out 2>&1 || [ ! -f pan.c ]; then
+		why="spin refuses it: $(head -n 1 out)"
+		return
+	fi
+	if ! gcc -w "$level" -DSAFETY -DNOREDUCE -DNOCLAIM -DNOFAIR -DVECTORSZ=256 \
+	     "-DMEMLIM=$memory" $compress -o pan pan.c >out 2>&1; then
+		why="gcc refuses it: $(head -n 1 out)"
+		return
+	fi
+	# shellcheck disable=SC2016 # the inner shell expands these
+	timeout -k 5 "$limit" bash -c 'TIMEFORMAT=%U; { time ./pan -n -m100000 >out 2>&1; } 2>cpu' &
+	pan=$!
+	wait_for_pan "$model" "$text"
+	local status=$?
+	pan=
+	if [ $status -ge 124 ]; then
+		why="no end after $limit s"
+		return
+	fi
+	states=$(awk '/states, stored/ { printf "%.0f", $1 }' out)
+	seconds=$(awk '{ printf "%.0f", $1 + 0.5 }' cpu)
+	if grep -q 'max search depth too small' out; then
+		why="the search was cut at its greatest depth"
+	elif grep -qE 'out of memory|reached -DMEMLIM' out; then
+		why="more than $memory MB of memory"
+	elif ! grep -q 'errors: ' out; then
+		why="no result: $(head -n 1 out)"
+	fi
+}
+
+wanted()	# model text
+{
+	[[ -z $only || "$1 $2" == *"$only"* ]] || return 1
+	nr_searches=$((nr_searches + 1))
+}
+
+holds()	# model text defines...
+{
+	wanted "$1" "$2" || return 0
+	search "$@"
+	if [ -z "$why" ] && ! grep -q 'errors: 0' out; then
+		why=$(grep -m 1 '^pan:1:' out)
+	fi
+	if [ -n "$why" ]; then
+		report FAIL "$1" "$2: $why"
+	else
+		report ok "$1" "$2: $(with_commas "$states") states, $seconds s"
+	fi
+}
+
+breaks()	# model text defines...
+{
+	wanted "$1" "$2" || return 0
+	search "$@"
+	if [ -z "$why" ] && ! grep -q 'assertion violated' out; then
+		why="should be violated, and is not"
+	fi
+	if [ -n "$why" ]; then
+		report FAIL "$1" "$2: $why"
+	else
+		report ok "$1" "$2: violated, as it must be"
+	fi
+}
+
+small_searches()
+{
+	compress=
+
+	level=-O1
+	holds gc "3 objects in a ring, 2 mutators, 2 operations" -DRING -DNOPS=2
+	holds gc "3 objects, any heap, 2 mutators, 1 operation" -DNOPS=1
+	holds gc "3 objects, any heap, 1 mutator, 3 operations, upgrades" \
+		-DNMUT=1 -DNOPS=3 -DWEAK=3 -DRCU=3
+	holds gc "2 objects with 2 fields, 1 mutator, 3 operations" \
+		-DNOBJ=2 -DNFLD=2 -DNMUT=1 -DNOPS=3
+	holds gc "every run finds what is garbage, 2 mutators, 2 operations" \
+		-DLOOP -DNOBJ=2 -DNOPS=2
+	holds gc "candidates find all of it, 2 mutators, 2 operations" \
+		-DCAND -DNOBJ=2 -DNOPS=2
+	holds gc "traverse sees no dead object, 1 mutator, 3 operations" \
+		-DPIN -DNMUT=1 -DNOPS=3
+	holds gc "finalizers, 1 mutator, 2 operations" \
+		-DFINAL -DROOT -DNMUT=1 -DNOPS=2
+
+	level=-O0	# the compiler would take longer than the search
+	holds gc "3 objects in a ring, 2 mutators, 1 operation, 2 runs" \
+		-DRING -DNOPS=1 -DNRUNS=2
+	holds gc "2 objects, 2 mutators, 1 operation, 2 runs, upgrades" \
+		-DNOBJ=2 -DNOPS=1 -DNRUNS=2 -DWEAK=2 -DRCU=2
+	holds gc "the same, verdict by compare-and-exchange" \
+		-DNOBJ=2 -DNOPS=1 -DNRUNS=2 -DWEAK=2 -DRCU=2 -DVERDICT
+	holds gc "finalizers, 2 objects, 2 mutators, 1 operation" \
+		-DFINAL -DROOT -DNOBJ=2 -DNOPS=1
+	holds busy "2 tasks of 2 operations, softirq, hardirq, drain" \
+		-DNOPS=2 -DNIRQ=1 -DNDRAIN=1
+}
+
+broken_variants()
+{
+	compress=
+	level=-O0
+
+	breaks gc "edges counted before counts are read" -DEDGES_FIRST -DNMUT=1 -DNOPS=3
+	breaks gc "marks set after counts are read" -DMARK_LATE -DNMUT=1 -DNOPS=3
+	breaks gc "increments leave the mark alone" -DGET_NO_MARK -DNMUT=1 -DNOPS=3
+	breaks gc "increments look at the mark first" -DLOOK_FIRST -DNMUT=1 -DNOPS=3
+	breaks gc "a move into a slot leaves the mark alone" -DGIVE_NO_MARK -DNMUT=1 -DNOPS=3
+	breaks gc "a move into a slot looks at the mark last" -DGIVE_LATE -DNMUT=1 -DNOPS=3
+	breaks gc "dead objects stay suspects" -DDEAD_MEMBERS -DNMUT=1 -DNOPS=3
+	breaks gc "a weak upgrade leaves the mark alone" \
+		-DUPGRADE_NO_MARK -DNMUT=1 -DNOPS=3 -DWEAK=3
+	breaks gc "a lookup does not wait for the verdict" \
+		-DLOOKUP_NO_LOCK -DNMUT=1 -DNOPS=3 -DRCU=3
+	breaks gc "the verdict is stored without a compare" \
+		-DVERDICT -DVERDICT_STORE -DNOBJ=2 -DNOPS=1 -DWEAK=2 -DRCU=2
+	breaks gc "traverse holds no reference" -DPIN -DNO_PIN -DNMUT=1 -DNOPS=3
+	breaks gc "finalizers run without a reference" \
+		-DFINAL -DROOT -DNO_PIN -DNMUT=1 -DNOPS=2
+	breaks gc "the second verification sets no marks" \
+		-DFINAL -DROOT -DNO_REMARK -DNMUT=1 -DNOPS=3 -DNOBJ=2
+	breaks gc "a run ends where its verdict is refused" -DLOOP -DNO_RETRY -DNOBJ=2 -DNOPS=2
+	breaks gc "a run that gives up forgets its candidates" \
+		-DCAND -DNO_REQUEUE -DNOBJ=2 -DNOPS=2
+	breaks gc "no grace period before candidates are counted" \
+		-DCAND -DNO_GRACE -DNOBJ=2 -DNOPS=2
+	breaks gc "candidates are forgotten after they are counted" \
+		-DCAND -DLATE_CONSUME -DNOBJ=2 -DNOPS=2
+
+	breaks busy "no mark" -DNO_MARK -DNOPS=2 -DNIRQ=1 -DNDRAIN=1
+	breaks busy "mark set after the array is read" -DMARK_LATE -DNOPS=2 -DNIRQ=1 -DNDRAIN=1
+	breaks busy "mark cleared before the array is written" \
+		-DCLEAR_EARLY -DNOPS=2 -DNIRQ=1 -DNDRAIN=1
+	breaks busy "the slow path ignores the mark" -DSLOW_TOUCHES -DNOPS=2 -DNIRQ=1 -DNDRAIN=1
+	breaks busy "the drain ignores the mark" -DDRAIN_TOUCHES -DNOPS=2 -DNIRQ=1 -DNDRAIN=1
+	breaks busy "preemption stays on" -DPREEMPTIBLE -DNOPS=2 -DNIRQ=1 -DNDRAIN=1
+	breaks busy "the drain reaches over from its own CPU" \
+		-DDRAIN_REMOTE -DNOPS=2 -DNIRQ=1 -DNDRAIN=1
+}
+
+large_searches()
+{
+	compress=-DCOLLAPSE
+	level=-O2
+
+	holds gc "3 objects in a ring, 2 mutators, 3 and 1 operations" -DRING -DNOPS=3 -DNOPS2=1
+	holds gc "3 objects in a ring, 2 mutators, 2 operations, 2 runs" \
+		-DRING -DNOPS=2 -DNRUNS=2
+	holds gc "3 objects in a ring, 2 mutators, 2 operations, upgrades" \
+		-DRING -DNOPS=2 -DWEAK=3 -DRCU=3
+	holds gc "the same, verdict by compare-and-exchange" \
+		-DRING -DNOPS=2 -DWEAK=3 -DRCU=3 -DVERDICT
+	holds gc "3 objects, any heap, 2 mutators, 1 operation, 2 runs, borrowing" \
+		-DNOPS=1 -DNRUNS=2 -DBORROW
+	holds gc "2 objects, any heap, 2 mutators, 2 operations, upgrades" \
+		-DNOBJ=2 -DNOPS=2 -DWEAK=2 -DRCU=2
+	holds gc "2 objects with 2 fields, any heap, 2 mutators, 1 operation" \
+		-DNOBJ=2 -DNFLD=2 -DNOPS=1
+	holds gc "2 objects, any heap, 2 mutators with 3 locals, 1 operation, global slot" \
+		-DNOBJ=2 -DNLOC=3 -DROOT -DNOPS=1 -DNRUNS=2
+	holds gc "4 objects in a ring, 2 mutators, 2 operations" -DNOBJ=4 -DRING -DNOPS=2
+	holds gc "every run finds what is garbage, ring of 3, 2 mutators, 2 operations" \
+		-DLOOP -DRING -DNOPS=2
+	holds gc "candidates find all of it, ring of 3, 2 mutators, 2 operations" \
+		-DCAND -DRING -DNOPS=2
+	holds gc "traverse sees no dead object, ring of 3, 2 mutators, 2 operations" \
+		-DPIN -DRING -DNOPS=2
+	holds gc "finalizers and upgrades, 3 objects, 1 mutator, 2 operations" \
+		-DFINAL -DROOT -DNMUT=1 -DNOPS=2 -DWEAK=3 -DRCU=3
+	holds gc "the same, verdict by compare-and-exchange" \
+		-DFINAL -DROOT -DNMUT=1 -DNOPS=2 -DWEAK=3 -DRCU=3 -DVERDICT
+	holds gc "no count compared, 3 objects in a ring, 2 mutators, 2 operations, upgrades" \
+		-DNO_RECOUNT -DRING -DNOPS=2 -DWEAK=3 -DRCU=3
+	holds busy "2 tasks of 2 operations, 2 softirqs, 2 hardirqs, 2 drains" \
+		-DNOPS=2 -DNIRQ=2 -DNDRAIN=2
+	holds gc "3 objects in a ring, 2 mutators, 3 and 2 operations" -DRING -DNOPS=3 -DNOPS2=2
+	holds gc "3 objects, any heap, 2 mutators, 2 operations" -DNOPS=2
+	holds gc "3 objects in a ring, 2 mutators, 3 operations" -DRING -DNOPS=3
+}
+
+if [ $large = yes ]; then
+	large_searches
+else
+	small_searches
+	broken_variants
+fi
+
+[ $nr_searches -gt 0 ] || cannot_run "no search contains \"$only\""
+echo "$((nr_searches - nr_unexpected)) passed, $nr_unexpected failed"
+[ $nr_unexpected -eq 0 ]
