@@ -67,14 +67,15 @@ void kheap_gc_free_parked(struct kheap_gc *gc)
 	}
 }
 
-static void begin_run(struct kheap_gc *gc)
+/* From here on the memory of every object stays: see kheap_object_dispose(). */
+void kheap_gc_begin(struct kheap_gc *gc)
 {
 	WRITE_ONCE(gc->running, true);
 	/* Partner of kheap_object_dispose(): the flag, then the fields. */
 	smp_mb();
 }
 
-static void end_run(struct kheap_gc *gc)
+void kheap_gc_end(struct kheap_gc *gc)
 {
 	WRITE_ONCE(gc->running, false);
 	/* Partner of park(): the flag, then the list. */
@@ -159,9 +160,9 @@ static long collect(struct kheap_gc *gc, bool full)
 	run->gc = gc;
 	run->full = full || READ_ONCE(gc->need_full);
 	WRITE_ONCE(gc->need_full, false);
-	begin_run(gc);
+	kheap_gc_begin(gc);
 	run_steps(run);
-	end_run(gc);
+	kheap_gc_end(gc);
 	kheap_gc_table_free(run);
 	if (run->given_up)
 		WRITE_ONCE(gc->need_full, true);

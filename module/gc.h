@@ -256,6 +256,8 @@ struct kheap_gc *kheap_gc_create(struct kheap *heap);
 void kheap_gc_destroy(struct kheap_gc *gc);
 bool kheap_gc_lock(struct kheap_gc *gc);
 void kheap_gc_unlock(struct kheap_gc *gc);
+void kheap_gc_begin(struct kheap_gc *gc);
+void kheap_gc_end(struct kheap_gc *gc);
 void kheap_gc_free_parked(struct kheap_gc *gc);
 void kheap_gc_list(struct kheap_gc_run *run, struct kheap_object *obj,
 		   enum kheap_gc_reason reason);
@@ -271,6 +273,8 @@ void kheap_gc_forget(struct kheap_gc *gc, struct kheap_object *obj);
 bool kheap_gc_reserve(struct kheap_gc_run *run, unsigned int nr);
 struct kheap_gc_entry *kheap_gc_add(struct kheap_gc_run *run,
 				    struct kheap_object *obj);
+struct kheap_gc_entry *kheap_gc_add_any(struct kheap_gc_run *run,
+					struct kheap_object *obj);
 void kheap_gc_set_word(struct kheap_object *obj, u32 clear, u32 set);
 void kheap_gc_gather(struct kheap_gc_run *run);
 void kheap_gc_table_free(struct kheap_gc_run *run);

@@ -115,7 +115,7 @@ static bool chunk_add(struct kheap_gc_buffer *buffer, struct kheap_object *obj,
  *
  * Without memory, the next run is told to look at everything.
  *
- * Context: Any context except NMI; preemption is off. Never sleeps.
+ * Context: Any context except NMI; under rcu_read_lock(). Never sleeps.
  */
 void kheap_gc_remember(struct kheap_gc *gc, struct kheap_object *obj)
 {

@@ -121,6 +121,13 @@ struct kheap_gc_entry *kheap_gc_add(struct kheap_gc_run *run,
 	return add(run, obj, refs);
 }
 
+/* Add an object, whatever the collector thinks of it; there is room. */
+struct kheap_gc_entry *kheap_gc_add_any(struct kheap_gc_run *run,
+					struct kheap_object *obj)
+{
+	return add(run, obj, kheap_refs(obj));
+}
+
 /* --- All objects ------------------------------------------------------------------ */
 
 static bool reserve(struct kheap_walk *walk, unsigned int nr)

@@ -679,6 +679,9 @@ void kheap_debugfs_exit(void);
 void kheap_debugfs_add(struct kheap *heap);
 void kheap_debugfs_del(struct kheap *heap);
 
+/* debugfs_objects.c */
+void kheap_debugfs_add_objects(struct kheap *heap);
+
 #include "lookup.h"
 
 #endif /* _KHEAP_INTERNAL_H */

@@ -60,6 +60,30 @@ struct kheap_object *kheap_object_new(struct kheap_type *type, gfp_t gfp)
 }
 EXPORT_SYMBOL_GPL(kheap_object_new);
 
+/* --- Memory ---------------------------------------------------------------------- */
+
+static __always_inline void free_block(struct kheap_type *type,
+				       struct kheap_object *obj)
+{
+	struct kheap_class *class = &type->class;
+	struct kheap_pool *pool;
+	struct kheap_slot slot;
+
+	if (unlikely(!kheap_owned_pool(obj, &class->tag, &pool)) ||
+	    unlikely(!kheap_claim(class, pool, obj, &slot)))
+		return kheap_class_refuse_free(class, obj);
+	kheap_release(class, slot);
+}
+
+/* Free the memory of an object that nobody looks at any more. */
+void kheap_object_free(struct kheap_type *type, struct kheap_object *obj)
+{
+	if (unlikely(type->ops.flags & KHEAP_TYPE_RCU))
+		kheap_free_rcu(type->heap, obj);
+	else
+		free_block(type, obj);
+}
+
 /* --- References ------------------------------------------------------------------ */
 
 /* Set the count of a live object to one that get and put leave alone. */
@@ -107,36 +131,72 @@ struct kheap_object *__kheap_object_get(struct kheap_object *obj)
 EXPORT_SYMBOL_GPL(__kheap_object_get);
 
 /*
+ * Put an object that is left with references and not BUFFERED yet. The flag is
+ * set in the very step of the decrement: after it the object can be anybody's
+ * to free, and a run that has cleared the flag before reads the count after it.
+ * kheap_type_destroy() waits for whoever is between the flag and the buffer.
+ */
+static noinline bool put_and_remember(struct kheap_object *obj, s64 word)
+{
+	struct kheap_gc *gc = obj->type->gc;
+	bool done;
+
+	rcu_read_lock();
+	done = atomic64_try_cmpxchg(&obj->word, &word, ((word - 1) &
+				    ~KHEAP_WORD(KHEAP_GC_NEW)) |
+				    KHEAP_WORD(KHEAP_GC_BUFFERED));
+	if (done)
+		kheap_gc_remember(gc, obj);
+	rcu_read_unlock();
+	return done;
+}
+
+static noinline void put_unusual(struct kheap_object *obj)
+{
+	if (!kheap_refs(obj))
+		kheap_object_refuse(obj, KHEAP_BAD_DEAD);
+	else
+		saturate(obj);
+}
+
+static noinline void put_slowly(struct kheap_object *obj)
+{
+	s64 word = atomic64_read(&obj->word);
+
+	for (;;) {
+		if ((u32)word == 1) {
+			if (atomic64_try_cmpxchg(&obj->word, &word, (word - 1) &
+						 ~KHEAP_WORD(KHEAP_GC_NEW)))
+				return kheap_object_release(obj->type, obj);
+		} else if ((s32)word <= 0) {
+			return put_unusual(obj);
+		} else if (word & KHEAP_WORD(KHEAP_GC_BUFFERED)) {
+			if (atomic64_try_cmpxchg(&obj->word, &word, word - 1))
+				return;
+		} else {
+			if (put_and_remember(obj, word))
+				return;
+			word = atomic64_read(&obj->word);
+		}
+	}
+}
+
+/*
  * kheap_object_put() of an object that dies, that has to be remembered, or that
- * is dead or immortal. BUFFERED is set in the very step of the decrement: after
- * it the object can be anybody's to free, and a run that has cleared the flag
- * before reads the count after it. Preemption is off until the name is in the
- * buffer, for kheap_type_destroy().
+ * is dead or immortal. The death of one whose type has nothing to say to it is
+ * short work, unless a run may look at its head.
  */
 void __kheap_object_put(struct kheap_object *obj)
 {
-	struct kheap_type *type = READ_ONCE(obj->type);
-	s64 word = atomic64_read(&obj->word), new;
+	s64 word = atomic64_read(&obj->word);
+	struct kheap_type *type = obj->type;
 
-	preempt_disable();
-	do {
-		if (unlikely((s32)word <= 0)) {
-			preempt_enable();
-			if (!(s32)word)
-				kheap_object_refuse(obj, KHEAP_BAD_DEAD);
-			else
-				saturate(obj);
-			return;
-		}
-		new = (word - 1) & ~KHEAP_WORD(KHEAP_GC_NEW);
-		if ((s32)new)
-			new |= KHEAP_WORD(KHEAP_GC_BUFFERED);
-	} while (unlikely(!atomic64_try_cmpxchg(&obj->word, &word, new)));
-	if ((s32)new && !(word & KHEAP_WORD(KHEAP_GC_BUFFERED)))
-		kheap_gc_remember(type->gc, obj);
-	preempt_enable();
-	if (!(s32)new)
-		kheap_object_release(type, obj);
+	if (unlikely((u32)word != 1) || unlikely(!type->plain) ||
+	    unlikely(!atomic64_try_cmpxchg(&obj->word, &word, word - 1)))
+		return put_slowly(obj);
+	if (unlikely(READ_ONCE(type->gc->running)))
+		return kheap_object_dispose(type, obj);
+	free_block(type, obj);
 }
 EXPORT_SYMBOL_GPL(__kheap_object_put);
 
@@ -211,23 +271,6 @@ EXPORT_SYMBOL_GPL(__kheap_object_tryget);
 
 /* --- The end of an object ---------------------------------------------------------- */
 
-/* Free the memory of an object that nobody looks at any more. */
-void kheap_object_free(struct kheap_type *type, struct kheap_object *obj)
-{
-	struct kheap_class *class = &type->class;
-	struct kheap_pool *pool;
-	struct kheap_slot slot;
-
-	if (unlikely(type->ops.flags & KHEAP_TYPE_RCU)) {
-		kheap_free_rcu(class->heap, obj);
-		return;
-	}
-	if (unlikely(!kheap_owned_pool(obj, &class->tag, &pool)) ||
-	    unlikely(!kheap_claim(class, pool, obj, &slot)))
-		return kheap_class_refuse_free(class, obj);
-	kheap_release(class, slot);
-}
-
 /* Keep the memory until the run is over. */
 static void park(struct kheap_type *type, struct kheap_object *obj)
 {
@@ -235,7 +278,7 @@ static void park(struct kheap_type *type, struct kheap_object *obj)
 
 	atomic_long_inc(&type->nr_held);
 	llist_add(kheap_object_link(obj), &gc->parked);
-	/* Pairs with end_run(): the run may have ended since we looked. */
+	/* Pairs with kheap_gc_end(): the run may have ended since we looked. */
 	smp_mb();
 	if (!READ_ONCE(gc->running))
 		kheap_gc_free_parked(gc);

@@ -26,7 +26,7 @@ struct kheap_gc;
  *	still look at their heads: a buffer of candidates, or a run
  * @nr_resurrected: finalizers that made their object live on
  * @weak_offset: where in an object the list of its weak references is; 0: none
- * @plain: the release of an object is no more than its memory's
+ * @plain: objects end when their count does, with no callback or flag
  * @gc_new: the gc word of a new object
  * @class: the memory; last because it ends in an array
  *

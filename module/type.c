@@ -46,8 +46,8 @@ static int type_init(struct kheap_type *type, struct kheap *heap,
 	type->heap = heap;
 	size = set_layout(type);
 	type->gc_new = ops->traverse ? KHEAP_GC_NEW : KHEAP_GC_BUFFERED;
-	type->plain = !ops->release && !ops->clear && !ops->finalize &&
-		      !(ops->flags & (KHEAP_TYPE_WEAK | KHEAP_TYPE_PROCESS));
+	type->plain = !ops->release && !ops->traverse && !ops->clear &&
+		      !ops->finalize && !ops->flags;
 	type->class.type = type;
 	err = kheap_class_init(&type->class, heap, ops->name, size,
 			       max_t(size_t, ops->align, sizeof(long)), NULL);
@@ -258,8 +258,8 @@ static void refuse_destroy(struct kheap_type *type, unsigned long nr_live)
 /*
  * Dead objects can have their memory still, because
  * 1. they wait to be released in process context: that work is waited for;
- * 2. a put is about to put the name in a buffer: it is not preempted, and the
- *    grace period waits for it;
+ * 2. a put is about to put the name in a buffer: it does that under
+ *    rcu_read_lock(), and the grace period waits for it;
  * 3. their name is in a buffer: the buffers are gone through;
  * 4. a run is under way: we hold the lock that keeps it from that;
  * 5. they wait for a grace period.
