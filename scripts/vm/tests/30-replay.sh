@@ -90,8 +90,10 @@ assert_identity "at the peak"
 echo 1 >"$(heap_file replay check)"
 assert_eq "$(client status nr_live)" "$(($(heap_stat replay nr_allocated) + \
 	$(heap_stat replay nr_large)))" "live blocks at the peak"
-assert_eq "$(heap_stat replay held_bytes)" \
-	"$(client result kheap_peak_held_bytes)" "held at the peak"
+# Between the two readings the maintenance work may free idle magazines.
+held=$(heap_stat replay held_bytes)
+peak=$(client result kheap_peak_held_bytes)
+assert test "$held" -le "$peak" -a $((peak - held)) -le $((peak / 50))
 refuse_client kmalloc "a run is stopped"
 if cat "$trace" >"$CLIENT/trace" 2>/dev/null; then
 	fail "a trace was loaded over a stopped run"
