@@ -378,7 +378,8 @@ static struct kheap_pool *pool_from_hole(struct kheap_arena_set *set,
 
 	if (!set || !READ_ONCE(set->nr_holes))
 		return NULL;
-	page = pages_alloc(set->heap, gfp | __GFP_NOWARN, set->span, set->node);
+	page = pages_alloc(set->heap, gfp | __GFP_NOWARN | __GFP_THISNODE,
+			   set->span, set->node);
 	if (!page)
 		return NULL;
 	if (page_to_nid(page) == set->node) {
@@ -431,7 +432,7 @@ static struct kheap_pool *pool_from_new_arena(struct kheap_class *class,
 	return pool;
 }
 
-/* Last resort: an empty pool that a heap already has on another node. */
+/* An empty pool that a heap already has on another node. */
 static struct kheap_pool *pool_from_other_nodes(struct kheap_class *class,
 						int node)
 {
@@ -454,7 +455,7 @@ static struct kheap_pool *pool_from_other_nodes(struct kheap_class *class,
 /**
  * kheap_pool_get() - get a pool for a class from an arena
  * @class: the class
- * @gfp: what may be done to get one
+ * @gfp: what may be done to get one; with %__GFP_THISNODE it is of @node
  * @node: the memory node to prefer
  *
  * Context: No kheap lock held. Sleeps if @gfp allows it.
@@ -473,13 +474,12 @@ struct kheap_pool *kheap_pool_get(struct kheap_class *class, gfp_t gfp,
 	if (pool)
 		return pool;
 	gfp = page_gfp(heap, gfp);
-	if (kheap_mm_allowed()) {
+	if (kheap_mm_allowed())
 		pool = pool_from_hole(set, class, gfp);
-		if (!pool)
-			pool = pool_from_new_arena(class, gfp, node);
-	}
 	if (!pool && !(gfp & __GFP_THISNODE))
 		pool = pool_from_other_nodes(class, node);
+	if (!pool && kheap_mm_allowed())
+		pool = pool_from_new_arena(class, gfp, node);
 	return pool;
 }
 

@@ -270,6 +270,35 @@ void kheap_alloc_failed(struct kheap *heap, const struct kheap_class *class,
 		kheap_refuse(heap, KHEAP_BAD_LIMIT, NULL, class);
 }
 
+static bool take_from_other_nodes(struct kheap_class *class, int nid,
+				  struct kheap_slot *slot)
+{
+	int other;
+
+	for_each_online_node(other)
+		if (other != nid && kheap_pools_take(class, other, slot, 1))
+			return true;
+	return false;
+}
+
+/*
+ * With several memory nodes, another one helps out when @nid has no page left.
+ * Then what the heap has there serves first: a pool of another node joins no
+ * cache here, and each request would take a new arena for one block.
+ */
+static bool take_from_new_memory(struct kheap_class *class, gfp_t gfp, int nid,
+				 struct kheap_slot *slot)
+{
+	gfp_t local = (gfp & ~__GFP_NOFAIL) | __GFP_THISNODE | __GFP_NORETRY |
+		      __GFP_NOWARN;
+
+	if (!static_branch_unlikely(&kheap_numa_key) || (gfp & __GFP_THISNODE))
+		return take_from_new_pool(class, gfp, nid, slot);
+	return take_from_new_pool(class, local, nid, slot) ||
+	       take_from_other_nodes(class, nid, slot) ||
+	       take_from_new_pool(class, gfp, nid, slot);
+}
+
 /**
  * kheap_class_alloc_slow() - allocate a block that kheap_pop() did not have
  * @class: the class
@@ -292,7 +321,7 @@ void *kheap_class_alloc_slow(struct kheap_class *class, gfp_t gfp, int nid)
 	if ((local && class->max_slots &&
 	     kheap_cpu_cache_refill(class, &slot)) ||
 	    kheap_pools_take(class, nid, &slot, 1) ||
-	    take_from_new_pool(class, gfp, nid, &slot)) {
+	    take_from_new_memory(class, gfp, nid, &slot)) {
 		set_bit(slot.bit, kheap_bitmap());
 		return slot.block;
 	}

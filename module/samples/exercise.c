@@ -3,8 +3,8 @@
  * A client that puts a heap through everything at once, for the integration
  * tests and for a look at a busy heap in debugfs: on every CPU a thread, a timer
  * in hard and one in soft interrupt context allocate, free and pass each other
- * blocks for a while. What they found wrong makes the insertion fail with
- * -EUCLEAN. Until the module goes, the heap "exercise" stays with some blocks.
+ * blocks for a while. Then blocks go from one memory node to another, if there
+ * are several. What was found wrong makes the insertion fail with -EUCLEAN. Until the module goes, the heap "exercise" stays with some blocks.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -16,6 +16,8 @@
 #include <linux/prandom.h>
 #include <linux/slab.h>
 #include <kheap/kheap.h>
+
+#include "exercise.h"
 
 static unsigned int ms = 500;
 module_param(ms, uint, 0444);
@@ -257,11 +259,17 @@ static void stop_everywhere(void)
 		nr_ops, nr_hard, nr_failed, atomic_read(&nr_damaged));
 }
 
+/* Blocks of all nodes in turn. */
 static void keep_some(void)
 {
+	int node = NUMA_NO_NODE;
+
 	while (nr_kept < nr_keep) {
-		kept[nr_kept] = kheap_alloc(heap, 8 + nr_kept % 700,
-					    GFP_KERNEL);
+		node = next_online_node(node);
+		if (node == MAX_NUMNODES)
+			node = first_online_node;
+		kept[nr_kept] = kheap_alloc_node(heap, 8 + nr_kept % 700,
+						 GFP_KERNEL, node);
 		if (!kept[nr_kept])
 			return;
 		nr_kept++;
@@ -319,6 +327,8 @@ static int __init exercise_init(void)
 		if (!err)
 			msleep(ms);
 		stop_everywhere();
+		if (!err)
+			err = exercise_nodes(heap);
 		keep_some();
 	}
 	if (!err)
