@@ -11,6 +11,7 @@
 set -u
 dir=$1
 leaks=/sys/kernel/debug/kmemleak
+failslab=/sys/kernel/debug/failslab
 
 say()
 {
@@ -32,11 +33,20 @@ look()
 	printf '%s\n' "$found" "$symbols"
 }
 
+# Suites may have requests fail that could wait, which the kernel's defaults
+# spare; without a stack trace each time.
+faults=
+if [ -d "$failslab" ]; then
+	echo N >"$failslab/ignore-gfp-wait"
+	echo 0 >"$failslab/verbose"
+	faults=failslab=1
+fi
+
 # What booting left behind is not our business.
 [ -e "$leaks" ] && echo clear >"$leaks"
 say "inserting the modules"
 insmod "$dir/module/kheap.ko" || exit 1
-insmod "$dir/kunit/kheap_kunit.ko" || exit 1
+insmod "$dir/kunit/kheap_kunit.ko" ${faults:+"$faults"} || exit 1
 symbols=$(grep '\[kheap' /proc/kallsyms | sed 's/^/symbol /')
 say "removing the modules"
 rmmod kheap_kunit || exit 1
