@@ -11,7 +11,6 @@
 #include <linux/irqflags.h>
 #include <linux/jiffies.h>
 #include <linux/preempt.h>
-#include <linux/processor.h>
 #include <linux/timekeeping.h>
 #include <linux/types.h>
 #include <asm/msr.h>
@@ -46,14 +45,17 @@ struct bench_side {
  * @name: the figure's name
  * @side: the allocator
  * @timed: does the work once and fills in the run's ticks and nr_ops
- * @once: takes long: no warming up, one sample
+ * @unit: of the ticks by the operations; NULL: instructions or ns. With a
+ *	unit, there is one sample, without warming up.
+ * @slow: takes long: no warming up, and one sample only in wall-clock time
  * @nr_cpus: processors it needs; 0: any number
  */
 struct bench_case {
 	const char *name;
 	const struct bench_side *side;
 	void (*timed)(struct bench_run *run);
-	bool once;
+	const char *unit;
+	bool slow;
 	unsigned int nr_cpus;
 };
 
@@ -65,6 +67,9 @@ extern const struct bench_case bench_bulk_cases[];
 extern const struct bench_case bench_remote_cases[];
 extern const struct bench_case bench_rcu_cases[];
 extern const struct bench_case bench_destroy_cases[];
+extern const struct bench_case bench_space_cases[];
+
+int bench_kheap_end(void *ctx);
 
 /* The side of figures that have none, and of those that set it up themselves. */
 extern const struct bench_side bench_no_side;
@@ -110,10 +115,13 @@ static __always_inline u64 bench_clock(void)
 	return bench_exact ? rdtsc() : ktime_get_ns();
 }
 
-/* For fast paths: nothing else runs until bench_stop(). */
+unsigned long bench_quiet_begin(void);
+void bench_tick_begin(void);
+
+/* For fast paths: interrupts are off until bench_stop(). */
 static __always_inline void bench_start(struct bench_run *run)
 {
-	local_irq_save(run->irqs);
+	run->irqs = bench_quiet_begin();
 	run->start = bench_clock();
 }
 
@@ -130,12 +138,7 @@ static __always_inline void bench_stop(struct bench_run *run, u64 nr_ops)
  */
 static __always_inline void bench_start_of_tick(struct bench_run *run)
 {
-	unsigned long last;
-
-	preempt_disable();
-	last = jiffies;
-	while (last == READ_ONCE(jiffies))
-		cpu_relax();
+	bench_tick_begin();
 	run->start = bench_clock();
 }
 

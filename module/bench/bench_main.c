@@ -23,7 +23,8 @@
 
 #define SEED		20240607
 #define WARM_UPS	8
-#define WARM_UP_MS	20
+#define NR_SLEEPS	2
+#define SLEEP_MS	20
 #define NAME_BYTES	64
 #define LINES_MAX	16
 
@@ -35,6 +36,7 @@ static const struct bench_case *const groups[] = {
 	bench_remote_cases,
 	bench_rcu_cases,
 	bench_destroy_cases,
+	bench_space_cases,
 };
 
 /* One side of the last figure; the samples are sorted in the end. */
@@ -109,23 +111,44 @@ static int begin_line(struct bench_line *line)
 	return 0;
 }
 
-/* Until arrays are there and grown, on both sides, and pools in their places. */
+static bool is_quick(const struct bench_case *bench)
+{
+	return !bench->slow && !bench->unit;
+}
+
+static bool is_single(const struct bench_case *bench)
+{
+	return bench->unit || (bench->slow && !bench_exact);
+}
+
+/*
+ * Until caches are there and grown, on both sides, and pools in their places.
+ * Sleeping lets workers do what was put off, but not for long: what is idle for
+ * seconds is given back, and then the samples would not be alike.
+ */
 static void warm_up(struct bench_line *line)
 {
 	unsigned int i;
 
-	if (!line->begun || line->bench->once)
+	if (!line->begun || !is_quick(line->bench))
 		return;
 	for (i = 0; i < WARM_UPS; i++) {
 		line->bench->timed(&line->run);
-		msleep(WARM_UP_MS);
+		if (i < NR_SLEEPS)
+			msleep(SLEEP_MS);
 	}
 }
 
+/*
+ * Each sample once more than is counted: meanwhile the other sides had their
+ * turns, and maintenance may have found this one idle.
+ */
 static void take_sample(struct bench_line *line)
 {
-	if (!line->begun || (line->bench->once && line->nr_samples))
+	if (!line->begun || (line->nr_samples && is_single(line->bench)))
 		return;
+	if (is_quick(line->bench))
+		line->bench->timed(&line->run);
 	line->bench->timed(&line->run);
 	line->samples[line->nr_samples++] = line->run.ticks;
 }
@@ -156,9 +179,31 @@ static void add_lines(const char *name)
 }
 
 /* The sides take turns, so that what disturbs one does not spare the other. */
-static int run_figure(const char *name)
+static void sample_in_turns(void)
 {
 	unsigned int i, sample;
+
+	for (sample = 0; sample < nr_samples; sample++)
+		for (i = 0; i < nr_lines; i++)
+			take_sample(&lines[i]);
+}
+
+/*
+ * One side after the other: the many pages that one side frees stay in the page
+ * allocator's per-CPU lists, and the next to free pages pays for that.
+ */
+static void sample_in_a_row(void)
+{
+	unsigned int i, sample;
+
+	for (i = 0; i < nr_lines; i++)
+		for (sample = 0; sample < nr_samples; sample++)
+			take_sample(&lines[i]);
+}
+
+static int run_figure(const char *name)
+{
+	unsigned int i;
 
 	nr_lines = 0;
 	add_lines(name);
@@ -166,9 +211,10 @@ static int run_figure(const char *name)
 		lines[i].error = begin_line(&lines[i]);
 	for (i = 0; i < nr_lines; i++)
 		warm_up(&lines[i]);
-	for (sample = 0; sample < nr_samples; sample++)
-		for (i = 0; i < nr_lines; i++)
-			take_sample(&lines[i]);
+	if (nr_lines && is_quick(lines[0].bench))
+		sample_in_turns();
+	else
+		sample_in_a_row();
 	for (i = 0; i < nr_lines; i++)
 		end_line(&lines[i]);
 	return nr_lines ? 0 : -ENOENT;
@@ -202,6 +248,11 @@ static const struct file_operations run_fops = {
 	.llseek	= noop_llseek,
 };
 
+static const char *unit_of(const struct bench_case *bench)
+{
+	return bench->unit ?: bench_exact ? "insn" : "ns";
+}
+
 /* NAME SIDE UNIT ERROR OPS LEAST MEDIAN MOST, the last three for all OPS. */
 static int result_show(struct seq_file *file, void *unused)
 {
@@ -214,7 +265,7 @@ static int result_show(struct seq_file *file, void *unused)
 
 		seq_printf(file, "%s %s %s %d %llu %llu %llu %llu\n",
 			   line->bench->name, line->bench->side->name,
-			   bench_exact ? "insn" : "ns", line->error,
+			   unit_of(line->bench), line->error,
 			   line->run.nr_ops, line->samples[0],
 			   line->samples[nr / 2],
 			   line->samples[nr ? nr - 1 : 0]);

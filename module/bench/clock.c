@@ -6,6 +6,8 @@
 #include <linux/cpumask.h>
 #include <linux/kernel.h>
 #include <linux/ktime.h>
+#include <linux/processor.h>
+#include <linux/sched.h>
 #include <linux/sort.h>
 #include <linux/tick.h>
 
@@ -43,6 +45,40 @@ void bench_clock_init(void)
 	u64 two = known_loop_tsc(2 * LOOP_ROUNDS);
 
 	bench_exact = two - one == 2 * LOOP_ROUNDS;
+}
+
+/*
+ * Somebody who waits for the processor would make each preempt_enable() three
+ * instructions longer, so let him go first.
+ */
+unsigned long bench_quiet_begin(void)
+{
+	unsigned long irqs;
+
+	local_irq_save(irqs);
+	while (need_resched()) {
+		local_irq_restore(irqs);
+		cond_resched();
+		local_irq_save(irqs);
+	}
+	return irqs;
+}
+
+/* Disable preemption at the beginning of a tick. */
+void bench_tick_begin(void)
+{
+	unsigned long last;
+
+	for (;;) {
+		cond_resched();
+		last = jiffies;
+		while (last == READ_ONCE(jiffies))
+			cpu_relax();
+		preempt_disable();
+		if (!need_resched())
+			break;
+		preempt_enable();
+	}
 }
 
 /* Under -icount, 1 ns is an instruction as exactly as Linux knows the TSC. */
@@ -84,8 +120,21 @@ static void clock_loop(struct bench_run *run)
 	bench_stop(run, LOOP_ROUNDS);
 }
 
+/* A string instruction counts once for each word, not once. */
+static void clock_string(struct bench_run *run)
+{
+	unsigned long nr_words = BENCH_NR_OBJECTS;
+	void **words = run->ptrs;
+
+	bench_start(run);
+	asm volatile("rep stosq"
+		     : "+D" (words), "+c" (nr_words) : "a" (0) : "memory");
+	bench_stop(run, BENCH_NR_OBJECTS);
+}
+
 const struct bench_case bench_clock_cases[] = {
 	{ "clock_reads", &bench_no_side, clock_reads },
 	{ "clock_loop", &bench_no_side, clock_loop },
+	{ "clock_string", &bench_no_side, clock_string },
 	{ }
 };

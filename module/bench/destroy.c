@@ -75,7 +75,7 @@ static void time_slub(struct bench_run *run)
 }
 
 const struct bench_case bench_destroy_cases[] = {
-	{ "destroy_1m", &bench_bare_kheap_side, time_kheap, .once = true },
-	{ "destroy_1m", &bench_kmem_cache_side, time_slub, .once = true },
+	{ "destroy_1m", &bench_bare_kheap_side, time_kheap, .slow = true },
+	{ "destroy_1m", &bench_kmem_cache_side, time_slub, .slow = true },
 	{ }
 };

@@ -68,8 +68,8 @@ out_failed:
 }
 
 const struct bench_case bench_rcu_cases[] = {
-	{ "empty_free_rcu", &bench_no_side, time_nothing, .once = true },
-	{ "free_rcu", &bench_kheap_side, time_kheap, .once = true },
-	{ "free_rcu", &bench_kmalloc_side, time_slub, .once = true },
+	{ "empty_free_rcu", &bench_no_side, time_nothing, .slow = true },
+	{ "free_rcu", &bench_kheap_side, time_kheap, .slow = true },
+	{ "free_rcu", &bench_kmalloc_side, time_slub, .slow = true },
 	{ }
 };

@@ -49,7 +49,6 @@ static __always_inline void time_mixed(struct bench_run *run,
 
 DEFINE_TIMED(fifo_kheap, time_in_order, bench_kheap_cache_ops)
 DEFINE_TIMED(fifo_slub, time_in_order, bench_kmem_cache_ops)
-DEFINE_TIMED(fifo_kmalloc, time_in_order, bench_kmalloc_ops)
 DEFINE_TIMED(fifo_mempool, time_in_order, bench_mempool_ops)
 #ifdef BENCH_HAVE_OBJPOOL
 DEFINE_TIMED(fifo_objpool, time_in_order, bench_objpool_ops)
@@ -57,7 +56,6 @@ DEFINE_TIMED(fifo_objpool, time_in_order, bench_objpool_ops)
 
 DEFINE_TIMED(shuffled_kheap, time_shuffled, bench_kheap_cache_ops)
 DEFINE_TIMED(shuffled_slub, time_shuffled, bench_kmem_cache_ops)
-DEFINE_TIMED(shuffled_kmalloc, time_shuffled, bench_kmalloc_ops)
 DEFINE_TIMED(shuffled_mempool, time_shuffled, bench_mempool_ops)
 #ifdef BENCH_HAVE_OBJPOOL
 DEFINE_TIMED(shuffled_objpool, time_shuffled, bench_objpool_ops)
@@ -102,14 +100,12 @@ const struct bench_case bench_round_cases[] = {
 #ifdef BENCH_HAVE_OBJPOOL
 	{ "fifo_1000", &bench_objpool_side, fifo_objpool },
 #endif
-	{ "fifo_1000_kmalloc", &bench_kmalloc_side, fifo_kmalloc },
 	{ "shuffled_1000", &bench_kheap_cache_side, shuffled_kheap },
 	{ "shuffled_1000", &bench_kmem_cache_side, shuffled_slub },
 	{ "shuffled_1000", &bench_mempool_side, shuffled_mempool },
 #ifdef BENCH_HAVE_OBJPOOL
 	{ "shuffled_1000", &bench_objpool_side, shuffled_objpool },
 #endif
-	{ "shuffled_1000_kmalloc", &bench_kmalloc_side, shuffled_kmalloc },
 	{ "mixed_shuffled_1000", &bench_kheap_side, mixed_kheap },
 	{ "mixed_shuffled_1000", &bench_kmalloc_side, mixed_slub },
 	{ "held_256", &bench_kheap_cache_side, held_kheap },

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The bar chart of the benchmark's ratios, as SVG."""
 
+import re
 from xml.sax.saxutils import escape
 
 WIDTH = 900
@@ -102,10 +103,16 @@ def draw_row(chart, row, y, colour):
     chart.text(end + 5, y + BAR - 2, f"{sign}{row.ratio:.3f}", "figure")
 
 
+def by_number(name):
+    """Return a sort key that puts bulk_64 before bulk_250."""
+    return [int(part) if part.isdigit() else part
+            for part in re.split(r"(\d+)", name)]
+
+
 def draw(rows):
     """Return the chart of some rows as the text of an SVG file."""
     kernels = list(dict.fromkeys(r.kernel for r in rows))
-    names = sorted({r.label() for r in rows})
+    names = sorted({r.label() for r in rows}, key=by_number)
     highest = max([1.0] + [r.ratio for r in rows])
     most = 1.2 if highest <= 1.2 else min(2.0, highest)
     chart = Chart(most)
