@@ -5,8 +5,8 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 KERNEL ?= 6.12
 MAKEFLAGS += --no-print-directory
 
-.PHONY: modules demo shell check kunit integration bench model lint docs clean \
-	help
+.PHONY: modules demo shell check kunit integration bench bench-record model \
+	lint docs clean help
 
 modules:	## build the modules for KDIR (default: the running kernel)
 	@scripts/build.sh --kdir "$(KDIR)"
@@ -29,9 +29,13 @@ integration:	## the integration tests (TEST=name) on 6.12 and 6.1
 	@scripts/setup.sh vm build
 	@scripts/integration.py $(TEST)
 
-bench:	## what an operation costs, next to the kernel's allocators
+bench:	## what an operation (ONLY=name) costs, next to the kernel's own
 	@scripts/setup.sh vm build
-	@scripts/bench.py
+	@scripts/bench.py $(ONLY:%=--only %)
+
+bench-record:	## bench, and keep its ratios for make check to guard
+	@scripts/setup.sh vm build
+	@scripts/bench.py --record
 
 model:	## search the models of the collector and the busy mark
 	@scripts/setup.sh model
