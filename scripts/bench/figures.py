@@ -33,6 +33,8 @@ REFERENCES = {
 
 # What the kernel gives a byte count for is no matter of a clock.
 BYTE_UNITS = ("KiB", "byte/byte")
+# What is counted with interrupts on.
+INTERRUPTIBLE = ("destroy_1m",)
 ALWAYS_WALL = ("remote_free",)
 
 
@@ -52,9 +54,13 @@ class Line:
         """Return what stands for the samples.
 
         On a busy host the least sample is the one that was disturbed least.
-        What two processors do together is a median to start with.
+        What two processors do together is a median to start with. What has
+        to sleep cannot keep interrupts off, and the kernel's own work may
+        come between.
         """
         if self.mode == "wall" and self.name not in ALWAYS_WALL:
+            return self.least
+        if self.name in INTERRUPTIBLE:
             return self.least
         return self.median
 
