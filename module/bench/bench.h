@@ -67,8 +67,8 @@ extern const struct bench_case bench_bulk_cases[];
 extern const struct bench_case bench_remote_cases[];
 extern const struct bench_case bench_rcu_cases[];
 extern const struct bench_case bench_destroy_cases[];
+extern const struct bench_case bench_space_cases[];
 
-void *bench_kheap_begin(void);
 int bench_kheap_end(void *ctx);
 
 /* The side of figures that have none, and of those that set it up themselves. */

@@ -36,6 +36,7 @@ static const struct bench_case *const groups[] = {
 	bench_remote_cases,
 	bench_rcu_cases,
 	bench_destroy_cases,
+	bench_space_cases,
 };
 
 /* One side of the last figure; the samples are sorted in the end. */
@@ -178,9 +179,31 @@ static void add_lines(const char *name)
 }
 
 /* The sides take turns, so that what disturbs one does not spare the other. */
-static int run_figure(const char *name)
+static void sample_in_turns(void)
 {
 	unsigned int i, sample;
+
+	for (sample = 0; sample < nr_samples; sample++)
+		for (i = 0; i < nr_lines; i++)
+			take_sample(&lines[i]);
+}
+
+/*
+ * One side after the other: the many pages that one side frees stay in the page
+ * allocator's per-CPU lists, and the next to free pages pays for that.
+ */
+static void sample_in_a_row(void)
+{
+	unsigned int i, sample;
+
+	for (i = 0; i < nr_lines; i++)
+		for (sample = 0; sample < nr_samples; sample++)
+			take_sample(&lines[i]);
+}
+
+static int run_figure(const char *name)
+{
+	unsigned int i;
 
 	nr_lines = 0;
 	add_lines(name);
@@ -188,9 +211,10 @@ static int run_figure(const char *name)
 		lines[i].error = begin_line(&lines[i]);
 	for (i = 0; i < nr_lines; i++)
 		warm_up(&lines[i]);
-	for (sample = 0; sample < nr_samples; sample++)
-		for (i = 0; i < nr_lines; i++)
-			take_sample(&lines[i]);
+	if (nr_lines && is_quick(lines[0].bench))
+		sample_in_turns();
+	else
+		sample_in_a_row();
 	for (i = 0; i < nr_lines; i++)
 		end_line(&lines[i]);
 	return nr_lines ? 0 : -ENOENT;

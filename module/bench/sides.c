@@ -46,7 +46,7 @@ const struct bench_side bench_kmalloc_side = {
 
 static struct kheap *cache_heap;
 
-void *bench_kheap_begin(void)
+static void *kheap_begin(void)
 {
 	return kheap_create("bench", NULL);
 }
@@ -66,7 +66,7 @@ int bench_kheap_end(void *ctx)
 
 const struct bench_side bench_kheap_side = {
 	.name	= "kheap",
-	.begin	= bench_kheap_begin,
+	.begin	= kheap_begin,
 	.end	= bench_kheap_end,
 };
 
