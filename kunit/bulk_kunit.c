@@ -395,6 +395,8 @@ static struct kunit_case bulk_cases[] = {
 
 static struct kunit_suite bulk_suite = {
 	.name = "kheap_bulk",
+	.suite_init = kheap_test_untracked_init,
+	.suite_exit = kheap_test_untracked_exit,
 	.init = kheap_test_init,
 	.exit = kheap_test_exit,
 	.test_cases = bulk_cases,

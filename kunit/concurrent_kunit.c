@@ -481,22 +481,10 @@ static struct kunit_case concurrent_cases[] = {
 	{}
 };
 
-/* What is lost is found without kmemleak here, and in a fifth of the time. */
-static int concurrent_suite_init(struct kunit_suite *suite)
-{
-	WRITE_ONCE(kheap_leak_tracking, false);
-	return 0;
-}
-
-static void concurrent_suite_exit(struct kunit_suite *suite)
-{
-	WRITE_ONCE(kheap_leak_tracking, true);
-}
-
 static struct kunit_suite concurrent_suite = {
 	.name = "kheap_concurrent",
-	.suite_init = concurrent_suite_init,
-	.suite_exit = concurrent_suite_exit,
+	.suite_init = kheap_test_untracked_init,
+	.suite_exit = kheap_test_untracked_exit,
 	.init = kheap_test_init,
 	.exit = kheap_test_exit,
 	.test_cases = concurrent_cases,

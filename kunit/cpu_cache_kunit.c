@@ -745,6 +745,8 @@ static struct kunit_case cpu_cache_cases[] = {
 
 static struct kunit_suite cpu_cache_suite = {
 	.name = "kheap_cpu_cache",
+	.suite_init = kheap_test_untracked_init,
+	.suite_exit = kheap_test_untracked_exit,
 	.init = kheap_test_init,
 	.exit = kheap_test_exit,
 	.test_cases = cpu_cache_cases,

@@ -402,22 +402,10 @@ static struct kunit_case faults_cases[] = {
 	{}
 };
 
-/* What is lost is found without kmemleak here, and sooner. */
-static int faults_suite_init(struct kunit_suite *suite)
-{
-	WRITE_ONCE(kheap_leak_tracking, false);
-	return 0;
-}
-
-static void faults_suite_exit(struct kunit_suite *suite)
-{
-	WRITE_ONCE(kheap_leak_tracking, true);
-}
-
 static struct kunit_suite faults_suite = {
 	.name = "kheap_faults",
-	.suite_init = faults_suite_init,
-	.suite_exit = faults_suite_exit,
+	.suite_init = kheap_test_untracked_init,
+	.suite_exit = kheap_test_untracked_exit,
 	.init = kheap_test_init,
 	.exit = kheap_test_exit,
 	.test_cases = faults_cases,

@@ -201,6 +201,17 @@ void kheap_test_exit(struct kunit *test)
 		kheap_test_expect_sound(test, source->heap);
 }
 
+int kheap_test_untracked_init(struct kunit_suite *suite)
+{
+	WRITE_ONCE(kheap_leak_tracking, false);
+	return 0;
+}
+
+void kheap_test_untracked_exit(struct kunit_suite *suite)
+{
+	WRITE_ONCE(kheap_leak_tracking, true);
+}
+
 /* --- Blocks ---------------------------------------------------------- */
 
 void *kheap_test_alloc(struct kunit *test, struct kheap *heap, size_t size)

@@ -16,10 +16,10 @@ MODULE_PARM_DESC(model_seed, "seed of all random runs; 0: each its own");
 
 static unsigned int model_ops = 150000;
 module_param(model_ops, uint, 0444);
-MODULE_PARM_DESC(model_ops, "operations of a random run");
+MODULE_PARM_DESC(model_ops, "blocks that a random run allocates, moves, frees");
 
 #define NR_BLOCKS	2048	/* most live blocks */
-#define PHASE_OPS	8192	/* operations between a change of tide */
+#define PHASE_OPS	16384	/* steps between a change of tide */
 #define BULK_MAX	24
 #define LARGEST		20000
 #define NR_CACHES	4
@@ -102,7 +102,8 @@ static const struct {
  * @caches: its caches
  * @rnd: where chance comes from
  * @serial: of the last contents
- * @op: number of the operation
+ * @op: number of the step
+ * @nr_done: blocks that were allocated, moved, looked at or freed
  * @nr_live: blocks with a pointer
  * @bad: what was found wrong, NULL so far
  * @blocks: the shadow
@@ -114,6 +115,7 @@ struct model {
 	struct rnd_state rnd;
 	u64 serial;
 	unsigned long op;
+	unsigned long nr_done;
 	unsigned long nr_live;
 	const char *bad;
 	struct shadow blocks[NR_BLOCKS];
@@ -187,6 +189,7 @@ static void take_in(struct model *m, struct shadow *s, bool zeroed)
 	s->serial = ++m->serial;
 	write_contents(s);
 	m->nr_live++;
+	m->nr_done++;
 }
 
 static void take_in_object(struct model *m, struct shadow *s, unsigned int nr,
@@ -213,6 +216,7 @@ static void see_off(struct model *m, struct shadow *s)
 	if (s->cache && s->cache->class.ctor)
 		memset(s->ptr, CTOR_BYTE, s->usable);
 	m->nr_live--;
+	m->nr_done++;
 }
 
 /* --- Operations ------------------------------------------------------------------ */
@@ -281,6 +285,7 @@ static void op_realloc(struct model *m, struct shadow *s)
 	struct shadow old = *s;
 
 	see_off(m, s);
+	m->nr_done--;
 	s->ptr = kheap_realloc(m->heap, old.ptr, size,
 			       GFP_KERNEL | (zeroed ? __GFP_ZERO : 0));
 	claim(m, s->ptr, "realloc failed");
@@ -302,6 +307,7 @@ static void op_realloc(struct model *m, struct shadow *s)
 
 static void op_look(struct model *m, struct shadow *s)
 {
+	m->nr_done++;
 	if (!s->cache)
 		claim(m, kheap_usable_size(m->heap, s->ptr) == s->usable,
 		      "usable size changed");
@@ -396,7 +402,7 @@ static void run_model(struct model *m)
 {
 	unsigned int i;
 
-	for (m->op = 0; m->op < model_ops && !m->bad; m->op++) {
+	for (m->op = 0; m->nr_done < model_ops && !m->bad; m->op++) {
 		one_op(m);
 		if (m->op % 1024 == 0)
 			cond_resched();
@@ -471,7 +477,7 @@ static void random_operations_agree_with_the_model(struct kunit *test)
 	run_model(m);
 	if (!m->bad)
 		return;
-	KUNIT_FAIL(test, "%s: seed %lu, operation %lu, %lu live", m->bad, seed,
+	KUNIT_FAIL(test, "%s: seed %lu, step %lu, %lu live", m->bad, seed,
 		   m->op, m->nr_live);
 	/* What is left cannot be told any more. */
 	kheap_test_source(m->heap)->nr_live = m->nr_live;
@@ -483,22 +489,10 @@ static struct kunit_case model_cases[] = {
 	{}
 };
 
-/* What is lost is found without kmemleak here, and in a fifth of the time. */
-static int model_suite_init(struct kunit_suite *suite)
-{
-	WRITE_ONCE(kheap_leak_tracking, false);
-	return 0;
-}
-
-static void model_suite_exit(struct kunit_suite *suite)
-{
-	WRITE_ONCE(kheap_leak_tracking, true);
-}
-
 static struct kunit_suite model_suite = {
 	.name = "kheap_model",
-	.suite_init = model_suite_init,
-	.suite_exit = model_suite_exit,
+	.suite_init = kheap_test_untracked_init,
+	.suite_exit = kheap_test_untracked_exit,
 	.init = kheap_test_init,
 	.exit = kheap_test_exit,
 	.test_cases = model_cases,

@@ -331,6 +331,8 @@ static struct kunit_case rcu_cases[] = {
 
 static struct kunit_suite rcu_suite = {
 	.name = "kheap_rcu",
+	.suite_init = kheap_test_untracked_init,
+	.suite_exit = kheap_test_untracked_exit,
 	.init = kheap_test_init,
 	.exit = kheap_test_exit,
 	.test_cases = rcu_cases,
