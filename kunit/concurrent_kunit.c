@@ -258,6 +258,7 @@ static void work_once(struct mill *mill)
 static int run_mill(void *data)
 {
 	struct mill *mill = data;
+	unsigned long end = mill->storm->end;
 	unsigned int op, i;
 
 	if (mill->cpu >= 0) {
@@ -266,8 +267,7 @@ static int run_mill(void *data)
 		hrtimer_start(&mill->soft.timer, ns_to_ktime(TIMER_NS),
 			      HRTIMER_MODE_REL_PINNED_SOFT);
 	}
-	for (op = 0; op < concurrent_ops &&
-		     time_before(jiffies, mill->storm->end); op++) {
+	for (op = 0; op < concurrent_ops && time_before(jiffies, end); op++) {
 		work_once(mill);
 		cond_resched();
 	}

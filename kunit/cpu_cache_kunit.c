@@ -245,7 +245,7 @@ static void freed_block_is_given_out_next(struct kunit *test)
 	kheap_free(heap, again);
 }
 
-/* With one magazine full and the other loaded, going to and fro costs nothing. */
+/* Between a full magazine and an empty one, going back and forth is free. */
 static void edge_of_a_magazine_moves_no_runs(struct kunit *test)
 {
 	struct kheap_class_stats before, after;
@@ -576,6 +576,7 @@ static void trim_drains_all_cpus(struct kunit *test)
 	struct kheap_class *class;
 	struct kheap_stats stats;
 	unsigned int nr;
+	long nr_pages;
 
 	nr = fill_everywhere(test, heap);
 	class = heap->classes[SZIDX];
@@ -586,8 +587,8 @@ static void trim_drains_all_cpus(struct kunit *test)
 	stats = kheap_test_stats(heap);
 	KUNIT_EXPECT_EQ(test, stats.cached_bytes, 0);
 	KUNIT_EXPECT_EQ(test, stats.nr_pools, 0);
-	KUNIT_EXPECT_EQ(test, atomic_long_read(
-			&kheap_test_source(heap)->nr_pages_out), 0);
+	nr_pages = atomic_long_read(&kheap_test_source(heap)->nr_pages_out);
+	KUNIT_EXPECT_EQ(test, nr_pages, 0l);
 }
 
 static void idle_cache_is_drained_by_maintenance(struct kunit *test)

@@ -145,13 +145,13 @@ static struct work *work_create(struct kunit *test, struct kheap *heap,
 /* After work_undo(): all pages are back, all sums right, nothing refused. */
 static void expect_nothing_lost(struct kunit *test, struct kheap *heap)
 {
+	struct kheap_test_source *source = kheap_test_source(heap);
 	struct kheap_stats stats = kheap_test_stats(heap);
 
 	KUNIT_EXPECT_EQ(test, stats.nr_allocated, 0ul);
 	KUNIT_EXPECT_EQ(test, stats.nr_large, 0ul);
 	KUNIT_EXPECT_EQ(test, stats.nr_pools, 0ul);
-	KUNIT_EXPECT_EQ(test, atomic_long_read(
-			&kheap_test_source(heap)->nr_pages_out), 0l);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&source->nr_pages_out), 0l);
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&heap->held_bytes),
 			(long)stats.held_bytes);
 	KUNIT_EXPECT_EQ(test, kheap_check(heap), 0);

@@ -196,9 +196,10 @@ static struct kheap_class *publish_size_class(struct kheap_class *class)
 	old = *slot;
 	if (old == &kheap_cold_class) {
 		list_add_tail_rcu(&class->list, &heap->class_list);
+		/* Pairs with whoever reads the pointer and uses the class. */
 		smp_store_release(slot, class);
 		if (!class->szidx)
-			smp_store_release(&heap->for_none, class);
+			smp_store_release(&heap->for_none, class); /* as well */
 		old = class;
 	}
 	raw_spin_unlock_irqrestore(&heap->class_lock, flags);

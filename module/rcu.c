@@ -72,7 +72,7 @@ static bool park_block(struct kheap *heap, const void *ptr)
 	smp_mb__after_atomic();
 	/* Pairs with kheap_rcu_flush(): first the flag, then a look at armed. */
 	if (!READ_ONCE(pool->arena->parked))
-		smp_store_mb(pool->arena->parked, true);
+		smp_store_mb(pool->arena->parked, true); /* as above */
 	return true;
 }
 

@@ -4,7 +4,8 @@
  * tests and for a look at a busy heap in debugfs: on every CPU a thread, a timer
  * in hard and one in soft interrupt context allocate, free and pass each other
  * blocks for a while. Then blocks go from one memory node to another, if there
- * are several. What was found wrong makes the insertion fail with -EUCLEAN. Until the module goes, the heap "exercise" stays with some blocks.
+ * are several. What was found wrong makes the insertion fail with -EUCLEAN.
+ * Until the module goes, the heap "exercise" stays with some blocks.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
