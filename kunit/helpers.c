@@ -212,6 +212,18 @@ void kheap_test_untracked_exit(struct kunit_suite *suite)
 	WRITE_ONCE(kheap_leak_tracking, true);
 }
 
+static void track_again(void *unused)
+{
+	WRITE_ONCE(kheap_leak_tracking, true);
+}
+
+void kheap_test_untracked(struct kunit *test)
+{
+	WRITE_ONCE(kheap_leak_tracking, false);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, track_again,
+							NULL), 0);
+}
+
 /* --- Blocks ---------------------------------------------------------- */
 
 void *kheap_test_alloc(struct kunit *test, struct kheap *heap, size_t size)

@@ -67,6 +67,9 @@ void kheap_test_exit(struct kunit *test);
 int kheap_test_untracked_init(struct kunit_suite *suite);
 void kheap_test_untracked_exit(struct kunit_suite *suite);
 
+/* The same for the rest of a case. */
+void kheap_test_untracked(struct kunit *test);
+
 /* A heap with a name of its own, destroyed when the case ends. */
 struct kheap *kheap_test_heap(struct kunit *test);
 struct kheap *kheap_test_heap_with(struct kunit *test, unsigned int flags,

@@ -484,8 +484,9 @@ static void random_operations_agree_with_the_model(struct kunit *test)
 }
 
 static struct kunit_case model_cases[] = {
-	KUNIT_CASE_PARAM(random_operations_agree_with_the_model,
-			 model_runs_gen_params),
+	KUNIT_CASE_PARAM_ATTR(random_operations_agree_with_the_model,
+			      model_runs_gen_params,
+			      { .speed = KUNIT_SPEED_SLOW }),
 	{}
 };
 

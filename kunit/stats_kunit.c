@@ -227,7 +227,7 @@ static void sum_holds_with_every_part_in_it(struct kunit *test)
 
 /* So many readings, but no longer than this on a busy machine. */
 #define NR_READINGS	500
-#define READ_FOR	(5 * HZ)
+#define READ_FOR	(2 * HZ)
 
 /* Allocates and frees all sizes, small and large, until it is stopped. */
 static int churn(void *data)
