@@ -97,6 +97,7 @@ static void arena_set_nr_freepools(struct kheap_arena *arena, unsigned int nr)
 	}
 	set->nr_empty += nr;
 	set->nr_empty -= old;
+	set->nr_idle = min(set->nr_idle, set->nr_empty);
 }
 
 static bool arena_is_empty(const struct kheap_arena *arena)
@@ -429,6 +430,7 @@ static struct kheap_pool *pool_from_new_arena(struct kheap_class *class,
 	arena_set_nr_freepools(arena, arena->nr_totalpools);
 	pool_leave_arena(pool, class);
 	raw_spin_unlock_irqrestore(&set->lock, flags);
+	kheap_maint_later(heap);
 	return pool;
 }
 
@@ -497,6 +499,8 @@ void kheap_pools_put(struct kheap *heap, struct list_head *pools)
 	LIST_HEAD(release);
 	unsigned long flags;
 
+	if (list_empty(pools))
+		return;
 	list_for_each_entry_safe(pool, next, pools, list) {
 		struct kheap_arena *arena = pool->arena;
 		struct kheap_arena_set *set = arena->set;
@@ -517,6 +521,7 @@ void kheap_pools_put(struct kheap *heap, struct list_head *pools)
 		kheap_meta_free(heap, map);
 	}
 	arenas_release(heap, &release);
+	kheap_maint_later(heap);
 }
 
 /* --- Walking and trimming ------------------------------------------------ */
@@ -558,53 +563,97 @@ struct kheap_arena *kheap_arena_next(struct kheap_arena_set *set,
 }
 
 /*
- * Make holes of the empty pools of an arena that stays, and collect their
- * pages; under the set's lock.
+ * Make holes of up to @nr empty pools of an arena that stays, and collect their
+ * pages; under the set's lock. Those that were returned first go. Return how
+ * many there are now.
  */
-static void arena_punch_holes(struct kheap_arena *arena,
-			      struct list_head *pages)
+static unsigned int arena_punch_holes(struct kheap_arena *arena,
+				      unsigned int nr, struct list_head *pages)
 {
 	struct kheap_arena_set *set = arena->set;
 	struct kheap_pool *pool, *next;
-	unsigned int i;
+	unsigned int i, left = nr;
 
-	if (!arena->nr_freepools || arena_is_empty(arena))
-		return;
 	if (!arena->split) {
 		split_page(arena->page, arena->order);
 		arena->split = true;
 	}
 	if (!arena->nr_holes)
 		list_add(&arena->holed_node, &set->holed);
-	list_for_each_entry_safe(pool, next, &arena->freepools, list) {
+	list_for_each_entry_safe_reverse(pool, next, &arena->freepools, list) {
 		struct page *page = virt_to_page(pool->base);
 
+		if (!left--)
+			break;
 		list_del(&pool->list);
 		pool_unmark_pages(page, set->span);
 		pool->state = KHEAP_POOL_HOLE;
-		arena->nr_holes++;
-		set->nr_holes++;
-		set->nr_pages -= 1UL << set->span;
 		for (i = 0; i < 1U << set->span; i++)
 			list_add(&page[i].lru, pages);
 	}
-	arena_set_nr_freepools(arena, 0);
+	arena->nr_holes += nr;
+	set->nr_holes += nr;
+	set->nr_pages -= (unsigned long)nr << set->span;
+	arena_set_nr_freepools(arena, arena->nr_freepools - nr);
+	return nr;
 }
 
-/* Take the spare arena out of @set. */
-static size_t set_release_spare(struct kheap_arena_set *set)
+/*
+ * Take up to @nr empty pools out of the arena that has most of them, and is
+ * thus the last to serve. An arena that is empty goes whole or stays; one that
+ * a walker stands on goes when the walker leaves. Return how many were taken.
+ */
+static unsigned int set_take_empty(struct kheap_arena_set *set,
+				   unsigned long nr, struct list_head *pages,
+				   struct list_head *release)
 {
-	LIST_HEAD(release);
+	struct kheap_arena *arena;
+	unsigned int nr_free;
+
+	lockdep_assert_held(&set->lock);
+	for (nr_free = KHEAP_ARENA_POOLS; nr_free; nr_free--) {
+		hlist_for_each_entry(arena, &set->usable[nr_free],
+				     usable_node) {
+			if (!arena_is_empty(arena))
+				return arena_punch_holes(arena,
+							 min_t(unsigned long,
+							       nr, nr_free),
+							 pages);
+			if (nr_free > nr || arena->nr_pins)
+				continue;
+			arena_unlink(arena, release);
+			return nr_free;
+		}
+	}
+	return 0;
+}
+
+/* Give back up to @nr empty pools of a set. Return the bytes. */
+static size_t set_give_back(struct kheap_arena_set *set, unsigned long nr)
+{
+	struct page *page, *next;
+	unsigned int taken;
 	unsigned long flags;
 	size_t bytes = 0;
 
-	raw_spin_lock_irqsave(&set->lock, flags);
-	if (set->spare && !set->spare->nr_pins) {
-		bytes = PAGE_SIZE << set->spare->order;
-		arena_unlink(set->spare, &release);
+	while (nr) {
+		LIST_HEAD(release);
+		LIST_HEAD(pages);
+
+		raw_spin_lock_irqsave(&set->lock, flags);
+		taken = set_take_empty(set, nr, &pages, &release);
+		raw_spin_unlock_irqrestore(&set->lock, flags);
+		if (!taken)
+			break;
+		list_for_each_entry_safe(page, next, &pages, lru) {
+			list_del(&page->lru);
+			pages_free(set->heap, page, 0);
+		}
+		arenas_release(set->heap, &release);
+		nr -= taken;
+		bytes += (size_t)taken << set->span << PAGE_SHIFT;
+		cond_resched();
 	}
-	raw_spin_unlock_irqrestore(&set->lock, flags);
-	arenas_release(set->heap, &release);
 	return bytes;
 }
 
@@ -614,36 +663,59 @@ static size_t set_release_spare(struct kheap_arena_set *set)
  *
  * Arenas that are empty go whole, the others page by page.
  *
- * Context: Process context, under kheap.mutex. May sleep.
+ * Context: Process context. May sleep.
  * Return: Bytes given back.
  */
 size_t kheap_arenas_trim(struct kheap *heap)
 {
 	struct kheap_arena_set *set;
-	struct kheap_arena *arena;
-	struct page *page, *next;
-	unsigned long flags;
 	size_t bytes = 0;
-	LIST_HEAD(pages);
 	unsigned int i;
 
-	kheap_for_each_set(set, heap, i) {
-		arena = NULL;
-		while ((arena = kheap_arena_next(set, arena))) {
-			raw_spin_lock_irqsave(&set->lock, flags);
-			arena_punch_holes(arena, &pages);
-			raw_spin_unlock_irqrestore(&set->lock, flags);
-			list_for_each_entry_safe(page, next, &pages, lru) {
-				list_del(&page->lru);
-				pages_free(heap, page, 0);
-				bytes += PAGE_SIZE;
-			}
-			cond_resched();
-		}
-		bytes += set_release_spare(set);
-	}
+	kheap_for_each_set(set, heap, i)
+		bytes += set_give_back(set, READ_ONCE(set->nr_empty));
 	kheap_arenas_release_deferred(heap);
 	return bytes;
+}
+
+/*
+ * A load that comes and goes between two looks of the maintenance work uses the
+ * same empty pools again; what nobody has used between two looks is idle. Of
+ * that, a part of what the set holds is kept for a load that grows.
+ */
+#define IDLE_KEPT_SHIFT	3
+
+/* Return what is idle beyond that, and *@used: it was used, and may be later. */
+static unsigned long set_nr_idle(struct kheap_arena_set *set, bool *used)
+{
+	unsigned long nr_idle, kept, flags;
+
+	raw_spin_lock_irqsave(&set->lock, flags);
+	kept = ((set->nr_pages >> set->span) - set->nr_empty) >>
+	       IDLE_KEPT_SHIFT;
+	nr_idle = set->nr_idle;
+	*used |= nr_idle < set->nr_empty && set->nr_empty > kept;
+	set->nr_idle = set->nr_empty;
+	raw_spin_unlock_irqrestore(&set->lock, flags);
+	return nr_idle > kept ? nr_idle - kept : 0;
+}
+
+/**
+ * kheap_arenas_trim_idle() - give back pools that were empty since the last call
+ * @heap: the heap
+ *
+ * Context: Process context. May sleep.
+ * Return: true if more may be idle by the next call.
+ */
+bool kheap_arenas_trim_idle(struct kheap *heap)
+{
+	struct kheap_arena_set *set;
+	bool again = false;
+	unsigned int i;
+
+	kheap_for_each_set(set, heap, i)
+		set_give_back(set, set_nr_idle(set, &again));
+	return again;
 }
 
 /* --- Life cycle ---------------------------------------------------------- */

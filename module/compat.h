@@ -6,6 +6,7 @@
 #ifndef _KHEAP_COMPAT_H
 #define _KHEAP_COMPAT_H
 
+#include <linux/shrinker.h>
 #include <linux/version.h>
 
 #ifndef CONFIG_X86_64
@@ -34,6 +35,44 @@ static __always_inline unsigned long kheap_load_nofault(const unsigned long *p)
 		     : [word] "=r" (word)
 		     : [mem] "m" (*p));
 	return word;
+}
+
+/*
+ * Shrinkers are allocated by the kernel since v6.7 ("mm: shrinker: add
+ * infrastructure for dynamically allocating shrinker"); before, they were the
+ * caller's.
+ */
+typedef unsigned long kheap_shrink_fn(struct shrinker *shrinker,
+				      struct shrink_control *control);
+
+static inline struct shrinker *kheap_shrinker_create(kheap_shrink_fn *count,
+						     kheap_shrink_fn *scan)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
+	struct shrinker *shrinker = shrinker_alloc(0, "kheap");
+
+	if (!shrinker)
+		return NULL;
+	shrinker->count_objects = count;
+	shrinker->scan_objects = scan;
+	shrinker_register(shrinker);
+	return shrinker;
+#else
+	static struct shrinker shrinker = { .seeks = DEFAULT_SEEKS };
+
+	shrinker.count_objects = count;
+	shrinker.scan_objects = scan;
+	return register_shrinker(&shrinker, "kheap") ? NULL : &shrinker;
+#endif
+}
+
+static inline void kheap_shrinker_destroy(struct shrinker *shrinker)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
+	shrinker_free(shrinker);
+#else
+	unregister_shrinker(shrinker);
+#endif
 }
 
 #endif /* _KHEAP_COMPAT_H */

@@ -15,7 +15,7 @@
 #include "cpu_cache.h"
 #include "object.h"
 
-/* How often idle per-CPU caches are looked for, while there are blocks. */
+/* How often idle caches and pools are looked for, while there may be some. */
 #define IDLE_INTERVAL	(2 * HZ)
 
 DEFINE_MUTEX(kheap_list_lock);
@@ -118,7 +118,7 @@ void kheap_maint_now(struct kheap *heap)
 	mod_delayed_work(system_unbound_wq, &heap->maint, 0);
 }
 
-/* Have it look for idle caches in a while. Cheap when it is to already. */
+/* Have it look for what is idle in a while. Cheap when it is to already. */
 void kheap_maint_later(struct kheap *heap)
 {
 	if (READ_ONCE(heap->maint_armed))
@@ -164,7 +164,7 @@ static void maint(struct work_struct *work)
 	struct kheap *heap = container_of(to_delayed_work(work), struct kheap,
 					  maint);
 	struct kheap_class *class;
-	bool cached = false;
+	bool again = false;
 
 	kheap_finish_deferred(heap);
 	mutex_lock(&heap->mutex);
@@ -174,10 +174,11 @@ static void maint(struct work_struct *work)
 			WRITE_ONCE(class->wants_cpu, false);
 			kheap_cpu_caches_setup(class, GFP_KERNEL);
 		}
-		cached |= kheap_class_drain(class, true);
+		again |= kheap_class_drain(class, true);
 	}
+	again |= kheap_arenas_trim_idle(heap);
 	mutex_unlock(&heap->mutex);
-	if (cached)
+	if (again)
 		kheap_maint_later(heap);
 }
 

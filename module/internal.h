@@ -47,7 +47,9 @@
  * 1. kheap_list_lock (mutex): the list of heaps and the names on it.
  *
  * 2. kheap.mutex: the list of classes against removal, and the walks that may
- *    sleep: check, trim, debugfs. Not taken by allocation or free.
+ *    sleep: check, trim, debugfs. Not taken by allocation or free. Memory
+ *    reclaim tries 1 and 2, and never waits for them: they may be held where
+ *    memory is allocated.
  *
  * 3. kheap_arena_set.lock (raw): the set's arenas, which of their pools are
  *    empty, and how many pools each class has. Not the inside of a pool that
@@ -194,6 +196,7 @@ struct kheap_arena {
  * @nr_pages: pages held from the system
  * @nr_holes: sum over the arenas
  * @nr_empty: sum of nr_freepools over the arenas
+ * @nr_idle: least @nr_empty since the maintenance work last looked
  * @spare: an arena that is entirely empty, kept against thrashing, or NULL
  *
  * The usable arena with the fewest empty pools serves first: the first set
@@ -213,6 +216,7 @@ struct kheap_arena_set {
 	unsigned long nr_pages;
 	unsigned long nr_holes;
 	unsigned long nr_empty;
+	unsigned long nr_idle;
 	struct kheap_arena *spare;
 };
 
@@ -474,8 +478,8 @@ enum kheap_refusal {
  * @nr_large: blocks in @large
  * @large_bytes: their bytes, as the system rounded them
  * @maint: work that does what could not be done where it arose, and looks
- *	for idle per-CPU caches
- * @maint_armed: @maint will look for idle caches in a while
+ *	for idle per-CPU caches and empty pools
+ * @maint_armed: @maint will look for what is idle in a while
  * @released: arenas whose pages could not be freed on the spot
  * @dead_large: large blocks that could not be freed on the spot
  * @nmi_frees: blocks freed in NMI, linked through themselves
@@ -582,6 +586,7 @@ void kheap_pool_set_tag(struct kheap_pool *pool, unsigned int span,
 struct kheap_arena *kheap_arena_next(struct kheap_arena_set *set,
 				     struct kheap_arena *arena);
 size_t kheap_arenas_trim(struct kheap *heap);
+bool kheap_arenas_trim_idle(struct kheap *heap);
 void kheap_arenas_release_deferred(struct kheap *heap);
 void kheap_arenas_destroy(struct kheap *heap);
 
@@ -659,6 +664,12 @@ int kheap_large_check(struct kheap *heap);
 void kheap_rcu_init(struct kheap *heap);
 void kheap_rcu_flush(struct kheap *heap);
 void kheap_rcu_exit(struct kheap *heap);
+
+/* pressure.c */
+int kheap_pressure_init(void);
+void kheap_pressure_exit(void);
+unsigned long kheap_pressure_count(void);
+unsigned long kheap_pressure_scan(unsigned long nr);
 
 /* report.c */
 void kheap_refuse(struct kheap *heap, enum kheap_refusal why, const void *ptr,

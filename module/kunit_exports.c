@@ -22,3 +22,5 @@ EXPORT_SYMBOL_IF_KUNIT(kheap_class_nr_cached);
 EXPORT_SYMBOL_IF_KUNIT(kheap_refusal_name);
 EXPORT_SYMBOL_IF_KUNIT(kheap_refusal_limit);
 EXPORT_SYMBOL_IF_KUNIT(kheap_leak_tracking);
+EXPORT_SYMBOL_IF_KUNIT(kheap_pressure_count);
+EXPORT_SYMBOL_IF_KUNIT(kheap_pressure_scan);

@@ -75,6 +75,11 @@ static int __init kheap_init(void)
 	if (ret < 0)
 		return ret;
 	cpuhp_state = ret;
+	ret = kheap_pressure_init();
+	if (ret) {
+		cpuhp_remove_state_nocalls(cpuhp_state);
+		return ret;
+	}
 	kheap_debugfs_init();
 	pr_info("loaded: private heaps, %u size classes, statistics in debugfs\n",
 		KHEAP_NR_CLASSES);
@@ -84,6 +89,7 @@ static int __init kheap_init(void)
 static void __exit kheap_exit(void)
 {
 	kheap_debugfs_exit();
+	kheap_pressure_exit();
 	cpuhp_remove_state_nocalls(cpuhp_state);
 }
 

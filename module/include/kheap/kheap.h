@@ -52,7 +52,9 @@ enum kheap_flags {
  *	caller's @gfp, possibly in atomic context, and with no lock held.
  *	@node may be %NUMA_NO_NODE.
  * @free: takes pages back: what @alloc returned in one piece, or, after
- *	split_page(), in pieces of a lower order. No lock is held.
+ *	split_page(), in pieces of a lower order. No lock of kheap is held, but
+ *	memory reclaim may call it: it waits for nothing that is held across an
+ *	allocation.
  *
  * Large blocks do not come from here. The idea is CPython's
  * PyObject_SetArenaAllocator(); tests use it to make allocations fail.
