@@ -35,7 +35,7 @@ static noinline void *alloc_missed(struct kheap *heap, unsigned int szidx,
 	return block ? kheap_finish_alloc(class, block, gfp) : NULL;
 }
 
-/* Takes its arguments as the fast path has them, so that that saves none. */
+/* Takes what the fast path has in registers, which then has to save none. */
 static noinline void *words_missed(struct kheap *heap, unsigned long words,
 				   gfp_t gfp)
 {

@@ -113,6 +113,7 @@ int kheap_class_init(struct kheap_class *class, struct kheap *heap,
 		     void (*ctor)(void *object))
 {
 	unsigned int i, fill;
+	size_t len;
 
 	class->heap = heap;
 	class->cpu = &kheap_cold_cache;
@@ -132,11 +133,11 @@ int kheap_class_init(struct kheap_class *class, struct kheap *heap,
 	}
 	if (!name)
 		return 0;
-	class->name = kheap_meta_alloc(heap, strlen(name) + 1, GFP_KERNEL,
-				       NUMA_NO_NODE);
+	len = strlen(name) + 1;
+	class->name = kheap_meta_alloc(heap, len, GFP_KERNEL, NUMA_NO_NODE);
 	if (!class->name)
 		return -ENOMEM;
-	strcpy(class->name, name);
+	memcpy(class->name, name, len);
 	return 0;
 }
 

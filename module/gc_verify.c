@@ -99,8 +99,8 @@ static long verdict_open(struct kheap_gc *gc)
 	long open = (old & ~KHEAP_VERDICT_STATE) + KHEAP_VERDICT_ATTEMPT +
 		    KHEAP_VERDICT_OPEN;
 
-	/* The number, then CONDEMNED: partner of object_to(). */
 	atomic_long_set(&gc->verdict, open);
+	/* The number, then CONDEMNED: partner of object_to(). */
 	smp_mb();
 	return open;
 }

@@ -285,8 +285,8 @@ struct kheap_depot {
  * (2001): a loaded magazine, and a previous one that is either full or empty,
  * so that a load at the edge moves no blocks back and forth.
  *
- *   base == loaded->slots <= top <= limit
- *   limit == base + loaded->nr_slots; asleep: base == top == limit
+ *   base == loaded->slots <= top <= limit == base + loaded->nr_slots
+ *   asleep: base == top == limit
  */
 struct kheap_cpu_cache {
 	struct kheap_slot *top;

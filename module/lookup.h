@@ -28,9 +28,22 @@ kheap_set_slot(struct kheap *heap, unsigned int span, int node)
 	return &heap->sets[span * nr_node_ids + node];
 }
 
+/* The heap's set number @i, or the next one that there is; NULL at the end. */
+static inline struct kheap_arena_set *kheap_set_from(struct kheap *heap,
+						     unsigned int *i)
+{
+	struct kheap_arena_set *set;
+
+	for (; *i < KHEAP_NR_SPANS * nr_node_ids; ++*i) {
+		set = READ_ONCE(heap->sets[*i]);
+		if (set)
+			return set;
+	}
+	return NULL;
+}
+
 #define kheap_for_each_set(set, heap, i)				\
-	for ((i) = 0; (i) < KHEAP_NR_SPANS * nr_node_ids; (i)++)	\
-		if (!((set) = READ_ONCE((heap)->sets[i]))) {} else
+	for ((i) = 0; ((set) = kheap_set_from(heap, &(i))); (i)++)
 
 static inline struct kheap_class_node *kheap_pool_node(struct kheap_pool *pool)
 {
@@ -200,6 +213,8 @@ static inline unsigned int kheap_map_words(const struct kheap_class *class)
  * Up to 64 of them are in the list pointer of the first page's struct page,
  * which is the pool's while the page is; more are behind the allocated bits.
  * All are clear in a pool without allocated blocks.
+ *
+ * Return: The word that bit 0 is in.
  */
 static inline unsigned long *kheap_parked_bits(const struct kheap_pool *pool)
 {

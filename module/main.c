@@ -30,6 +30,8 @@ static enum cpuhp_state cpuhp_state;
  *
  * On PREEMPT_RT they take locks that sleep, so that only a preemptible context
  * may call them; elsewhere every context but NMI may.
+ *
+ * Return: Whether they may be called here.
  */
 bool kheap_mm_allowed(void)
 {

@@ -97,9 +97,11 @@ static __always_inline void consume_batch(const struct bench_ops *ops,
 	for (i = first; i < first + BATCH; i++) {
 		void *ptr;
 
+		/* Pairs with the producer's release of the head. */
 		while (smp_load_acquire(&ring.head) == i)
 			wait_a_little(&nr_spins);
 		ptr = ring.slots[i % NR_SLOTS];
+		/* The slot was read: the producer may write it again. */
 		smp_store_release(&ring.tail, i + 1);
 		ops->free(ctx, ptr);
 	}

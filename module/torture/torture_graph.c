@@ -105,6 +105,7 @@ struct kheap_object *graph_new(u32 rnd, bool final)
 	node->seed = rnd;
 	node->place = rnd / 64 % NR_TABLE;
 	atomic_long_inc(&torture.nr_live);
+	/* Who finds it in the table finds it initialised. */
 	smp_store_release(&torture.table[node->place], node);
 	return obj;
 }
