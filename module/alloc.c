@@ -19,27 +19,46 @@ static unsigned int size_to_words(size_t size)
 	return (size + (1 << KHEAP_BLOCK_SHIFT) - 1) >> KHEAP_BLOCK_SHIFT;
 }
 
-static noinline void *alloc_missed(struct kheap *heap, unsigned int szidx,
-				   gfp_t gfp, int nid)
+/* In NMI, only a class that there is. */
+static struct kheap_class *class_of_size(struct kheap *heap, size_t size,
+					 gfp_t gfp)
 {
-	struct kheap_class *class = NULL;
-	void *block;
+	unsigned int szidx = kheap_size_szidx(size);
+	struct kheap_class *class;
 
 	if (likely(!in_nmi()))
-		class = kheap_size_class(heap, szidx, gfp);
+		return kheap_size_class(heap, szidx, gfp);
+	class = READ_ONCE(heap->classes[szidx]);
+	return class != &kheap_cold_class ? class : NULL;
+}
+
+static noinline void *alloc_missed(struct kheap *heap, size_t size, gfp_t gfp,
+				   int nid, unsigned long caller)
+{
+	struct kheap_class *class = class_of_size(heap, size, gfp);
+	void *block;
+
 	if (!class) {
 		kheap_alloc_failed(heap, NULL, sizeof(*class), gfp);
 		return NULL;
 	}
-	block = kheap_class_alloc_slow(class, gfp, nid);
+	block = kheap_class_alloc_missed(class, size, gfp, nid, caller);
 	return block ? kheap_finish_alloc(class, block, gfp) : NULL;
 }
 
-/* Takes what the fast path has in registers, which then has to save none. */
+/* Both take what the fast paths have in registers, which save none for them. */
 static noinline void *words_missed(struct kheap *heap, unsigned long words,
 				   gfp_t gfp)
 {
-	return alloc_missed(heap, words ? words - 1 : 0, gfp, NUMA_NO_NODE);
+	size_t size = (words << KHEAP_BLOCK_SHIFT) -
+		      (words >> KHEAP_SLACK_SHIFT);
+
+	return alloc_missed(heap, size, gfp, NUMA_NO_NODE, _RET_IP_);
+}
+
+static noinline void *size_missed(struct kheap *heap, size_t size, gfp_t gfp)
+{
+	return alloc_missed(heap, size, gfp, NUMA_NO_NODE, _RET_IP_);
 }
 
 /* What kheap_alloc() calls for zone flags. */
@@ -50,10 +69,19 @@ void *__kheap_refuse_gfp(struct kheap *heap)
 }
 EXPORT_SYMBOL_GPL(__kheap_refuse_gfp);
 
-static __always_inline void *alloc_words(struct kheap *heap,
-					 unsigned long words, gfp_t gfp)
+/* The scaling of the index drops the bits from KHEAP_SLACK_SHIFT on. */
+static __always_inline struct kheap_class *
+class_of_words(struct kheap *heap, unsigned long words)
 {
-	struct kheap_class *class = READ_ONCE(heap->by_words[words]);
+	static_assert(sizeof(*heap->by_words) << KHEAP_SLACK_SHIFT == 0);
+	if (IS_ENABLED(CONFIG_UBSAN_BOUNDS))
+		words &= BIT(KHEAP_SLACK_SHIFT) - 1;
+	return READ_ONCE(heap->by_words[words]);
+}
+
+void *__kheap_alloc_words(struct kheap *heap, unsigned long words, gfp_t gfp)
+{
+	struct kheap_class *class = class_of_words(heap, words);
 	void *block;
 
 	kheap_might_alloc(gfp);
@@ -62,36 +90,45 @@ static __always_inline void *alloc_words(struct kheap *heap,
 		return words_missed(heap, words, gfp);
 	return kheap_finish_alloc(class, block, gfp);
 }
-
-void *__kheap_alloc_words(struct kheap *heap, unsigned long words, gfp_t gfp)
-{
-	return alloc_words(heap, words, gfp);
-}
 EXPORT_SYMBOL_GPL(__kheap_alloc_words);
 
 static noinline void *alloc_large(struct kheap *heap, size_t size, gfp_t gfp,
-				  int nid)
+				  int nid, unsigned long caller)
 {
 	if (unlikely(size > LARGEST_REQUEST)) {
 		if (!(gfp & __GFP_NOWARN))
 			kheap_refuse(heap, KHEAP_BAD_SIZE, NULL, NULL);
 		return NULL;
 	}
-	return kheap_large_alloc(heap, size, gfp, nid);
+	return kheap_large_alloc(heap, size, gfp, nid, caller);
+}
+
+/* @words: which of the heap's classes is the one for @size */
+static __always_inline void *alloc_size(struct kheap *heap, size_t size,
+					unsigned long words, gfp_t gfp)
+{
+	struct kheap_class *class = READ_ONCE(heap->by_words[words]);
+	void *block;
+
+	kheap_might_alloc(gfp);
+	block = kheap_pop(class);
+	if (unlikely(!block))
+		return size_missed(heap, size, gfp);
+	return kheap_finish_alloc(class, block, gfp);
 }
 
 static noinline void *alloc_medium(struct kheap *heap, size_t size, gfp_t gfp)
 {
 	if (size > KHEAP_MEDIUM_MAX)
-		return alloc_large(heap, size, gfp, NUMA_NO_NODE);
-	return alloc_words(heap, kheap_medium_szidx(size) + 1, gfp);
+		return alloc_large(heap, size, gfp, NUMA_NO_NODE, _RET_IP_);
+	return alloc_size(heap, size, kheap_medium_szidx(size) + 1, gfp);
 }
 
 void *__kheap_alloc(struct kheap *heap, size_t size, gfp_t gfp)
 {
 	if (unlikely(size > KHEAP_BLOCK_MAX))
 		return alloc_medium(heap, size, gfp);
-	return alloc_words(heap, size_to_words(size), gfp);
+	return alloc_size(heap, size, size_to_words(size), gfp);
 }
 EXPORT_SYMBOL_GPL(__kheap_alloc);
 
@@ -102,10 +139,10 @@ void *kheap_alloc_node(struct kheap *heap, size_t size, gfp_t gfp, int node)
 	if (node == NUMA_NO_NODE)
 		return __kheap_alloc(heap, size, gfp);
 	if (size > KHEAP_MEDIUM_MAX)
-		return alloc_large(heap, size, gfp, node);
+		return alloc_large(heap, size, gfp, node, _RET_IP_);
 	if (node == numa_mem_id())
 		return __kheap_alloc(heap, size, gfp);
-	return alloc_missed(heap, kheap_size_szidx(size), gfp, node);
+	return alloc_missed(heap, size, gfp, node, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(kheap_alloc_node);
 
@@ -125,7 +162,7 @@ EXPORT_SYMBOL_GPL(kheap_calloc);
 /* Large blocks, and what is wrong with @ptr if it is not one either. */
 static noinline void free_unusual(struct kheap *heap, const void *ptr)
 {
-	if (!ptr || kheap_large_free(heap, ptr))
+	if (!ptr || kheap_large_free(heap, ptr, _RET_IP_))
 		return;
 	kheap_refuse_free(heap, ptr);
 }

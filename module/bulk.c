@@ -43,16 +43,17 @@ static size_t pop_run(struct kheap_class *class, void **ptrs, size_t nr)
 
 static void free_run(struct kheap_class *class, size_t nr, void **ptrs);
 
-static int class_alloc_bulk(struct kheap_class *class, gfp_t gfp, size_t nr,
-			    void **ptrs)
+static int class_alloc_bulk(struct kheap_class *class, size_t size, gfp_t gfp,
+			    size_t nr, void **ptrs, unsigned long caller)
 {
 	size_t done = 0, some, i;
 
 	while (done < nr) {
 		some = pop_run(class, ptrs + done, nr - done);
 		if (unlikely(!some)) {
-			ptrs[done] = kheap_class_alloc_slow(class, gfp,
-							    NUMA_NO_NODE);
+			ptrs[done] = kheap_class_alloc_missed(class, size, gfp,
+							      NUMA_NO_NODE,
+							      caller);
 			if (!ptrs[done])
 				break;
 			some = 1;
@@ -79,7 +80,8 @@ int kheap_alloc_bulk(struct kheap *heap, size_t size, gfp_t gfp, size_t nr,
 		if (likely(!in_nmi()))
 			class = kheap_size_class(heap, kheap_size_szidx(size),
 						 gfp);
-		return class ? class_alloc_bulk(class, gfp, nr, ptrs) : 0;
+		return class ? class_alloc_bulk(class, size, gfp, nr, ptrs,
+						_RET_IP_) : 0;
 	}
 	for (i = 0; i < nr; i++) {
 		ptrs[i] = kheap_alloc(heap, size, gfp);
@@ -101,7 +103,8 @@ int kheap_cache_alloc_bulk(struct kheap_cache *cache, gfp_t gfp, size_t nr,
 		kheap_refuse(class->heap, KHEAP_BAD_GFP, NULL, class);
 		return 0;
 	}
-	return nr <= INT_MAX ? class_alloc_bulk(class, gfp, nr, ptrs) : 0;
+	return nr <= INT_MAX ? class_alloc_bulk(class, class->usable, gfp, nr,
+						ptrs, _RET_IP_) : 0;
 }
 EXPORT_SYMBOL_GPL(kheap_cache_alloc_bulk);
 

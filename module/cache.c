@@ -101,7 +101,8 @@ EXPORT_SYMBOL_GPL(kheap_cache_destroy);
 
 static noinline void *alloc_missed(struct kheap_class *class, gfp_t gfp)
 {
-	void *block = kheap_class_alloc_slow(class, gfp, NUMA_NO_NODE);
+	void *block = kheap_class_alloc_missed(class, class->usable, gfp,
+					       NUMA_NO_NODE, _RET_IP_);
 
 	return block ? kheap_finish_alloc(class, block, gfp) : NULL;
 }

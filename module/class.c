@@ -23,6 +23,7 @@
 /* Stands for every class that does not exist yet: all requests miss. */
 struct kheap_class kheap_cold_class = {
 	.cpu = &kheap_cold_cache,
+	.caches = &kheap_cold_cache,
 	.recip = 1U << 29,
 	.recip_low = 1U << 29,
 	.size = 8,
@@ -117,6 +118,7 @@ int kheap_class_init(struct kheap_class *class, struct kheap *heap,
 
 	class->heap = heap;
 	class->cpu = &kheap_cold_cache;
+	class->caches = &kheap_cold_cache;
 	class->tag = name ? kheap_new_tag() : heap->tag;
 	class->ctor = ctor;
 	class->szidx = KHEAP_SZIDX_NONE;
@@ -331,6 +333,25 @@ void *kheap_class_alloc_slow(struct kheap_class *class, gfp_t gfp, int nid)
 	return NULL;
 }
 
+/**
+ * kheap_class_alloc_missed() - allocate a block where the fast path did not
+ * @class: the class
+ * @size: bytes that the client asked for
+ * @gfp: what the allocation may do
+ * @nid: the memory node, or %NUMA_NO_NODE for this CPU's
+ * @caller: where the request came from, in the client or in kheap
+ *
+ * Context: Any context; sleeps if @gfp allows it.
+ * Return: The block, not yet zeroed, its allocated bit set; or NULL.
+ */
+void *kheap_class_alloc_missed(struct kheap_class *class, size_t size,
+			       gfp_t gfp, int nid, unsigned long caller)
+{
+	if (unlikely(READ_ONCE(class->heap->watch)))
+		return kheap_watched_alloc(class, size, gfp, nid, caller);
+	return kheap_class_alloc_slow(class, gfp, nid);
+}
+
 /*
  * In NMI no lock can be taken: link the block, through itself, where the
  * maintenance work finds it. A constructed block has room behind it.
@@ -390,19 +411,26 @@ void kheap_push_missed(struct kheap_class *class, struct kheap_slot slot,
  * @class: the class
  * @slot: the block, its allocated bit clear
  *
- * Memory has to be zeroed when it is freed, or may be of another node.
+ * Memory has to be zeroed when it is freed, or may be of another node, or a
+ * heap is watched; then an NMI leaves the block to the maintenance work, which
+ * comes here with it again.
  *
  * Context: Any context. Never sleeps.
  */
 void kheap_class_free_careful(struct kheap_class *class, struct kheap_slot slot)
 {
+	if (unlikely(READ_ONCE(class->heap->watch))) {
+		if (in_nmi())
+			return kheap_class_free_slow(class, slot, false);
+		kheap_watched_free(class, slot.block, _RET_IP_);
+	}
 	if (want_init_on_free())
 		kheap_zero(class, slot.block);
 	if (static_branch_unlikely(&kheap_numa_key) &&
 	    kheap_block_pool(slot.block)->arena->set->node != numa_mem_id())
 		kheap_class_free_slow(class, slot, true);
 	else
-		kheap_push(class, slot);
+		kheap_push_into(class, &class->caches, slot);
 }
 
 /* --- The end of a class ------------------------------------------------------------ */

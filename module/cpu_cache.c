@@ -184,7 +184,7 @@ static bool refill_marked(struct kheap_class *class,
  */
 bool kheap_cpu_cache_refill(struct kheap_class *class, struct kheap_slot *slot)
 {
-	struct kheap_cpu_cache __percpu *caches = READ_ONCE(class->cpu);
+	struct kheap_cpu_cache __percpu *caches = READ_ONCE(class->caches);
 	struct kheap_cpu_cache *cache;
 	bool found = false;
 
@@ -226,7 +226,7 @@ bool kheap_cpu_cache_join(struct kheap_class *class, struct kheap_pool *pool,
 	unsigned int nr = 0;
 
 	preempt_disable();
-	cache = raw_cpu_ptr(class->cpu);
+	cache = raw_cpu_ptr(class->caches);
 	if (kheap_mark_busy(cache)) {
 		joined = cache->top == cache->base &&
 			 cache->base != cache->limit &&
@@ -309,7 +309,7 @@ static struct kheap_magazine *spare_magazine(struct kheap_class *class,
 bool kheap_cpu_cache_push(struct kheap_class *class, bool alien,
 			  struct kheap_slot slot)
 {
-	struct kheap_cpu_cache __percpu *caches = READ_ONCE(class->cpu);
+	struct kheap_cpu_cache __percpu *caches = READ_ONCE(class->caches);
 	struct kheap_magazine *spare = NULL;
 	struct kheap_cpu_cache *cache;
 	LIST_HEAD(empties);
@@ -456,9 +456,9 @@ bool kheap_class_drain(struct kheap_class *class, bool only_idle)
 {
 	bool cached;
 
-	if (READ_ONCE(class->cpu) == &kheap_cold_cache)
+	if (READ_ONCE(class->caches) == &kheap_cold_cache)
 		return false;
-	cached = drain_caches(class, class->cpu, only_idle);
+	cached = drain_caches(class, class->caches, only_idle);
 	if (class->alien)
 		cached |= drain_caches(class, class->alien, only_idle);
 	return kheap_depots_drain(class, only_idle) || cached;
@@ -475,9 +475,9 @@ void kheap_class_drain_cpu(struct kheap_class *class, unsigned int cpu)
 {
 	LIST_HEAD(empties);
 
-	if (READ_ONCE(class->cpu) == &kheap_cold_cache)
+	if (READ_ONCE(class->caches) == &kheap_cold_cache)
 		return;
-	drain_marked(class, per_cpu_ptr(class->cpu, cpu), true, &empties);
+	drain_marked(class, per_cpu_ptr(class->caches, cpu), true, &empties);
 	if (class->alien)
 		drain_marked(class, per_cpu_ptr(class->alien, cpu), true,
 			     &empties);
@@ -495,12 +495,12 @@ unsigned long kheap_class_nr_cached(struct kheap_class *class)
 	unsigned long nr = 0;
 	int cpu, nid;
 
-	if (READ_ONCE(class->cpu) == &kheap_cold_cache)
+	if (READ_ONCE(class->caches) == &kheap_cold_cache)
 		return 0;
 	for (nid = 0; nid < nr_node_ids; nid++)
 		nr += READ_ONCE(class->node[nid].depot.nr_blocks);
 	for_each_possible_cpu(cpu) {
-		nr += nr_cached(per_cpu_ptr(class->cpu, cpu));
+		nr += nr_cached(per_cpu_ptr(class->caches, cpu));
 		if (class->alien)
 			nr += nr_cached(per_cpu_ptr(class->alien, cpu));
 	}
@@ -578,8 +578,11 @@ void kheap_cpu_caches_setup(struct kheap_class *class, gfp_t gfp)
 			goto out_free;
 	}
 	/* The caches are used as soon as they are seen here. */
-	if (cmpxchg(&class->cpu, &kheap_cold_cache, cpu) == &kheap_cold_cache)
+	if (cmpxchg(&class->caches, &kheap_cold_cache, cpu) ==
+	    &kheap_cold_cache) {
+		kheap_class_choose_cpu(class);
 		return;
+	}
 	alien = NULL;
 out_free:
 	caches_free(class->heap, alien);
@@ -589,11 +592,12 @@ out_free:
 /* Free the caches of a class that nobody uses any more, full or not. */
 void kheap_cpu_caches_exit(struct kheap_class *class)
 {
-	if (class->cpu == &kheap_cold_cache)
+	if (class->caches == &kheap_cold_cache)
 		return;
 	kheap_depots_drop(class);
-	caches_free(class->heap, class->cpu);
+	caches_free(class->heap, class->caches);
 	caches_free(class->heap, class->alien);
 	class->cpu = &kheap_cold_cache;
+	class->caches = &kheap_cold_cache;
 	class->alien = NULL;
 }

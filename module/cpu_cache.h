@@ -36,14 +36,15 @@ static __always_inline void kheap_clear_busy(struct kheap_cpu_cache *cache)
 }
 
 /**
- * kheap_pop() - take a block out of the CPU's loaded magazine
- * @class: the class
+ * kheap_pop_from() - take a block out of the CPU's loaded magazine
+ * @caches: the per-CPU caches of a class
  *
  * Context: Any context, NMI included.
  * Return: The block, its allocated bit set; NULL if the magazine is empty or
  * somebody this CPU interrupted is at it.
  */
-static __always_inline void *kheap_pop(struct kheap_class *class)
+static __always_inline void *
+kheap_pop_from(struct kheap_cpu_cache __percpu **caches)
 {
 	struct kheap_cpu_cache *cache;
 	struct kheap_slot *slot;
@@ -51,7 +52,7 @@ static __always_inline void *kheap_pop(struct kheap_class *class)
 	void *block;
 
 	preempt_disable();
-	cache = raw_cpu_ptr(class->cpu);
+	cache = raw_cpu_ptr(*caches);
 	if (unlikely(!kheap_mark_busy(cache)))
 		goto out;
 	slot = cache->top;
@@ -75,9 +76,16 @@ out:
 	return NULL;
 }
 
+/* The fast path: misses always while the heap is watched. */
+static __always_inline void *kheap_pop(struct kheap_class *class)
+{
+	return kheap_pop_from(&class->cpu);
+}
+
 /**
- * kheap_push() - put a block into the CPU's loaded magazine
+ * kheap_push_into() - put a block into the CPU's loaded magazine
  * @class: the class
+ * @caches: its per-CPU caches
  * @slot: the block, its allocated bit already clear
  *
  * When the magazine is full or somebody this CPU interrupted is at it,
@@ -86,14 +94,16 @@ out:
  *
  * Context: Any context, NMI included.
  */
-static __always_inline void kheap_push(struct kheap_class *class,
-				       struct kheap_slot slot)
+static __always_inline void
+kheap_push_into(struct kheap_class *class,
+		struct kheap_cpu_cache __percpu **caches,
+		struct kheap_slot slot)
 {
 	struct kheap_cpu_cache *cache;
 	struct kheap_slot *top;
 
 	preempt_disable();
-	cache = raw_cpu_ptr(class->cpu);
+	cache = raw_cpu_ptr(*caches);
 	if (unlikely(!local_inc_and_test(&cache->busy)))
 		return kheap_push_missed(class, slot, cache);
 	barrier();
@@ -104,6 +114,13 @@ static __always_inline void kheap_push(struct kheap_class *class,
 	WRITE_ONCE(cache->top, top + 1);
 	kheap_clear_busy(cache);
 	preempt_enable();
+}
+
+/* The fast path. */
+static __always_inline void kheap_push(struct kheap_class *class,
+				       struct kheap_slot slot)
+{
+	kheap_push_into(class, &class->cpu, slot);
 }
 
 /* Zero @nr words; @nr is a constant. */

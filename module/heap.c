@@ -345,6 +345,7 @@ struct kheap *kheap_create(const char *name, const struct kheap_params *params)
 	}
 	__module_get(THIS_MODULE);
 	list_add_tail(&heap->list, &kheap_list);
+	kheap_watch_new(heap);
 	kheap_debugfs_add(heap);
 	mutex_unlock(&kheap_list_lock);
 	return heap;
@@ -399,6 +400,7 @@ void kheap_destroy(struct kheap *heap)
 	cancel_delayed_work_sync(&heap->maint);
 
 	report_live(heap);
+	kheap_watch_end(heap);
 	kheap_forget_blocks(heap);
 	kheap_large_destroy(heap);
 	kheap_objects_free(heap);

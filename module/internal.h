@@ -44,6 +44,10 @@
  * interrupts disabled, and under none of them are pages freed, callbacks
  * called or messages printed.
  *
+ * 0. kheap_watch_lock (mutex): which heaps are watched, and why. A static key
+ *    is changed under this one and no other: that takes the CPU hotplug lock,
+ *    under which the end of a CPU takes 1 and 2.
+ *
  * 1. kheap_list_lock (mutex): the list of heaps and the names on it.
  *
  * 2. kheap.mutex: the list of classes against removal, and the walks that may
@@ -61,7 +65,8 @@
  *
  * 5. kheap.large_lock (raw): the tree of large blocks.
  *
- * 6. kheap.class_lock (raw): publication of a new class.
+ * 6. kheap.class_lock (raw): publication of a new class, and which per-CPU
+ *    caches the fast paths of each class see.
  *
  * 7. kheap_gc.weak_lock (raw): which weak references an object has, and which
  *    of their callbacks run. A release takes it before the memory goes, so
@@ -338,7 +343,8 @@ enum kheap_zero_kind {
 
 /**
  * struct kheap_class - blocks of one size
- * @cpu: the per-CPU caches; kheap_cold_cache until they are set up
+ * @cpu: the per-CPU caches that the fast paths use: @caches, or
+ *	kheap_cold_cache while the heap is watched; under lock 6
  * @tag: what struct page of its pools carries, see kheap_owned_pool(); the
  *	heap's for size classes, so that kheap_free() finds any of them
  * @recip: 2^32 / @size, rounded up; see kheap_block_index()
@@ -356,10 +362,11 @@ enum kheap_zero_kind {
  * @max_slots: most slots of a magazine; 0: no per-CPU caches
  * @max_depot: most full magazines in a depot
  * @bad_gfp: flags that a request for this class is refused with
- * @wants_cpu: the maintenance work is to set @cpu up
+ * @wants_cpu: the maintenance work is to set @caches up
  * @type: the object type that this is the class of, or NULL
  * @usable: bytes that the client may use
  * @heap: the heap
+ * @caches: the per-CPU caches; kheap_cold_cache until they are set up
  * @alien: per-CPU caches for blocks of other nodes, on their way home
  * @ctor: run on each block when its pool is set up
  * @name: of the cache or type; NULL for a size class
@@ -367,7 +374,7 @@ enum kheap_zero_kind {
  * @node: by memory node
  *
  * What the fast paths read is in the first cache line and never changes once
- * the class is published, but for @cpu, which changes once.
+ * the class is published, but for @cpu.
  */
 struct kheap_class {
 	struct kheap_cpu_cache __percpu *cpu;
@@ -384,6 +391,7 @@ struct kheap_class {
 	u16 max_slots;
 	u32 recip_low;
 	struct kheap *heap;
+	struct kheap_cpu_cache __percpu *caches;
 	struct kheap_cpu_cache __percpu *alien;
 	gfp_t bad_gfp;
 
@@ -451,6 +459,14 @@ enum kheap_refusal {
 	NR_KHEAP_REFUSALS
 };
 
+/* Why the allocations and frees of a heap are looked at, see watch.c. */
+enum kheap_watch {
+	KHEAP_WATCH_TRACE	= 1U << 0,	/* a tracepoint wants them */
+	KHEAP_WATCH_CALLSITES	= 1U << 1,	/* call sites are recorded */
+	KHEAP_WATCH_DEBUG	= 1U << 2,	/* blocks are guarded */
+	KHEAP_WATCH_INJECT	= 1U << 3,	/* failures are injected */
+};
+
 /**
  * struct kheap - everything one client owns
  * @by_words: size classes by size in words of 8 bytes, rounded up, to 64; the
@@ -460,6 +476,7 @@ enum kheap_refusal {
  * @tag: the size classes' tag
  * @sets: arena sets, by span and node; NULL until first used
  * @flags: bits of &enum kheap_flags
+ * @watch: bits of &enum kheap_watch; under lock 6
  * @secret: what links are encoded with
  * @limit_bytes: most bytes held, 0 for no limit
  * @page_ops: where arenas come from
@@ -508,6 +525,7 @@ struct kheap {
 
 	struct kheap_arena_set **sets;
 	unsigned int flags;
+	unsigned int watch;
 	u32 secret;
 	size_t limit_bytes;
 	const struct kheap_page_ops *page_ops;
@@ -622,6 +640,8 @@ struct kheap_class *kheap_size_class(struct kheap *heap, unsigned int szidx,
 void *kheap_class_alloc_slow(struct kheap_class *class, gfp_t gfp, int nid);
 void kheap_class_free_slow(struct kheap_class *class, struct kheap_slot slot,
 			   bool alien);
+void *kheap_class_alloc_missed(struct kheap_class *class, size_t size,
+			       gfp_t gfp, int nid, unsigned long caller);
 void kheap_class_free_careful(struct kheap_class *class,
 			      struct kheap_slot slot);
 void kheap_push_missed(struct kheap_class *class, struct kheap_slot slot,
@@ -649,9 +669,24 @@ bool kheap_depot_has_empty(const struct kheap_class *class);
 void kheap_depots_drop(struct kheap_class *class);
 bool kheap_depots_drain(struct kheap_class *class, bool only_idle);
 
+/* watch.c */
+void kheap_watch_start(struct kheap *heap, enum kheap_watch why);
+void kheap_watch_stop(struct kheap *heap, enum kheap_watch why);
+void kheap_watch_all(bool on);
+void kheap_watch_new(struct kheap *heap);
+void kheap_watch_end(struct kheap *heap);
+void kheap_class_choose_cpu(struct kheap_class *class);
+unsigned long kheap_client_ip(unsigned long ip);
+void *kheap_watched_alloc(struct kheap_class *class, size_t size, gfp_t gfp,
+			  int nid, unsigned long caller);
+void kheap_watched_free(struct kheap_class *class, void *block,
+			unsigned long caller);
+
 /* large.c */
-void *kheap_large_alloc(struct kheap *heap, size_t size, gfp_t gfp, int node);
-bool kheap_large_free(struct kheap *heap, const void *ptr);
+void *kheap_large_alloc(struct kheap *heap, size_t size, gfp_t gfp, int node,
+			unsigned long caller);
+bool kheap_large_free(struct kheap *heap, const void *ptr,
+		      unsigned long caller);
 size_t kheap_large_size(struct kheap *heap, const void *ptr);
 enum kheap_refusal kheap_large_diagnose(struct kheap *heap, const void *ptr);
 bool kheap_large_park(struct kheap *heap, const void *ptr);

@@ -158,10 +158,12 @@ static void system_free(struct kheap *heap, struct kheap_large *large)
  * @size: bytes, over %KHEAP_MEDIUM_MAX
  * @gfp: what the allocation may do
  * @nid: the memory node or %NUMA_NO_NODE
+ * @caller: where the request came from
  *
  * Return: The block or NULL.
  */
-void *kheap_large_alloc(struct kheap *heap, size_t size, gfp_t gfp, int nid)
+void *kheap_large_alloc(struct kheap *heap, size_t size, gfp_t gfp, int nid,
+			unsigned long caller)
 {
 	size_t bytes = PAGE_ALIGN(size);
 	struct kheap_large *large = NULL;
@@ -210,11 +212,13 @@ static bool may_free_here(const struct kheap_large *large)
  * kheap_large_free() - free a large block
  * @heap: the heap
  * @ptr: any pointer
+ * @caller: where the request came from
  *
  * Context: Any context; in NMI every pointer is refused. Never sleeps.
  * Return: false if @ptr is no large block of @heap.
  */
-bool kheap_large_free(struct kheap *heap, const void *ptr)
+bool kheap_large_free(struct kheap *heap, const void *ptr,
+		      unsigned long caller)
 {
 	struct kheap_large *large;
 	unsigned long flags;

@@ -28,35 +28,44 @@ void kheap_object_refuse(struct kheap_object *obj, enum kheap_refusal why)
 
 /* --- Creation ------------------------------------------------------------------ */
 
-static noinline void *alloc_unusual(struct kheap_class *class, gfp_t gfp)
+static __always_inline struct kheap_object *
+object_init(struct kheap_type *type, struct kheap_object *obj, gfp_t gfp)
 {
-	if (gfp & GFP_ZONEMASK) {
-		kheap_refuse(class->heap, KHEAP_BAD_GFP, NULL, class);
-		return NULL;
-	}
-	return kheap_class_alloc_slow(class, gfp, NUMA_NO_NODE);
-}
-
-struct kheap_object *kheap_object_new(struct kheap_type *type, gfp_t gfp)
-{
-	struct kheap_class *class = &type->class;
-	struct kheap_object *obj = NULL;
-
-	kheap_might_alloc(gfp);
-	if (likely(!(gfp & GFP_ZONEMASK)))
-		obj = kheap_pop(class);
-	if (unlikely(!obj))
-		obj = alloc_unusual(class, gfp);
-	if (unlikely(!obj))
-		return NULL;
-	kheap_track_block(class, obj, gfp);
-	kheap_zero(class, obj);
+	kheap_track_block(&type->class, obj, gfp);
+	kheap_zero(&type->class, obj);
 	obj->type = type;
 	this_cpu_inc(*type->nr_created);
 	/* A walk that sees the count sees the rest. */
 	atomic64_set_release(&obj->word,
 			     (s64)((u64)type->gc_new << 32) | 1);
 	return obj;
+}
+
+static noinline struct kheap_object *new_unusual(struct kheap_type *type,
+						 gfp_t gfp)
+{
+	struct kheap_class *class = &type->class;
+	struct kheap_object *obj;
+
+	if (gfp & GFP_ZONEMASK) {
+		kheap_refuse(class->heap, KHEAP_BAD_GFP, NULL, class);
+		return NULL;
+	}
+	obj = kheap_class_alloc_missed(class, class->usable, gfp, NUMA_NO_NODE,
+				       _RET_IP_);
+	return obj ? object_init(type, obj, gfp) : NULL;
+}
+
+struct kheap_object *kheap_object_new(struct kheap_type *type, gfp_t gfp)
+{
+	struct kheap_object *obj = NULL;
+
+	kheap_might_alloc(gfp);
+	if (likely(!(gfp & GFP_ZONEMASK)))
+		obj = kheap_pop(&type->class);
+	if (unlikely(!obj))
+		return new_unusual(type, gfp);
+	return object_init(type, obj, gfp);
 }
 EXPORT_SYMBOL_GPL(kheap_object_new);
 

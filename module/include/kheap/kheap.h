@@ -160,6 +160,16 @@ void *__kheap_refuse_gfp(struct kheap *heap);
 void *__kheap_alloc(struct kheap *heap, size_t size, gfp_t gfp);
 void *__kheap_alloc_words(struct kheap *heap, unsigned long words, gfp_t gfp);
 
+/*
+ * A constant size as __kheap_alloc_words() takes it: words of 8 bytes, and, in
+ * the three bits that are lost when that becomes an index, how many bytes of
+ * the last word were not asked for.
+ */
+#define KHEAP_SLACK_SHIFT	61
+#define KHEAP_SIZE_WORDS(size)						\
+	((unsigned long)((size) + 7) >> KHEAP_BLOCK_SHIFT |		\
+	 (-(unsigned long)(size) & 7) << KHEAP_SLACK_SHIFT)
+
 /**
  * kheap_alloc() - allocate memory from a heap
  * @heap: the heap
@@ -184,8 +194,7 @@ kheap_alloc(struct kheap *heap, size_t size, gfp_t gfp)
 	if (unlikely(gfp & GFP_ZONEMASK))
 		return __kheap_refuse_gfp(heap);
 	if (__builtin_constant_p(size) && size <= KHEAP_BLOCK_MAX)
-		return __kheap_alloc_words(heap, (size + 7) >> KHEAP_BLOCK_SHIFT,
-					   gfp);
+		return __kheap_alloc_words(heap, KHEAP_SIZE_WORDS(size), gfp);
 	return __kheap_alloc(heap, size, gfp);
 }
 
