@@ -21,7 +21,7 @@ shell:	## a prompt in a VM (KERNEL=6.12) with the module inserted
 check:	## every test on every kernel; builds the test kernel once
 	@scripts/check.sh
 
-kunit:	## the KUnit suites (SUITE=name for one) in the test kernel
+kunit:	## the KUnit suites (SUITE=name for one, with its slow cases)
 	@scripts/setup.sh vm build kernel
 	@scripts/kunit.py $(SUITE)
 
