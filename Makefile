@@ -6,7 +6,7 @@ KERNEL ?= 6.12
 MAKEFLAGS += --no-print-directory
 
 .PHONY: modules demo shell check kunit integration bench bench-record model \
-	lint docs clean help
+	coverage mutants lint docs clean help
 
 modules:	## build the modules for KDIR (default: the running kernel)
 	@scripts/build.sh --kdir "$(KDIR)"
@@ -40,6 +40,14 @@ bench-record:	## bench, and keep its ratios for make check to guard
 model:	## search the models of the collector and the busy mark
 	@scripts/setup.sh model
 	@scripts/model.sh
+
+coverage:	## which lines and branches the tests run, as HTML pages
+	@scripts/setup.sh vm build kernel cover
+	@scripts/coverage.py
+
+mutants:	## put small faults in (ONLY=word), see a test go red for each
+	@scripts/setup.sh vm build kernel
+	@scripts/mutants.py $(ONLY)
 
 lint:	## W=1, sparse, checkpatch, kernel-doc, shellcheck, codespell
 	@scripts/setup.sh build kernel lint

@@ -7,7 +7,7 @@
 #        scripts/build.sh [options] --kdir DIR
 #
 # KERNEL is a name that scripts/vm/run.py knows: 6.12, 6.1, 6.12-rt, 6.1-rt,
-# test, kcsan.  The sources are mirrored to build/KERNEL and compiled there;
+# test, kcsan, cover.  The sources are mirrored to build/KERNEL and compiled there;
 # the modules are build/KERNEL/module/kheap.ko and its neighbours.
 #   --w1      with kbuild's extra warnings, in build/KERNEL-w1
 #   --sparse  with sparse looking at every file, in build/KERNEL-sparse
@@ -82,6 +82,8 @@ fi
 
 rm -f "$stamp"
 [ "${V-}" = 1 ] && flags+=(V=1) || flags+=(-s)
+# What the kernel of "make coverage" is there for.
+[ "$kernel" != cover ] || flags+=(GCOV_PROFILE=y)
 make -C "$kdir" M="$dest" -j"$(nproc)" --no-print-directory \
 	"${flags[@]}" modules 2> >(grep -v '^Skipping BTF generation' >&2) ||
 	die "the modules do not build for $kernel"

@@ -5,7 +5,7 @@
 #
 # usage: scripts/lint.sh [TOOL...]
 # tools: w1 sparse checkpatch kernel-doc coccicheck shellcheck codespell
-#        python
+#        python mutants
 # coccicheck runs where spatch is installed.
 
 set -u
@@ -117,6 +117,13 @@ import ast, sys
 ast.parse(open(sys.argv[1]).read(), sys.argv[1])'
 }
 
+# Faults that no longer fit the code.
+lint_mutants()
+{
+	scripts/mutants.py --list | grep -v ' passed, 0 failed$'
+	[ "${PIPESTATUS[0]}" -eq 0 ]
+}
+
 run_tool()
 {
 	local tool=$1 out status
@@ -140,7 +147,7 @@ case ${1-} in
 esac
 tools=("$@")
 [ $# -gt 0 ] || tools=(w1 sparse checkpatch kernel-doc coccicheck shellcheck
-		       codespell python)
+		       codespell python mutants)
 for tool in "${tools[@]}"; do
 	if [ "$(type -t "lint_${tool//-/_}")" != function ]; then
 		echo "lint.sh: no tool '$tool'" >&2

@@ -15,6 +15,7 @@ declare -A GROUPS_OF=(
 	[kernel]="gcc make bc bison flex libelf-dev libssl-dev perl xz-utils
 		  python3"
 	[lint]="sparse shellcheck codespell perl python3"
+	[cover]="lcov gcc"
 	[model]="spin gcc libc6-dev"
 	[docs]="python3-sphinx perl python3 xz-utils"
 )
