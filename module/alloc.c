@@ -35,9 +35,13 @@ static struct kheap_class *class_of_size(struct kheap *heap, size_t size,
 static noinline void *alloc_missed(struct kheap *heap, size_t size, gfp_t gfp,
 				   int nid, unsigned long caller)
 {
-	struct kheap_class *class = class_of_size(heap, size, gfp);
+	struct kheap_class *class;
+	unsigned int step = 0;
 	void *block;
 
+	do
+		class = class_of_size(heap, size, gfp);
+	while (!class && kheap_relieve(heap, sizeof(*class), gfp, &step));
 	if (!class) {
 		kheap_alloc_failed(heap, NULL, sizeof(*class), gfp);
 		return NULL;

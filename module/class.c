@@ -315,6 +315,7 @@ static bool take_from_new_memory(struct kheap_class *class, gfp_t gfp, int nid,
 void *kheap_class_alloc_slow(struct kheap_class *class, gfp_t gfp, int nid)
 {
 	bool local = nid == NUMA_NO_NODE || nid == numa_mem_id();
+	unsigned int step = 0;
 	struct kheap_slot slot;
 
 	if (unlikely(in_nmi()))
@@ -322,13 +323,16 @@ void *kheap_class_alloc_slow(struct kheap_class *class, gfp_t gfp, int nid)
 	might_alloc(gfp);
 	if (nid == NUMA_NO_NODE)
 		nid = numa_mem_id();
-	if ((local && class->max_slots &&
-	     kheap_cpu_cache_refill(class, &slot)) ||
-	    kheap_pools_take(class, nid, &slot, 1) ||
-	    take_from_new_memory(class, gfp, nid, &slot)) {
-		set_bit(slot.bit, kheap_bitmap());
-		return slot.block;
-	}
+	do {
+		if ((local && class->max_slots &&
+		     kheap_cpu_cache_refill(class, &slot)) ||
+		    kheap_pools_take(class, nid, &slot, 1) ||
+		    take_from_new_memory(class, gfp, nid, &slot)) {
+			set_bit(slot.bit, kheap_bitmap());
+			return slot.block;
+		}
+	} while (kheap_relieve(class->heap, kheap_pool_bytes(class), gfp,
+			       &step));
 	kheap_alloc_failed(class->heap, class, kheap_pool_bytes(class), gfp);
 	return NULL;
 }

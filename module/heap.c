@@ -52,9 +52,13 @@ bool kheap_charge(struct kheap *heap, size_t bytes)
 	return true;
 }
 
-/* Would another @bytes exceed the limit of the heap? */
+/* Descriptors that come with the smallest of pools: an arena, and bits. */
+#define DESCRIPTOR_BYTES	512
+
+/* Would another @bytes and their descriptors exceed the limit of the heap? */
 bool kheap_at_limit(const struct kheap *heap, size_t bytes)
 {
+	bytes += DESCRIPTOR_BYTES;
 	return heap->limit_bytes &&
 	       atomic_long_read(&heap->held_bytes) + bytes > heap->limit_bytes;
 }
@@ -262,6 +266,8 @@ static void init_fields(struct kheap *heap, const char *name)
 	mutex_init(&heap->mutex);
 	raw_spin_lock_init(&heap->class_lock);
 	raw_spin_lock_init(&heap->large_lock);
+	raw_spin_lock_init(&heap->limit_lock);
+	INIT_LIST_HEAD(&heap->limit_calls);
 	INIT_LIST_HEAD(&heap->class_list);
 	heap->large = RB_ROOT;
 	INIT_DELAYED_WORK(&heap->maint, maint);
@@ -281,6 +287,8 @@ static void init_params(struct kheap *heap, const struct kheap_params *params)
 		params = &defaults;
 	heap->flags = params->flags;
 	heap->limit_bytes = params->limit_bytes;
+	heap->on_limit = params->on_limit;
+	heap->limit_ctx = params->limit_ctx;
 	heap->page_ops = params->page_ops ?: &system_page_ops;
 	heap->page_ctx = params->page_ctx;
 }

@@ -77,7 +77,8 @@
  * 9. kheap_gc.mutex: a run of the collector, its statistics. Taken before 2,
  *    with kheap_gc_lock(), which refuses in callbacks.
  *
- * The buckets of the trashcan have raw locks of their own, as leaves.
+ * The buckets of the trashcan, and kheap.limit_calls, have raw locks of their
+ * own, as leaves.
  *
  * A per-CPU cache has no lock but its busy mark, which only its own CPU sets.
  * Lock 4 is taken under the mark; 3 is not, and 3 and 4 nest in check only.
@@ -479,6 +480,8 @@ enum kheap_watch {
  * @watch: bits of &enum kheap_watch; under lock 6
  * @secret: what links are encoded with
  * @limit_bytes: most bytes held, 0 for no limit
+ * @on_limit: asked before a request over the limit is refused; or NULL
+ * @limit_ctx: for @on_limit
  * @page_ops: where arenas come from
  * @page_ctx: for @page_ops
  * @held_bytes: charged against the limit: held, or being asked for
@@ -494,6 +497,8 @@ enum kheap_watch {
  * @large: tree of large blocks by address
  * @nr_large: blocks in @large
  * @large_bytes: their bytes, as the system rounded them
+ * @limit_lock: of @limit_calls
+ * @limit_calls: calls of @on_limit that are under way
  * @maint: work that does what could not be done where it arose, and looks
  *	for idle per-CPU caches and empty pools
  * @maint_armed: @maint will look for what is idle in a while
@@ -528,6 +533,8 @@ struct kheap {
 	unsigned int watch;
 	u32 secret;
 	size_t limit_bytes;
+	bool (*on_limit)(void *ctx, size_t bytes, gfp_t gfp);
+	void *limit_ctx;
 	const struct kheap_page_ops *page_ops;
 	void *page_ctx;
 
@@ -546,6 +553,9 @@ struct kheap {
 	struct rb_root large;
 	unsigned long nr_large;
 	size_t large_bytes;
+
+	raw_spinlock_t limit_lock;
+	struct list_head limit_calls;
 
 	struct delayed_work maint;
 	bool maint_armed;
@@ -705,6 +715,11 @@ int kheap_pressure_init(void);
 void kheap_pressure_exit(void);
 unsigned long kheap_pressure_count(void);
 unsigned long kheap_pressure_scan(unsigned long nr);
+unsigned long kheap_give_back_all(struct kheap *heap);
+
+/* limit.c */
+bool kheap_relieve(struct kheap *heap, size_t bytes, gfp_t gfp,
+		   unsigned int *step);
 
 /* report.c */
 void kheap_refuse(struct kheap *heap, enum kheap_refusal why, const void *ptr,

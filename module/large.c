@@ -109,12 +109,53 @@ static void *contiguous_alloc(size_t bytes, gfp_t gfp, int nid)
 	return page_address(page);
 }
 
+/* Pages of @nid. Return how many there are; fewer than @nr at the end of it. */
+static unsigned int pages_of_node(struct page **pages, unsigned int nr,
+				  gfp_t gfp, int nid)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		pages[i] = alloc_pages_node(nid, gfp & ~__GFP_COMP, 0);
+		if (!pages[i])
+			break;
+		cond_resched();
+	}
+	return i;
+}
+
+/*
+ * As vmalloc_node(), which drops %__GFP_ACCOUNT; what takes a node and flags
+ * is not exported. vfree() frees the pages and the array.
+ */
+static void *node_alloc(size_t bytes, gfp_t gfp, int nid)
+{
+	unsigned int nr = bytes >> PAGE_SHIFT, nr_got;
+	struct page **pages;
+	void *ptr = NULL;
+
+	pages = kvmalloc_array(nr, sizeof(*pages), gfp & ~__GFP_ZERO);
+	if (!pages)
+		return NULL;
+	nr_got = pages_of_node(pages, nr, gfp, nid);
+	if (nr_got == nr)
+		ptr = vmap(pages, nr, VM_MAP | VM_MAP_PUT_PAGES, PAGE_KERNEL);
+	if (!ptr) {
+		while (nr_got)
+			__free_page(pages[--nr_got]);
+		kvfree(pages);
+		return NULL;
+	}
+	kmemleak_alloc(ptr, bytes, 1, gfp);
+	return ptr;
+}
+
 static void *virtual_alloc(size_t bytes, gfp_t gfp, int nid)
 {
+	/* vmap() allocates page tables with GFP_KERNEL. */
 	if (nid == NUMA_NO_NODE || (gfp & GFP_KERNEL) != GFP_KERNEL)
 		return __vmalloc(bytes, gfp);
-	return gfp & __GFP_ZERO ? vzalloc_node(bytes, nid) :
-				  vmalloc_node(bytes, nid);
+	return node_alloc(bytes, gfp, nid);
 }
 
 /*
@@ -167,12 +208,14 @@ void *kheap_large_alloc(struct kheap *heap, size_t size, gfp_t gfp, int nid,
 {
 	size_t bytes = PAGE_ALIGN(size);
 	struct kheap_large *large = NULL;
+	unsigned int step = 0;
 	unsigned long flags;
 
 	if (in_nmi() || !kheap_mm_allowed())
 		goto fail;
-	if (!kheap_charge(heap, bytes + RECORD_BYTES))
-		goto fail_limit;
+	while (!kheap_charge(heap, bytes + RECORD_BYTES))
+		if (!kheap_relieve(heap, bytes, gfp, &step))
+			goto fail_limit;
 	if (heap->flags & KHEAP_ACCOUNT)
 		gfp |= __GFP_ACCOUNT;
 	large = record_alloc(heap, gfp);

@@ -52,10 +52,19 @@ static unsigned long give_back_empty(struct kheap *heap)
 	return kheap_arenas_trim(heap) >> PAGE_SHIFT;
 }
 
-static unsigned long give_back_cached(struct kheap *heap)
+/**
+ * kheap_give_back_all() - empty the magazines, and return all empty pools
+ * @heap: the heap
+ *
+ * Context: Process context, interrupts on, under kheap.mutex, any lock of a
+ * client held.
+ * Return: Pages given back.
+ */
+unsigned long kheap_give_back_all(struct kheap *heap)
 {
 	struct kheap_class *class;
 
+	lockdep_assert_held(&heap->mutex);
 	list_for_each_entry(class, &heap->class_list, list)
 		kheap_class_drain(class, false);
 	return give_back_empty(heap);
@@ -120,7 +129,7 @@ unsigned long kheap_pressure_scan(unsigned long nr)
 		return 0;
 	freed = give_back(give_back_empty, nr);
 	if (freed < nr)
-		freed += give_back(give_back_cached, nr - freed);
+		freed += give_back(kheap_give_back_all, nr - freed);
 	mutex_unlock(&kheap_list_lock);
 	return freed;
 }

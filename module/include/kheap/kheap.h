@@ -69,6 +69,15 @@ struct kheap_page_ops {
  * @flags: bits of &enum kheap_flags
  * @limit_bytes: most bytes the heap may hold from the system, pages, large
  *	blocks and metadata together; 0 for no limit
+ * @on_limit: called when a request would exceed the limit, before it is
+ *	refused, or NULL. It may free blocks of the heap; when it returns true,
+ *	the request is made once more. @bytes is what was asked of the system.
+ *	Called in the context of the request, under the client's locks but none
+ *	of kheap's; it may sleep only if @gfp allows it, and never calls
+ *	kheap_destroy(). Several CPUs may be in it at once. A request over the
+ *	limit that it makes itself, or that interrupts it, is refused without
+ *	a further call.
+ * @limit_ctx: first argument of @on_limit
  * @page_ops: source of arenas, NULL for the page allocator; must stay valid
  *	until the heap is destroyed
  * @page_ctx: first argument of the functions in @page_ops
@@ -76,6 +85,8 @@ struct kheap_page_ops {
 struct kheap_params {
 	unsigned int flags;
 	size_t limit_bytes;
+	bool (*on_limit)(void *ctx, size_t bytes, gfp_t gfp);
+	void *limit_ctx;
 	const struct kheap_page_ops *page_ops;
 	void *page_ctx;
 };

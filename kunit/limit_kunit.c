@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The limit of a heap: what is tried before a request is refused.
+ */
+#include <linux/sizes.h>
+#include <linux/workqueue.h>
+
+#include "helpers.h"
+
+#define LIMIT		((size_t)SZ_1M)
+#define LARGE		((size_t)SZ_512K)
+#define NR_BLOCKS	700
+
+/**
+ * struct client - what a case's on_limit does, and what it was told
+ * @heap: the heap
+ * @hoard: blocks to free, NULL for none
+ * @nr_hoard: how many
+ * @answer: what to return
+ * @nested: bytes to allocate inside, 0 for none
+ * @work: allocates elsewhere while the first call is under way, if armed
+ * @armed: whether
+ * @nr_calls: calls
+ * @nr_nested: allocations inside that succeeded
+ * @bytes: what was asked of the system, last call
+ * @gfp: flags of the last call
+ */
+struct client {
+	struct kheap *heap;
+	void **hoard;
+	unsigned int nr_hoard;
+	bool answer;
+	size_t nested;
+	struct work_struct work;
+	bool armed;
+	unsigned int nr_calls;
+	unsigned int nr_nested;
+	size_t bytes;
+	gfp_t gfp;
+};
+
+static bool on_limit(void *ctx, size_t bytes, gfp_t gfp)
+{
+	struct client *client = ctx;
+	void *block;
+
+	client->nr_calls++;
+	client->bytes = bytes;
+	client->gfp = gfp;
+	if (client->nested) {
+		block = kheap_alloc(client->heap, client->nested,
+				    GFP_KERNEL | __GFP_NOWARN);
+		client->nr_nested += !!block;
+		kheap_free(client->heap, block);
+	}
+	if (client->armed) {
+		client->armed = false;
+		queue_work(system_unbound_wq, &client->work);
+		flush_work(&client->work);
+	}
+	if (client->hoard)
+		kheap_test_free_many(client->heap, client->hoard,
+				     client->nr_hoard);
+	client->hoard = NULL;
+	return client->answer;
+}
+
+static void destroy(void *heap)
+{
+	kheap_destroy(heap);
+}
+
+/* A heap of LIMIT bytes that asks a client. */
+static struct client *client_create(struct kunit *test)
+{
+	struct kheap_params params = {
+		.limit_bytes = LIMIT,
+		.on_limit = on_limit,
+	};
+	struct client *client;
+
+	client = kunit_kzalloc(test, sizeof(*client), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, client);
+	params.limit_ctx = client;
+	client->heap = kheap_create("kunit-limit", &params);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, client->heap);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, destroy,
+							client->heap), 0);
+	return client;
+}
+
+/* Take so much that a large block does not fit, and does without this. */
+static void hoard(struct kunit *test, struct client *client)
+{
+	client->hoard = kheap_test_alloc_many(test, client->heap, 1000,
+					      NR_BLOCKS);
+	client->nr_hoard = NR_BLOCKS;
+	KUNIT_ASSERT_EQ(test, client->nr_calls, 0);
+}
+
+static void expect_no_refusal(struct kunit *test, struct client *client)
+{
+	KUNIT_EXPECT_EQ(test, kheap_test_stats(client->heap).nr_failed, 0);
+	KUNIT_EXPECT_EQ(test, kheap_test_refused_any(client->heap), 0);
+	KUNIT_EXPECT_EQ(test, kheap_check(client->heap), 0);
+}
+
+static void expect_refused_once(struct kunit *test, struct client *client)
+{
+	KUNIT_EXPECT_EQ(test, kheap_test_stats(client->heap).nr_failed, 1);
+	KUNIT_EXPECT_EQ(test, kheap_test_refused(client->heap,
+						 KHEAP_BAD_LIMIT), 1);
+	KUNIT_EXPECT_EQ(test, kheap_check(client->heap), 0);
+}
+
+/* --- What the heap does not need ------------------------------------------ */
+
+static void free_memory_of_the_heap_makes_room(struct kunit *test)
+{
+	struct client *client = client_create(test);
+	void *block;
+
+	hoard(test, client);
+	kheap_test_free_many(client->heap, client->hoard, NR_BLOCKS);
+	block = kheap_alloc(client->heap, LIMIT - LIMIT / 8, GFP_KERNEL);
+	KUNIT_EXPECT_NOT_NULL(test, block);
+	KUNIT_EXPECT_EQ(test, client->nr_calls, 0);
+	KUNIT_EXPECT_EQ(test, kheap_test_stats(client->heap).cached_bytes, 0);
+	expect_no_refusal(test, client);
+	kheap_free(client->heap, block);
+}
+
+/* Others wait for the lock while they allocate. */
+static void heap_in_use_is_not_waited_for(struct kunit *test)
+{
+	struct client *client = client_create(test);
+
+	hoard(test, client);
+	kheap_test_free_many(client->heap, client->hoard, NR_BLOCKS);
+	client->hoard = NULL;
+	mutex_lock(&client->heap->mutex);
+	KUNIT_EXPECT_NULL(test, kheap_alloc(client->heap, LIMIT - LIMIT / 8,
+					    GFP_KERNEL));
+	mutex_unlock(&client->heap->mutex);
+	KUNIT_EXPECT_EQ(test, client->nr_calls, 1);
+	expect_refused_once(test, client);
+}
+
+/* --- The client ------------------------------------------------------------ */
+
+static const size_t request_sizes[] = { 24, 8000, LARGE };
+
+static void request_desc(const size_t *size, char *desc)
+{
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%zu_bytes", *size);
+}
+
+KUNIT_ARRAY_PARAM(request, request_sizes, request_desc);
+
+static void client_that_frees_is_asked_once_and_served(struct kunit *test)
+{
+	size_t size = *(const size_t *)test->param_value;
+	struct client *client = client_create(test);
+	void *block;
+
+	hoard(test, client);
+	client->heap->limit_bytes = kheap_test_stats(client->heap).held_bytes;
+	kheap_trim(client->heap);
+	client->heap->limit_bytes = kheap_test_stats(client->heap).held_bytes;
+	client->answer = true;
+	block = kheap_alloc(client->heap, size, GFP_KERNEL);
+	KUNIT_EXPECT_NOT_NULL(test, block);
+	KUNIT_EXPECT_EQ(test, client->nr_calls, 1);
+	KUNIT_EXPECT_GT(test, client->bytes, 0);
+	expect_no_refusal(test, client);
+	kheap_free(client->heap, block);
+}
+
+static void client_that_has_nothing_is_asked_once(struct kunit *test)
+{
+	struct client *client = client_create(test);
+
+	KUNIT_EXPECT_NULL(test, kheap_alloc(client->heap, LIMIT, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, client->nr_calls, 1);
+	KUNIT_EXPECT_EQ(test, client->bytes, LIMIT);
+	expect_refused_once(test, client);
+}
+
+static void client_that_lies_is_asked_once(struct kunit *test)
+{
+	struct client *client = client_create(test);
+
+	client->answer = true;
+	KUNIT_EXPECT_NULL(test, kheap_alloc(client->heap, LIMIT, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, client->nr_calls, 1);
+	expect_refused_once(test, client);
+}
+
+static void client_is_told_what_it_may_do(struct kunit *test)
+{
+	struct client *client = client_create(test);
+
+	KUNIT_EXPECT_NULL(test, kheap_alloc(client->heap, LIMIT,
+					    GFP_NOWAIT | __GFP_NOWARN));
+	KUNIT_EXPECT_EQ(test, client->nr_calls, 1);
+	KUNIT_EXPECT_FALSE(test, gfpflags_allow_blocking(client->gfp));
+}
+
+static void request_of_the_client_inside_is_refused(struct kunit *test)
+{
+	struct client *client = client_create(test);
+
+	client->nested = LIMIT;
+	KUNIT_EXPECT_NULL(test, kheap_alloc(client->heap, LIMIT, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, client->nr_calls, 1);
+	KUNIT_EXPECT_EQ(test, client->nr_nested, 0);
+	KUNIT_EXPECT_EQ(test, kheap_test_stats(client->heap).nr_failed, 2);
+}
+
+static void request_of_the_client_inside_that_fits_is_served(struct kunit *test)
+{
+	struct client *client = client_create(test);
+
+	client->nested = 100;
+	KUNIT_EXPECT_NULL(test, kheap_alloc(client->heap, LIMIT, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, client->nr_nested, 1);
+}
+
+static void alloc_elsewhere(struct work_struct *work)
+{
+	struct client *client = container_of(work, struct client, work);
+
+	kheap_free(client->heap, kheap_alloc(client->heap, LIMIT, GFP_KERNEL));
+}
+
+static void another_task_asks_meanwhile(struct kunit *test)
+{
+	struct client *client = client_create(test);
+
+	INIT_WORK(&client->work, alloc_elsewhere);
+	client->armed = true;
+	KUNIT_EXPECT_NULL(test, kheap_alloc(client->heap, LIMIT, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, client->nr_calls, 2);
+}
+
+static void heap_below_its_limit_does_not_ask(struct kunit *test)
+{
+	struct client *client = client_create(test);
+	void *block = kheap_test_alloc(test, client->heap, LARGE);
+
+	kheap_free(client->heap, block);
+	hoard(test, client);
+	kheap_test_free_many(client->heap, client->hoard, NR_BLOCKS);
+	KUNIT_EXPECT_EQ(test, client->nr_calls, 0);
+}
+
+static struct kunit_case limit_cases[] = {
+	KUNIT_CASE(free_memory_of_the_heap_makes_room),
+	KUNIT_CASE(heap_in_use_is_not_waited_for),
+	KUNIT_CASE_PARAM(client_that_frees_is_asked_once_and_served,
+			 request_gen_params),
+	KUNIT_CASE(client_that_has_nothing_is_asked_once),
+	KUNIT_CASE(client_that_lies_is_asked_once),
+	KUNIT_CASE(client_is_told_what_it_may_do),
+	KUNIT_CASE(request_of_the_client_inside_is_refused),
+	KUNIT_CASE(request_of_the_client_inside_that_fits_is_served),
+	KUNIT_CASE(another_task_asks_meanwhile),
+	KUNIT_CASE(heap_below_its_limit_does_not_ask),
+	{}
+};
+
+static struct kunit_suite limit_suite = {
+	.name = "kheap_limit",
+	.init = kheap_test_init,
+	.exit = kheap_test_exit,
+	.test_cases = limit_cases,
+};
+
+kunit_test_suite(limit_suite);
