@@ -213,6 +213,7 @@ struct replay_run {
 
 int replay_run_begin(struct replay_run *run);
 int replay_run_until(struct replay_run *run, u64 stop);
+int replay_run_measure(struct replay_run *run, struct replay_held *held);
 int replay_run_finish(struct replay_run *run);
 void replay_run_abort(struct replay_run *run);
 

@@ -12,6 +12,7 @@
  *           the trace left, and ends. A signal ends a run.
  *   status  read: what is loaded, what runs, and why the last write failed
  *   result  read: the figures of the last run with each rival
+ *   now     read: what the stopped run's rival holds; empty when none is
  *
  * A write that fails returns -EINVAL (no trace, unknown command), -EBADMSG (the
  * trace contradicts itself), -EFBIG (too large), -ENODATA (no whole trace is
@@ -320,6 +321,27 @@ static int result_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(result);
 
+static int now_show(struct seq_file *m, void *unused)
+{
+	struct replay_held held;
+	int err = mutex_lock_interruptible(&replay_lock);
+
+	if (err)
+		return err;
+	if (run.rival)
+		err = replay_run_measure(&run, &held);
+	if (run.rival && !err) {
+		seq_printf(m, "nr_done: %llu\n", run.next);
+		seq_printf(m, "held_bytes: %llu\n", held.held_bytes);
+		seq_printf(m, "usable_bytes: %llu\n", held.usable_bytes);
+		seq_printf(m, "requested_bytes: %llu\n", held.requested_bytes);
+		seq_printf(m, "nr_live: %llu\n", held.nr_live);
+	}
+	mutex_unlock(&replay_lock);
+	return err;
+}
+DEFINE_SHOW_ATTRIBUTE(now);
+
 static int __init replay_init(void)
 {
 	debugfs_dir = debugfs_create_dir("kheap_replay", NULL);
@@ -329,6 +351,7 @@ static int __init replay_init(void)
 	debugfs_create_file("run", 0200, debugfs_dir, NULL, &run_fops);
 	debugfs_create_file("status", 0400, debugfs_dir, NULL, &status_fops);
 	debugfs_create_file("result", 0400, debugfs_dir, NULL, &result_fops);
+	debugfs_create_file("now", 0400, debugfs_dir, NULL, &now_fops);
 	pr_info("write a trace to debugfs kheap_replay/trace\n");
 	return 0;
 }

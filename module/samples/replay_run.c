@@ -146,13 +146,25 @@ static int replay_event(struct replay_run *run)
 	}
 }
 
-static int measure(struct replay_run *run, enum replay_moment moment)
+/**
+ * replay_run_measure() - take the figures of a stopped run
+ * @run: the run
+ * @held: filled in
+ *
+ * Context: Process context. May sleep.
+ * Return: 0, or -ENOMEM.
+ */
+int replay_run_measure(struct replay_run *run, struct replay_held *held)
 {
-	struct replay_held *held = &run->result->held[moment];
-	int err = run->rival->measure(run, held);
-
 	held->requested_bytes = run->requested_bytes;
 	held->nr_live = run->nr_live;
+	return run->rival->measure(run, held);
+}
+
+static int measure(struct replay_run *run, enum replay_moment moment)
+{
+	int err = replay_run_measure(run, &run->result->held[moment]);
+
 	if (err)
 		return replay_refuse(run->fault, err, 0,
 				     "no memory for taking the figures");

@@ -84,8 +84,12 @@ done
 assert_no_heap
 
 step "stop at the peak, at the end: the heap's bytes add up"
+refute grep -q . "$CLIENT/now"
 run_client kheap peak
 assert_eq stopped "$(client status state)" state
+assert_eq "$(client result kheap_peak_requested_bytes)" \
+	"$(client now requested_bytes)" "requested bytes at the peak"
+assert test "$(client now held_bytes)" -ge "$(client now usable_bytes)"
 assert_identity "at the peak"
 echo 1 >"$(heap_file replay check)"
 assert_eq "$(client status nr_live)" "$(($(heap_stat replay nr_allocated) + \
