@@ -112,6 +112,7 @@ struct arena_copy {
 	unsigned int nr_freepools;
 	unsigned int nr_holes;
 	char map[KHEAP_ARENA_POOLS + 1];
+	u16 sizes[KHEAP_ARENA_POOLS];
 };
 
 /*
@@ -139,6 +140,14 @@ static char pool_char(const struct kheap_pool *pool)
 	return '0' + clamp(10 * nr_used / class->nr_blocks, 1U, 9U);
 }
 
+/* Bytes of the pool's blocks; 0 for a hole and for a pool of no class. */
+static u16 pool_block_size(const struct kheap_pool *pool, char map_char)
+{
+	if (map_char == '_' || map_char == '.')
+		return 0;
+	return READ_ONCE(pool->class)->size;
+}
+
 static void copy_arena(struct kheap_arena *arena, struct arena_copy *copy)
 {
 	struct kheap_arena_set *set = arena->set;
@@ -150,10 +159,29 @@ static void copy_arena(struct kheap_arena *arena, struct arena_copy *copy)
 	copy->nr_totalpools = arena->nr_totalpools;
 	copy->nr_freepools = arena->nr_freepools;
 	copy->nr_holes = arena->nr_holes;
-	for (i = 0; i < arena->nr_totalpools; i++)
+	for (i = 0; i < arena->nr_totalpools; i++) {
 		copy->map[i] = pool_char(&arena->pools[i]);
+		copy->sizes[i] = pool_block_size(&arena->pools[i],
+						 copy->map[i]);
+	}
 	copy->map[i] = '\0';
 	raw_spin_unlock_irqrestore(&set->lock, flags);
+}
+
+/* The block sizes, pools of one size in a row as one word: "3x40,61x0". */
+static void show_sizes(struct seq_file *seq, const struct arena_copy *copy)
+{
+	unsigned int i, first = 0;
+
+	for (i = 1; i <= copy->nr_totalpools; i++) {
+		if (i < copy->nr_totalpools &&
+		    copy->sizes[i] == copy->sizes[first])
+			continue;
+		seq_printf(seq, "%c%ux%u", first ? ',' : ' ', i - first,
+			   copy->sizes[first]);
+		first = i;
+	}
+	seq_putc(seq, '\n');
 }
 
 static int arenas_show(struct seq_file *seq, void *unused)
@@ -164,16 +192,17 @@ static int arenas_show(struct seq_file *seq, void *unused)
 	struct arena_copy copy;
 	unsigned int i;
 
-	seq_puts(seq, "# arena node span pools empty holes map\n");
+	seq_puts(seq, "# arena node span pools empty holes map sizes\n");
 	mutex_lock(&heap->mutex);
 	kheap_for_each_set(set, heap, i) {
 		arena = NULL;
 		while ((arena = kheap_arena_next(set, arena))) {
 			copy_arena(arena, &copy);
-			seq_printf(seq, "%lu %d %u %u %u %u %s\n", copy.serial,
+			seq_printf(seq, "%lu %d %u %u %u %u %s", copy.serial,
 				   set->node, 1U << set->span,
 				   copy.nr_totalpools, copy.nr_freepools,
 				   copy.nr_holes, copy.map);
+			show_sizes(seq, &copy);
 			cond_resched();
 		}
 	}
