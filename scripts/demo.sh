@@ -165,31 +165,7 @@ show_classes()
 show_arenas()
 {
 	headline "7. $heap/arenas: a character for each page"
-	echo "    # full   1-9 tenths in use   . empty   _ given back" \
-		"to the system"
-	awk '
-		function flush_full() {
-			if (full > 1)
-				printf "%5s  (%d arenas, all full)\n", "", full
-			else if (full)
-				printf "%5d  %s\n", first, full_map
-			full = 0
-		}
-		/^#/ { for (i = 2; i <= NF; i++) col[$i] = i - 1; next }
-		{
-			map = $col["map"]
-			nr++
-			if (map ~ /^#+$/) {
-				if (!full++) {
-					first = $col["arena"]
-					full_map = map
-				}
-				next
-			}
-			flush_full()
-			printf "%5d  %s\n", $col["arena"], map
-		}
-		END { flush_full(); exit !nr }' "$heap/arenas"
+	"$repo/scripts/tools/kheap-map" text replay
 }
 
 # Called by replay while the heap is at the trace's peak.

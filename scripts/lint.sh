@@ -112,7 +112,10 @@ lint_codespell()
 
 lint_python()
 {
-	find scripts -name '*.py' -print0 | xargs -0 -n 1 python3 -c '
+	{
+		find scripts -name '*.py'
+		grep -rlE '^#!.*python3' scripts
+	} | sort -u | xargs -n 1 python3 -c '
 import ast, sys
 ast.parse(open(sys.argv[1]).read(), sys.argv[1])'
 }

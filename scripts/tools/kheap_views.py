@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What kheap-top shows, without a terminal: views as tables of text."""
+
+import time
+
+import kheap_debugfs as debugfs
+import kheap_map
+from kheap_debugfs import human
+
+PAGE = 4096
+
+
+class Column:
+    """One column: title, key in the rows, width, and how it is printed."""
+
+    def __init__(self, title, key, width, show=str):
+        self.title, self.key, self.width, self.show = title, key, width, show
+
+    def cell(self, row):
+        """Return the text; words to the left, numbers to the right."""
+        value = row.get(self.key)
+        text = "-" if value is None else self.show(value)
+        return self.place(text)
+
+    def place(self, text):
+        """Fit a text into the column; the last column is as long as it is."""
+        if not self.width:
+            return text
+        if self.show is str:
+            return f"{text[:self.width]:<{self.width}}"
+        return f"{text:>{self.width}}"
+
+
+def count(value):
+    """A number that may be long."""
+    return str(value) if value < 10000000 else f"{value / 1e6:.0f}e6"
+
+
+def percent(value):
+    """A share."""
+    return f"{100 * value:.0f}%"
+
+
+def rate(value):
+    """Something a second."""
+    return f"{value:.0f}"
+
+
+def share(part, whole):
+    """Return part / whole, None of nothing."""
+    return part / whole if whole else None
+
+
+HEAPS = (
+    Column("HEAP", "name", 20), Column("HELD", "held_bytes", 7, human),
+    Column("LIVE", "live_bytes", 7, human), Column("FILL", "fill", 5, percent),
+    Column("BLOCKS", "nr_blocks", 8, count),
+    Column("CACHED", "cached_bytes", 7, human),
+    Column("FREE", "spare_bytes", 7, human),
+    Column("META", "metadata_bytes", 7, human),
+    Column("PEAK", "peak_held_bytes", 7, human),
+    Column("REFUSED", "nr_refused", 7, count),
+    Column("CREATOR", "creator", 0))
+CLASSES = (
+    Column("CLASS", "class", 20), Column("SIZE", "size", 5, count),
+    Column("POOLS", "pools", 7, count), Column("HELD", "held_bytes", 7, human),
+    Column("BLOCKS", "allocated", 8, count), Column("FILL", "fill", 5, percent),
+    Column("CACHED", "cached", 7, count), Column("FREE", "spare", 7, count),
+    Column("UNUSED", "unused_bytes", 7, human),
+    Column("REFILL/s", "refill_rate", 8, rate),
+    Column("DRAIN/s", "drain_rate", 8, rate))
+TYPES = (
+    Column("TYPE", "type", 20), Column("SIZE", "size", 6, count),
+    Column("LIVE", "live", 9, count), Column("BYTES", "bytes", 7, human),
+    Column("CREATED", "created", 10, count),
+    Column("RELEASED", "released", 10, count),
+    Column("NEW/s", "new_rate", 8, rate), Column("HELD", "held", 6, count))
+
+
+class View:
+    """A view that has been read: head lines, columns and rows.
+
+    Without columns, rows are plain lines. Rows have a dict; "id" names what
+    a row is about, so that the cursor can follow it.
+    """
+
+    def __init__(self, title, columns, rows):
+        self.title, self.columns, self.rows = title, columns, rows
+
+    def sort(self, key, reverse):
+        """Sort; biggest numbers and first letters at the top."""
+        if not self.columns or key not in [c.key for c in self.columns]:
+            return
+        words = any(isinstance(row.get(key), str) for row in self.rows)
+        blank = "" if words else -1
+        self.rows.sort(key=lambda row: row["id"])
+        self.rows.sort(key=lambda row: blank if row.get(key) is None
+                       else row[key], reverse=words == reverse)
+
+    def header(self):
+        """Return the line of titles."""
+        return " ".join(c.place(c.title) for c in self.columns)
+
+    def lines(self):
+        """Return the rows as text."""
+        if not self.columns:
+            return self.rows
+        return [" ".join(c.cell(row) for c in self.columns).rstrip()
+                for row in self.rows]
+
+
+class Rates:
+    """How fast counters grow, from one reading to the next."""
+
+    def __init__(self):
+        self.before = {}
+        self.now = {}
+
+    def turn(self):
+        """Begin another reading."""
+        self.before, self.now = self.now, {}
+
+    def of(self, value, *key):
+        """Return the growth a second of a counter, None at first."""
+        at = time.monotonic()
+        self.now[key] = (value, at)
+        old = self.before.get(key)
+        if not old or at <= old[1]:
+            return None
+        return (value - old[0]) / (at - old[1])
+
+
+def heap_rows(tree):
+    """Return the rows of all heaps; what vanishes meanwhile is left out."""
+    rows = []
+    for row in tree.heaps():
+        try:
+            stats = tree.stats(row["name"])
+        except debugfs.Gone:
+            continue
+        live = stats["allocated_bytes"] + stats["large_bytes"]
+        rows.append(dict(
+            stats, id=row["name"], name=row["name"],
+            creator=row.get("creator", "-"), live_bytes=live,
+            fill=share(live, stats["held_bytes"]),
+            nr_blocks=stats["nr_allocated"] + stats["nr_large"],
+            spare_bytes=stats["free_bytes"] + stats["virgin_bytes"] +
+            stats["empty_bytes"]))
+    return rows
+
+
+def heaps_view(tree, _heap, _rates):
+    """All heaps."""
+    rows = heap_rows(tree)
+    held = sum(row["held_bytes"] for row in rows)
+    live = sum(row["live_bytes"] for row in rows)
+    return View(f"{len(rows)} heaps, {human(held)} held, {human(live)} live",
+                HEAPS, rows)
+
+
+def classes_view(tree, heap, rates):
+    """The classes of a heap."""
+    rows = []
+    for row in tree.classes(heap):
+        name, held = row["class"], row["pools"] * row["span"] * PAGE
+        rows.append(dict(
+            row, id=name, held_bytes=held,
+            fill=share(row["allocated"], row["pools"] * row["blocks"]),
+            spare=row["free"] + row["virgin"],
+            unused_bytes=held - row["allocated"] * row["size"],
+            refill_rate=rates.of(row["refills"], heap, name, "refills"),
+            drain_rate=rates.of(row["drains"], heap, name, "drains")))
+    unused = sum(row["unused_bytes"] for row in rows)
+    return View(f"{heap}: {len(rows)} classes, {human(unused)} of their "
+                "pools not in the client's hands", CLASSES, rows)
+
+
+def types_view(tree, heap, rates):
+    """The object types of a heap."""
+    rows = [dict(row, id=row["type"],
+                 new_rate=rates.of(row["created"], heap, row["type"], "new"))
+            for row in tree.types(heap)]
+    return View(f"{heap}: {len(rows)} object types", TYPES, rows)
+
+
+def arenas_view(tree, heap, _rates):
+    """The map of a heap."""
+    arenas = tree.arenas(heap)
+    return View(f"{heap}: {len(arenas)} arenas   {kheap_map.legend(arenas)}",
+                (), kheap_map.text_map(arenas))
+
+
+def values_view(title, values):
+    """Keys and values as two columns of text."""
+    lines = [f"{key:<28} {value}" for key, value in values.items()
+             if not isinstance(value, list)]
+    for key, value in values.items():
+        if isinstance(value, list):
+            lines += [f"{key}: {text}" for text in value]
+    return View(title, (), lines)
+
+
+def stats_view(tree, heap, _rates):
+    """Every byte of a heap."""
+    return values_view(f"{heap}: every byte", tree.stats(heap))
+
+
+def gc_view(tree, heap, _rates):
+    """The collector of a heap."""
+    return values_view(f"{heap}: the collector of cycles", tree.gc(heap))
+
+
+# Name, key that leads there, reader, the file it needs, first sort column.
+VIEWS = {
+    "heaps": ("1", heaps_view, None, "held_bytes"),
+    "classes": ("2", classes_view, "classes", "unused_bytes"),
+    "types": ("4", types_view, "types", "bytes"),
+    "arenas": ("5", arenas_view, "arenas", None),
+    "stats": ("6", stats_view, "stats", None),
+    "gc": ("7", gc_view, "gc", None),
+}
+
+
+def read(tree, name, heap, rates):
+    """Read a view; raises as the readers of kheap_debugfs do."""
+    _, reader, file, _ = VIEWS[name]
+    if file and not tree.has(heap, file):
+        if not tree.has(heap, "stats"):
+            raise debugfs.Gone(heap)
+        return View(f"{heap}: this kheap.ko has no file '{file}'", (), [])
+    return reader(tree, heap, rates)
+
+
+def everything(tree, only=None):
+    """Return all there is, for --json."""
+    heaps = []
+    for row in tree.heaps():
+        name = row["name"]
+        if only and name != only:
+            continue
+        try:
+            row = dict(row, stats=tree.stats(name))
+            for kind in ("classes", "arenas", "types", "gc"):
+                if tree.has(name, kind):
+                    row[kind] = getattr(tree, kind)(name)
+        except debugfs.Gone:
+            continue
+        heaps.append(row)
+    if only and not heaps:
+        raise debugfs.Gone(only)
+    return {"heaps": heaps}
