@@ -7,7 +7,7 @@
 
 #include <linux/slab.h>
 
-#include "internal.h"
+#include "trace.h"
 
 static struct page *pages_alloc(struct kheap *heap, gfp_t gfp,
 				unsigned int order, int node)
@@ -125,6 +125,7 @@ static void arena_free(struct kheap_arena *arena)
 	unsigned int span = arena->set->span;
 	unsigned int i, j;
 
+	trace_kheap_arena_release(arena);
 	for (i = 0; i < arena->nr_totalpools; i++) {
 		struct kheap_pool *pool = &arena->pools[i];
 		struct page *page;
@@ -251,6 +252,7 @@ static struct kheap_arena *arena_describe(struct kheap_arena_set *set,
 	arena->nr_totalpools = nr_pools;
 	arena->serial = atomic_long_inc_return(&heap->nr_serials);
 	arena_init_pools(arena);
+	trace_kheap_arena_new(arena);
 	return arena;
 }
 
@@ -307,6 +309,7 @@ static void pool_leave_arena(struct kheap_pool *pool,
 		set->spare = NULL;
 	list_del(&pool->list);
 	arena_set_nr_freepools(arena, arena->nr_freepools - 1);
+	trace_kheap_pool_state(pool, pool->state, KHEAP_POOL_MOVING);
 	pool->state = KHEAP_POOL_MOVING;
 	pool->class = class;
 	class->node[set->node].nr_pools++;
@@ -357,6 +360,7 @@ static struct kheap_pool *fill_hole(struct kheap_arena_set *set,
 	if (arena) {
 		pool = first_hole(arena);
 		pool->base = page_address(page);
+		trace_kheap_pool_state(pool, KHEAP_POOL_HOLE, KHEAP_POOL_EMPTY);
 		pool->state = KHEAP_POOL_EMPTY;
 		pool_mark_pages(pool, page, set->span);
 		list_add(&pool->list, &arena->freepools);
@@ -510,6 +514,7 @@ void kheap_pools_put(struct kheap *heap, struct list_head *pools)
 		if (mm_allowed)
 			map = kheap_pool_detach_map(pool);
 		pool->class->node[set->node].nr_pools--;
+		trace_kheap_pool_state(pool, pool->state, KHEAP_POOL_EMPTY);
 		pool->class = &kheap_cold_class;
 		pool->state = KHEAP_POOL_EMPTY;
 		kheap_pool_set_tag(pool, set->span, 0);
@@ -587,6 +592,7 @@ static unsigned int arena_punch_holes(struct kheap_arena *arena,
 			break;
 		list_del(&pool->list);
 		pool_unmark_pages(page, set->span);
+		trace_kheap_pool_state(pool, pool->state, KHEAP_POOL_HOLE);
 		pool->state = KHEAP_POOL_HOLE;
 		for (i = 0; i < 1U << set->span; i++)
 			list_add(&page[i].lru, pages);

@@ -13,6 +13,7 @@
 #include <linux/slab.h>
 
 #include "alloc.h"
+#include "trace.h"
 
 /* About this many bytes of a class may be in each magazine, and each depot. */
 #define MAGAZINE_BYTES	8192
@@ -270,6 +271,8 @@ void kheap_alloc_failed(struct kheap *heap, const struct kheap_class *class,
 			size_t bytes, gfp_t gfp)
 {
 	atomic_long_inc(&heap->nr_failed);
+	if (trace_kheap_fail_enabled())
+		trace_kheap_fail(heap, bytes, gfp, kheap_client_ip(_RET_IP_));
 	if (kheap_at_limit(heap, bytes) && !(gfp & __GFP_NOWARN))
 		kheap_refuse(heap, KHEAP_BAD_LIMIT, NULL, class);
 }

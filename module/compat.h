@@ -75,4 +75,14 @@ static inline void kheap_shrinker_destroy(struct shrinker *shrinker)
 #endif
 }
 
+/*
+ * The source of a string is named once, in __string(), since v6.10 (commit
+ * 2c92ca849fcc, "tracing/treewide: Remove second parameter of __assign_str()").
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 10, 0)
+#define kheap_assign_str(field, from)	__assign_str(field, from)
+#else
+#define kheap_assign_str(field, from)	__assign_str(field)
+#endif
+
 #endif /* _KHEAP_COMPAT_H */

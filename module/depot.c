@@ -6,7 +6,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include "internal.h"
+#include "trace.h"
 
 static void put(struct kheap_magazine **list, struct kheap_magazine *mag)
 {
@@ -53,6 +53,9 @@ struct kheap_magazine *kheap_depot_take_full(struct kheap_class *class,
 		}
 	}
 	raw_spin_unlock_irqrestore(&node->lock, flags);
+	if (full)
+		trace_kheap_refill(class, full->nr_slots, numa_mem_id(),
+				   KHEAP_RUN_DEPOT);
 	return full;
 }
 
@@ -73,6 +76,7 @@ bool kheap_depot_give_full(struct kheap_class *class,
 {
 	struct kheap_class_node *node = &class->node[numa_mem_id()];
 	struct kheap_depot *depot = &node->depot;
+	unsigned int nr = full->nr_slots;
 	bool given = false;
 	unsigned long flags;
 
@@ -89,6 +93,8 @@ bool kheap_depot_give_full(struct kheap_class *class,
 		given = true;
 	}
 	raw_spin_unlock_irqrestore(&node->lock, flags);
+	if (given)
+		trace_kheap_drain(class, nr, numa_mem_id(), KHEAP_RUN_DEPOT);
 	return given;
 }
 

@@ -11,6 +11,7 @@
 #include <linux/slab.h>
 
 #include "gc.h"
+#include "trace.h"
 
 /* When a run by itself has given up, it is repeated after this time. */
 #define RETRY_DELAY	HZ
@@ -92,6 +93,17 @@ static u64 lap(u64 *start)
 	return ns;
 }
 
+/* A phase is over: how long it took, and what is in the table after it. */
+static u64 note_phase(struct kheap_gc_run *run, enum kheap_gc_phase phase,
+		      u64 *start)
+{
+	u64 ns = lap(start);
+
+	trace_kheap_gc_phase(run->gc->heap, run->gc->stats.nr_runs + 1, phase,
+			     run->nr ? run->nr - 1 : 0, ns);
+	return ns;
+}
+
 static void run_steps(struct kheap_gc_run *run)
 {
 	struct kheap_gc_stats *stats = &run->stats;
@@ -99,19 +111,19 @@ static void run_steps(struct kheap_gc_run *run)
 	bool garbage;
 
 	kheap_gc_gather(run);
-	stats->gather_ns = lap(&start);
+	stats->gather_ns = note_phase(run, KHEAP_GC_PHASE_GATHER, &start);
 	if (run->given_up)
 		return;
 	stats->nr_visited = run->nr - 1;
 	kheap_gc_trial(run);
-	stats->trial_ns = lap(&start);
+	stats->trial_ns = note_phase(run, KHEAP_GC_PHASE_TRIAL, &start);
 	kheap_gc_mark(run);
 	stats->nr_suspects = run->nr - 1;
 	garbage = kheap_gc_verify(run);
-	stats->verify_ns = lap(&start);
+	stats->verify_ns = note_phase(run, KHEAP_GC_PHASE_VERIFY, &start);
 	if (garbage)
 		kheap_gc_clear(run);
-	stats->clear_ns = lap(&start);
+	stats->clear_ns = note_phase(run, KHEAP_GC_PHASE_CLEAR, &start);
 }
 
 static void add_stats(struct kheap_gc *gc, const struct kheap_gc_run *run)
@@ -161,6 +173,8 @@ static long collect(struct kheap_gc *gc, bool full)
 	run->full = full || READ_ONCE(gc->need_full);
 	WRITE_ONCE(gc->need_full, false);
 	kheap_gc_begin(gc);
+	trace_kheap_gc_start(gc->heap, gc->stats.nr_runs + 1, run->full,
+			     atomic_long_read(&gc->nr_pending));
 	run_steps(run);
 	kheap_gc_end(gc);
 	kheap_gc_table_free(run);
@@ -168,6 +182,8 @@ static long collect(struct kheap_gc *gc, bool full)
 		WRITE_ONCE(gc->need_full, true);
 	else
 		set_limit(gc, run->stats.nr_visited);
+	trace_kheap_gc_end(gc->heap, gc->stats.nr_runs + 1, &run->stats,
+			   run->given_up);
 	add_stats(gc, run);
 	ret = run->given_up ? -ENOMEM : run->stats.nr_reclaimed;
 	kfree(run);

@@ -8,6 +8,7 @@
 #include <linux/sched.h>
 
 #include "gc.h"
+#include "trace.h"
 
 /* Attempts to pass a verdict before the rest is left for another run. */
 #define NR_ATTEMPTS	16
@@ -140,8 +141,8 @@ static void acquit(struct kheap_gc_run *run, unsigned int nr)
 	run->stats.nr_rejected++;
 }
 
-/* Step 5. Return whether the suspects are garbage, from this moment on. */
-static bool commit(struct kheap_gc_run *run)
+/* Return whether the suspects are garbage, from this moment on. */
+static bool pass_verdict(struct kheap_gc_run *run)
 {
 	struct kheap_gc *gc = run->gc;
 	long open = verdict_open(gc);
@@ -161,6 +162,16 @@ static bool commit(struct kheap_gc_run *run)
 		return true;
 	acquit(run, run->nr);
 	return false;
+}
+
+/* Step 5. */
+static bool commit(struct kheap_gc_run *run)
+{
+	bool committed = pass_verdict(run);
+
+	trace_kheap_gc_verdict(run->gc->heap, run->gc->stats.nr_runs + 1,
+			       run->nr - 1, committed);
+	return committed;
 }
 
 /**

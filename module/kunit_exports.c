@@ -7,6 +7,7 @@
 #include <linux/export.h>
 
 #include "internal.h"
+#include "trace.h"
 
 EXPORT_SYMBOL_IF_KUNIT(kheap_map);
 EXPORT_SYMBOL_IF_KUNIT(kheap_cold_class);
@@ -28,3 +29,16 @@ EXPORT_SYMBOL_IF_KUNIT(kheap_careful_key);
 EXPORT_SYMBOL_IF_KUNIT(kheap_watch_start);
 EXPORT_SYMBOL_IF_KUNIT(kheap_watch_stop);
 EXPORT_SYMBOL_IF_KUNIT(kheap_watch_all);
+EXPORT_TRACEPOINT_SYMBOL_GPL(kheap_alloc);
+EXPORT_TRACEPOINT_SYMBOL_GPL(kheap_free);
+EXPORT_TRACEPOINT_SYMBOL_GPL(kheap_large_alloc);
+EXPORT_TRACEPOINT_SYMBOL_GPL(kheap_refuse);
+EXPORT_TRACEPOINT_SYMBOL_GPL(kheap_fail);
+EXPORT_TRACEPOINT_SYMBOL_GPL(kheap_arena_new);
+EXPORT_TRACEPOINT_SYMBOL_GPL(kheap_arena_release);
+EXPORT_TRACEPOINT_SYMBOL_GPL(kheap_refill);
+EXPORT_TRACEPOINT_SYMBOL_GPL(kheap_drain);
+EXPORT_TRACEPOINT_SYMBOL_GPL(kheap_object_new);
+EXPORT_TRACEPOINT_SYMBOL_GPL(kheap_object_release);
+EXPORT_TRACEPOINT_SYMBOL_GPL(kheap_gc_phase);
+EXPORT_TRACEPOINT_SYMBOL_GPL(kheap_gc_end);

@@ -7,10 +7,12 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/kmemleak.h>
+#include <linux/sched/clock.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
 #include "internal.h"
+#include "trace.h"
 
 /**
  * struct kheap_large - one large block
@@ -209,6 +211,7 @@ void *kheap_large_alloc(struct kheap *heap, size_t size, gfp_t gfp, int nid,
 	size_t bytes = PAGE_ALIGN(size);
 	struct kheap_large *large = NULL;
 	unsigned int step = 0;
+	u64 start = trace_kheap_large_alloc_enabled() ? local_clock() : 0;
 	unsigned long flags;
 
 	if (in_nmi() || !kheap_mm_allowed())
@@ -232,6 +235,10 @@ void *kheap_large_alloc(struct kheap *heap, size_t size, gfp_t gfp, int nid,
 	heap->nr_large++;
 	heap->large_bytes += large->bytes;
 	raw_spin_unlock_irqrestore(&heap->large_lock, flags);
+	if (trace_kheap_large_alloc_enabled())
+		trace_kheap_large_alloc(heap, large->ptr, size, bytes, gfp,
+					local_clock() - start,
+					kheap_client_ip(caller));
 	return (void *)large->ptr;
 
 fail_uncharge:
@@ -242,6 +249,8 @@ fail_limit:
 	refuse_limit(heap, gfp);
 fail:
 	atomic_long_inc(&heap->nr_failed);
+	if (trace_kheap_fail_enabled())
+		trace_kheap_fail(heap, bytes, gfp, kheap_client_ip(caller));
 	return NULL;
 }
 
@@ -275,6 +284,9 @@ bool kheap_large_free(struct kheap *heap, const void *ptr,
 	raw_spin_unlock_irqrestore(&heap->large_lock, flags);
 	if (!large)
 		return false;
+	if (trace_kheap_large_free_enabled())
+		trace_kheap_large_free(heap, ptr, large->bytes,
+				       kheap_client_ip(caller));
 	if (may_free_here(large)) {
 		system_free(heap, large);
 	} else {
@@ -310,6 +322,8 @@ void kheap_large_free_parked(struct kheap *heap, struct llist_node *list)
 		raw_spin_lock_irqsave(&heap->large_lock, flags);
 		large_unlink(heap, large);
 		raw_spin_unlock_irqrestore(&heap->large_lock, flags);
+		trace_kheap_large_free(heap, large->ptr, large->bytes,
+				       _RET_IP_);
 		system_free(heap, large);
 	}
 }

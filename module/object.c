@@ -8,6 +8,7 @@
 #include <linux/export.h>
 
 #include "gc.h"
+#include "trace.h"
 
 /* --- Reports ------------------------------------------------------------------ */
 
@@ -53,7 +54,12 @@ static noinline struct kheap_object *new_unusual(struct kheap_type *type,
 	}
 	obj = kheap_class_alloc_missed(class, class->usable, gfp, NUMA_NO_NODE,
 				       _RET_IP_);
-	return obj ? object_init(type, obj, gfp) : NULL;
+	if (!obj)
+		return NULL;
+	object_init(type, obj, gfp);
+	if (trace_kheap_object_new_enabled())
+		trace_kheap_object_new(type, obj, 1, kheap_client_ip(_RET_IP_));
+	return obj;
 }
 
 struct kheap_object *kheap_object_new(struct kheap_type *type, gfp_t gfp)
@@ -200,7 +206,8 @@ void __kheap_object_put(struct kheap_object *obj)
 	s64 word = atomic64_read(&obj->word);
 	struct kheap_type *type = obj->type;
 
-	if (unlikely((u32)word != 1) || unlikely(!type->plain) ||
+	if (trace_kheap_object_release_enabled() ||
+	    unlikely((u32)word != 1) || unlikely(!type->plain) ||
 	    unlikely(!atomic64_try_cmpxchg(&obj->word, &word, word - 1)))
 		return put_slowly(obj);
 	if (unlikely(READ_ONCE(type->gc->running)))
@@ -261,6 +268,8 @@ enum kheap_upgrade kheap_object_upgrade(struct kheap_object *obj)
 	} while (!atomic64_try_cmpxchg(&obj->word, &word, (word + 1) &
 				       ~KHEAP_WORD(KHEAP_GC_CANDIDATE |
 						   KHEAP_GC_NEW)));
+	if (trace_kheap_object_get_enabled())
+		__kheap_trace_get(obj);
 	if (likely(!(word & KHEAP_WORD(KHEAP_GC_CONDEMNED))) ||
 	    object_to(obj->type->gc, obj))
 		return KHEAP_UPGRADE_DONE;

@@ -8,7 +8,7 @@
 #include <linux/kmemleak.h>
 #include <linux/slab.h>
 
-#include "internal.h"
+#include "trace.h"
 
 /* --- Links --------------------------------------------------------------- */
 
@@ -56,6 +56,12 @@ u16 kheap_link_next(struct kheap_pool *pool, unsigned int idx)
 	return next;
 }
 
+static void set_state(struct kheap_pool *pool, enum kheap_pool_state state)
+{
+	trace_kheap_pool_state(pool, pool->state, state);
+	pool->state = state;
+}
+
 /* --- Lists by fill -------------------------------------------------------- */
 
 static struct kheap_pool *fullest_used_pool(struct kheap_class_node *node)
@@ -82,16 +88,16 @@ static void pool_settle(struct kheap_class *class,
 	lockdep_assert_held(&node->lock);
 	if (pool->nr_used == class->nr_blocks) {
 		list_del_init(&pool->list);
-		pool->state = KHEAP_POOL_FULL;
+		set_state(pool, KHEAP_POOL_FULL);
 	} else if (!pool->nr_used) {
 		if (pool->state == KHEAP_POOL_FULL)
 			list_add(&pool->list, empties);
 		else
 			list_move(&pool->list, empties);
 		node->nr_virgin -= kheap_pool_nr_virgin(class, pool);
-		pool->state = KHEAP_POOL_MOVING;
+		set_state(pool, KHEAP_POOL_MOVING);
 	} else if (pool->state == KHEAP_POOL_FULL) {
-		pool->state = KHEAP_POOL_USED;
+		set_state(pool, KHEAP_POOL_USED);
 		list_add(&pool->list, &node->used[fill]);
 	} else if (fill != kheap_pool_fill(class, was)) {
 		list_move(&pool->list, &node->used[fill]);
@@ -108,7 +114,7 @@ static void pool_quarantine(struct kheap_class *class,
 {
 	lockdep_assert_held(&node->lock);
 	list_del_init(&pool->list);
-	pool->state = KHEAP_POOL_QUARANTINED;
+	set_state(pool, KHEAP_POOL_QUARANTINED);
 	pool->freeblock = KHEAP_LINK_END;
 	node->nr_virgin -= kheap_pool_nr_virgin(class, pool);
 	node->nr_lost += class->nr_blocks - pool->nr_used;
@@ -326,6 +332,8 @@ unsigned int kheap_pools_take(struct kheap_class *class, int nid,
 	}
 	node->nr_refills++;
 	raw_spin_unlock_irqrestore(&node->lock, flags);
+	if (taken)
+		trace_kheap_refill(class, taken, nid, KHEAP_RUN_POOLS);
 	if (unlikely(bad))
 		kheap_refuse(class->heap, KHEAP_BAD_LINK, bad, class);
 	return taken;
@@ -352,12 +360,15 @@ unsigned int kheap_pool_join(struct kheap_pool *pool, struct kheap_slot *slots,
 
 	raw_spin_lock_irqsave(&node->lock, flags);
 	node->nr_virgin += kheap_pool_nr_virgin(class, pool);
-	pool->state = KHEAP_POOL_USED;
+	set_state(pool, KHEAP_POOL_USED);
 	list_add(&pool->list, &node->used[0]);
 	taken = pool_take(class, node, pool, slots, nr, &bad);
 	if (likely(!bad))
 		pool_settle(class, node, pool, 0, NULL);
 	raw_spin_unlock_irqrestore(&node->lock, flags);
+	if (taken)
+		trace_kheap_refill(class, taken, node - class->node,
+				   KHEAP_RUN_POOLS);
 	if (unlikely(bad))
 		kheap_refuse(class->heap, KHEAP_BAD_LINK, bad, class);
 	return taken;
@@ -376,7 +387,7 @@ static void quarantined_pool_give(struct kheap_class *class,
 		return;
 	node->nr_lost -= class->nr_blocks;
 	node->nr_quarantined--;
-	pool->state = KHEAP_POOL_MOVING;
+	set_state(pool, KHEAP_POOL_MOVING);
 	list_add(&pool->list, empties);
 }
 
@@ -461,6 +472,8 @@ void kheap_pools_give(struct kheap_class *class, struct kheap_slot *slots,
 		node->nr_out -= given;
 		node->nr_drains++;
 		raw_spin_unlock_irqrestore(&node->lock, flags);
+		trace_kheap_drain(class, given, node - class->node,
+				  KHEAP_RUN_POOLS);
 		slots += given;
 		nr -= given;
 	}

@@ -13,6 +13,7 @@
 #include <linux/slab.h>
 
 #include "alloc.h"
+#include "trace.h"
 
 /* How long blocks are gathered before a grace period is asked for. */
 #define GATHER_DELAY	(HZ / 50 ?: 1)
@@ -80,6 +81,9 @@ void kheap_free_rcu(struct kheap *heap, const void *ptr)
 {
 	if (!ptr)
 		return;
+	/* Before the block can be somebody else's. */
+	if (trace_kheap_free_rcu_enabled())
+		trace_kheap_free_rcu(heap, ptr, kheap_client_ip(_RET_IP_));
 	if (likely(park_block(heap, ptr)) || kheap_large_park(heap, ptr))
 		arm(heap);
 	else

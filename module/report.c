@@ -7,7 +7,7 @@
 
 #include <linux/ratelimit.h>
 
-#include "internal.h"
+#include "trace.h"
 
 static const char * const refusal_names[] = {
 	[KHEAP_BAD_FOREIGN]	= "foreign_pointer",
@@ -80,6 +80,9 @@ void kheap_refuse(struct kheap *heap, enum kheap_refusal why, const void *ptr,
 		  const struct kheap_class *class)
 {
 	atomic_long_inc(&heap->nr_refused[why]);
+	if (trace_kheap_refuse_enabled())
+		trace_kheap_refuse(heap->name, refusal_names[why], ptr,
+				   kheap_client_ip(_RET_IP_));
 	if (!__ratelimit(&kheap_refusal_limit))
 		return;
 	if (ptr)
@@ -95,6 +98,9 @@ void kheap_refuse(struct kheap *heap, enum kheap_refusal why, const void *ptr,
 /* As kheap_refuse(), of a pointer that leads to no heap. */
 void kheap_refuse_stray(const void *ptr, enum kheap_refusal why)
 {
+	if (trace_kheap_refuse_enabled())
+		trace_kheap_refuse("?", refusal_names[why], ptr,
+				   kheap_client_ip(_RET_IP_));
 	if (!__ratelimit(&kheap_refusal_limit))
 		return;
 	pr_err("heap '?': refused: %p, not memory of any heap, %s\n", ptr,

@@ -11,7 +11,7 @@
 #include <linux/preempt.h>
 #include <linux/sched.h>
 
-#include "gc.h"
+#include "trace.h"
 
 #define BUCKET_BITS	6
 
@@ -138,6 +138,9 @@ void kheap_object_release(struct kheap_type *type, struct kheap_object *obj)
 	struct frame frame = { .key = this_context() };
 	struct frame *outer;
 
+	if (trace_kheap_object_release_enabled())
+		trace_kheap_object_release(type, obj, 0,
+					   kheap_client_ip(_RET_IP_));
 	if (likely(type->plain)) {
 		kheap_object_dispose(type, obj);
 		return;

@@ -15,6 +15,7 @@
 #include <linux/stacktrace.h>
 
 #include "cpu_cache.h"
+#include "trace.h"
 
 /* How deep in kheap a request can be when it gets here. */
 #define KHEAP_FRAMES	12
@@ -188,11 +189,19 @@ void *kheap_watched_alloc(struct kheap_class *class, size_t size, gfp_t gfp,
 			  int nid, unsigned long caller)
 {
 	void *block = NULL;
+	bool fast;
+	u64 ns;
 
+	ns = local_clock();
 	if (nid == NUMA_NO_NODE || nid == numa_mem_id())
 		block = kheap_pop_from(&class->caches);
-	if (!block)
+	fast = block;
+	if (!fast)
 		block = kheap_class_alloc_slow(class, gfp, nid);
+	ns = local_clock() - ns;
+	if (block && trace_kheap_alloc_enabled())
+		trace_kheap_alloc(class, block, size, gfp, fast, ns,
+				  kheap_client_ip(caller));
 	return block;
 }
 
@@ -207,4 +216,6 @@ void *kheap_watched_alloc(struct kheap_class *class, size_t size, gfp_t gfp,
 void kheap_watched_free(struct kheap_class *class, void *block,
 			unsigned long caller)
 {
+	if (trace_kheap_free_enabled())
+		trace_kheap_free(class, block, kheap_client_ip(caller));
 }

@@ -9,6 +9,7 @@
 #include <linux/sched.h>
 
 #include "gc.h"
+#include "trace.h"
 
 /* References that are detached in one go under the lock. */
 #define BATCH	64
@@ -164,6 +165,8 @@ unsigned long kheap_weakrefs_detach(struct kheap_type *type,
 
 	while (!hlist_empty(list))
 		nr += detach_batch(type->gc, list, pending);
+	if (nr)
+		trace_kheap_weakref_clear(type, obj, nr);
 	return nr;
 }
 

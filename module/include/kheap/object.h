@@ -10,6 +10,7 @@
 #include <linux/bits.h>
 #include <linux/limits.h>
 #include <linux/refcount.h>
+#include <linux/tracepoint-defs.h>
 #include <linux/types.h>
 
 #include <kheap/kheap.h>
@@ -186,6 +187,12 @@ static __always_inline bool kheap_word_countable(s64 word)
 	return (u32)word - 1 < (u32)INT_MAX - 1;
 }
 
+/* Tracing of references: a no-op each while it is off. */
+DECLARE_TRACEPOINT(kheap_object_get);
+DECLARE_TRACEPOINT(kheap_object_put);
+void __kheap_trace_get(const struct kheap_object *obj);
+void __kheap_trace_put(const struct kheap_object *obj);
+
 /**
  * kheap_object_new() - create an object
  * @type: its type
@@ -222,6 +229,8 @@ kheap_object_get(struct kheap_object *obj)
 	if (unlikely(word & KHEAP_WORD(KHEAP_GC_CANDIDATE | KHEAP_GC_NEW)))
 		atomic_andnot(KHEAP_GC_CANDIDATE | KHEAP_GC_NEW,
 			      (atomic_t *)&obj->gc);
+	if (tracepoint_enabled(kheap_object_get))
+		__kheap_trace_get(obj);
 	return obj;
 }
 
@@ -236,8 +245,11 @@ kheap_object_get(struct kheap_object *obj)
  */
 static __always_inline void kheap_object_put(struct kheap_object *obj)
 {
-	s64 word = atomic64_read(&obj->word);
+	s64 word;
 
+	if (tracepoint_enabled(kheap_object_put))
+		__kheap_trace_put(obj);
+	word = atomic64_read(&obj->word);
 	do {
 		if (unlikely((s32)word <= 1 ||
 			     !(word & KHEAP_WORD(KHEAP_GC_BUFFERED)))) {
@@ -269,6 +281,8 @@ static __always_inline bool kheap_object_tryget(struct kheap_object *obj)
 					       KHEAP_GC_NEW)))
 			return __kheap_object_tryget(obj);
 	} while (unlikely(!atomic64_try_cmpxchg(&obj->word, &word, word + 1)));
+	if (tracepoint_enabled(kheap_object_get))
+		__kheap_trace_get(obj);
 	return true;
 }
 
