@@ -127,9 +127,25 @@ static void heap_without_cpu_caches_frees_after_a_while(struct kunit *test)
  */
 struct giver {
 	struct kheap *heap;
+	struct kheap_cache *cache;	/* that the block is of, or NULL */
 	void *block;
 	struct completion given;
 };
+
+static void *giver_alloc(struct giver *giver)
+{
+	if (giver->cache)
+		return kheap_cache_alloc(giver->cache, GFP_KERNEL);
+	return kheap_alloc(giver->heap, 64, GFP_KERNEL);
+}
+
+static void giver_free(struct giver *giver, void *block)
+{
+	if (giver->cache)
+		kheap_cache_free(giver->cache, block);
+	else
+		kheap_free(giver->heap, block);
+}
 
 static int give_up(void *data)
 {
@@ -137,28 +153,33 @@ static int give_up(void *data)
 	void *blocks[64];
 	unsigned int i, round;
 
-	kheap_free_rcu(giver->heap, giver->block);
+	if (giver->cache)
+		kheap_cache_free(giver->cache, giver->block);
+	else
+		kheap_free_rcu(giver->heap, giver->block);
 	for (round = 0; round < 8; round++) {
 		for (i = 0; i < ARRAY_SIZE(blocks); i++) {
-			blocks[i] = kheap_alloc(giver->heap, 64, GFP_KERNEL);
+			blocks[i] = giver_alloc(giver);
 			if (blocks[i])
 				memset(blocks[i], 0xff, 64);
 		}
 		for (i = 0; i < ARRAY_SIZE(blocks); i++)
-			kheap_free(giver->heap, blocks[i]);
+			giver_free(giver, blocks[i]);
 	}
 	complete(&giver->given);
 	return 0;
 }
 
-static void reader_sees_the_contents_until_it_is_done(struct kunit *test)
+static void read_while_given_up(struct kunit *test, struct kheap *heap,
+				struct kheap_cache *cache)
 {
-	struct giver giver = { .heap = kheap_test_heap(test) };
+	struct giver giver = { .heap = heap, .cache = cache };
 	struct task_struct *thread;
 	unsigned long end;
 	bool whole = true, done = false;
 
-	giver.block = kheap_test_alloc(test, giver.heap, 64);
+	giver.block = giver_alloc(&giver);
+	KUNIT_ASSERT_NOT_NULL(test, giver.block);
 	memset(giver.block, PATTERN, 64);
 	init_completion(&giver.given);
 	thread = kthread_create(give_up, &giver, "kheap-giver");
@@ -178,6 +199,96 @@ static void reader_sees_the_contents_until_it_is_done(struct kunit *test)
 	if (!done)
 		wait_for_completion(&giver.given);
 	KUNIT_EXPECT_TRUE(test, all_freed_soon(giver.heap));
+}
+
+static void reader_sees_the_contents_until_it_is_done(struct kunit *test)
+{
+	read_while_given_up(test, kheap_test_heap(test), NULL);
+}
+
+/* --- Caches whose objects outlive a grace period -------------------------------------- */
+
+static struct kheap_cache *rcu_cache(struct kunit *test, struct kheap *heap,
+				     size_t size, void (*ctor)(void *object))
+{
+	struct kheap_cache *cache;
+
+	cache = kheap_cache_create(heap, "rcu", size, 0, KHEAP_CACHE_RCU, ctor);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, cache);
+	return cache;
+}
+
+static void reader_of_an_rcu_cache_sees_the_contents(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+
+	read_while_given_up(test, heap, rcu_cache(test, heap, 64, NULL));
+}
+
+static void objects_of_an_rcu_cache_are_all_freed(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	struct kheap_cache *cache = rcu_cache(test, heap, 5000, NULL);
+	void *objects[100];
+	unsigned int i;
+
+	for (i = 0; i < 50; i++)
+		objects[i] = kheap_cache_alloc(cache, GFP_KERNEL);
+	KUNIT_ASSERT_EQ(test, kheap_cache_alloc_bulk(cache, GFP_KERNEL, 50,
+						     objects + 50), 50);
+	for (i = 0; i < 50; i++)
+		kheap_cache_free(cache, objects[i]);
+	kheap_cache_free_bulk(cache, 50, objects + 50);
+	KUNIT_EXPECT_TRUE(test, all_freed_soon(heap));
+	kheap_trim(heap);
+	KUNIT_EXPECT_EQ(test, kheap_test_stats(heap).nr_pools, 0ul);
+	KUNIT_EXPECT_EQ(test, kheap_test_refused_any(heap), 0ul);
+}
+
+static void construct(void *object)
+{
+	memset(object, PATTERN, 48);
+}
+
+static void object_of_an_rcu_cache_stays_constructed(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	struct kheap_cache *cache = rcu_cache(test, heap, 48, construct);
+	void *object = kheap_cache_alloc(cache, GFP_KERNEL);
+	void *other = kheap_cache_alloc(cache, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, object);
+	KUNIT_ASSERT_NOT_NULL(test, other);
+	kheap_cache_free(cache, object);
+	KUNIT_EXPECT_NULL(test, memchr_inv(object, PATTERN, 48));
+	kheap_trim(heap);	/* @other keeps the page */
+	KUNIT_EXPECT_EQ(test, nr_live(heap), 1ul);
+	KUNIT_EXPECT_NULL(test, memchr_inv(object, PATTERN, 48));
+	kheap_cache_free(cache, other);
+	KUNIT_EXPECT_TRUE(test, all_freed_soon(heap));
+}
+
+static void bad_pointers_to_an_rcu_cache_are_refused(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	struct kheap_cache *cache = rcu_cache(test, heap, 48, NULL);
+	void *object = kheap_cache_alloc(cache, GFP_KERNEL);
+	void *block = kheap_test_alloc(test, heap, 48);
+
+	kheap_test_watch_log(test);
+	kheap_cache_free(cache, NULL);
+	KUNIT_EXPECT_EQ(test, kheap_test_refused_any(heap), 0ul);
+	kheap_cache_free(cache, object + 8);
+	KUNIT_EXPECT_EQ(test, kheap_test_refused(heap, KHEAP_BAD_INNER), 1ul);
+	kheap_cache_free(cache, block);
+	KUNIT_EXPECT_EQ(test, kheap_test_refused(heap, KHEAP_BAD_CACHE), 1ul);
+	kheap_free(heap, object);
+	KUNIT_EXPECT_EQ(test, kheap_test_refused(heap, KHEAP_BAD_CACHE), 2ul);
+	kheap_cache_free(cache, object);
+	kheap_cache_free(cache, object);
+	KUNIT_EXPECT_EQ(test, kheap_test_refused(heap, KHEAP_BAD_FREED), 1ul);
+	kheap_free(heap, block);
+	KUNIT_EXPECT_TRUE(test, all_freed_soon(heap));
 }
 
 /* --- Hard places ------------------------------------------------------------------------ */
@@ -320,6 +431,10 @@ static struct kunit_case rcu_cases[] = {
 	KUNIT_CASE(cache_destroy_waits_for_pending_objects),
 	KUNIT_CASE(heap_without_cpu_caches_frees_after_a_while),
 	KUNIT_CASE(reader_sees_the_contents_until_it_is_done),
+	KUNIT_CASE(reader_of_an_rcu_cache_sees_the_contents),
+	KUNIT_CASE(objects_of_an_rcu_cache_are_all_freed),
+	KUNIT_CASE(object_of_an_rcu_cache_stays_constructed),
+	KUNIT_CASE(bad_pointers_to_an_rcu_cache_are_refused),
 	KUNIT_CASE(irqs_off_is_fine),
 	KUNIT_CASE(interrupt_is_fine),
 	KUNIT_CASE(nothing_is_lost_without_memory),

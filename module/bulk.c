@@ -162,7 +162,7 @@ static void free_run(struct kheap_class *class, size_t nr, void **ptrs)
 		if (likely(claim(class, &class->tag, ptrs[i], &slot)))
 			kheap_release(class, slot);
 		else
-			kheap_class_refuse_free(class, ptrs[i]);
+			kheap_cache_free_unusual(class, ptrs[i]);
 		i++;
 	}
 }

@@ -56,6 +56,7 @@ struct kheap_cache *kheap_cache_create(struct kheap *heap, const char *name,
 		return ERR_PTR(-ENOMEM);
 	err = kheap_class_init(&cache->class, heap, name, size,
 			       wanted_align(size, align, flags), ctor);
+	cache->class.rcu = flags & KHEAP_CACHE_RCU;
 	if (!err) {
 		mutex_lock(&heap->mutex);
 		if (kheap_class_find(heap, name))
@@ -132,6 +133,57 @@ void *__kheap_cache_alloc_unusual(struct kheap_cache *cache, gfp_t gfp)
 }
 EXPORT_SYMBOL_GPL(__kheap_cache_alloc_unusual);
 
+void *kheap_cache_alloc_node(struct kheap_cache *cache, gfp_t gfp, int node)
+{
+	struct kheap_class *class = &cache->class;
+	void *block;
+
+	if (node == NUMA_NO_NODE || node == numa_mem_id() ||
+	    (gfp & class->bad_gfp))
+		return kheap_cache_alloc(cache, gfp);
+	block = kheap_class_alloc_missed(class, class->usable, gfp, node,
+					 _RET_IP_);
+	return block ? kheap_finish_alloc(class, block, gfp) : NULL;
+}
+EXPORT_SYMBOL_GPL(kheap_cache_alloc_node);
+
+size_t kheap_cache_size(const struct kheap_cache *cache)
+{
+	return cache->class.usable;
+}
+EXPORT_SYMBOL_GPL(kheap_cache_size);
+
+/**
+ * kheap_cache_shrink() - give back what holds no object of a cache
+ * @class: the cache's class
+ *
+ * Context: Process context. May sleep.
+ */
+void kheap_cache_shrink(struct kheap_class *class)
+{
+	struct kheap *heap = class->heap;
+
+	kheap_rcu_flush(heap);
+	kheap_finish_deferred(heap);
+	mutex_lock(&heap->mutex);
+	kheap_class_drain(class, false);
+	kheap_arenas_trim(heap);
+	mutex_unlock(&heap->mutex);
+}
+
+/**
+ * kheap_cache_free_unusual() - free what the fast path does not know
+ * @class: the cache's class
+ * @ptr: an object of a cache with %KHEAP_CACHE_RCU; or NULL, or a bad pointer
+ *
+ * Context: Any context, no kheap lock held.
+ */
+void kheap_cache_free_unusual(struct kheap_class *class, const void *ptr)
+{
+	if (!class->rcu || !kheap_rcu_park(class, ptr))
+		kheap_class_refuse_free(class, ptr);
+}
+
 void kheap_cache_free(struct kheap_cache *cache, void *ptr)
 {
 	struct kheap_class *class = &cache->class;
@@ -140,7 +192,7 @@ void kheap_cache_free(struct kheap_cache *cache, void *ptr)
 
 	if (unlikely(!kheap_owned_pool(ptr, &class->tag, &pool)) ||
 	    unlikely(!kheap_claim(class, pool, ptr, &slot)))
-		return kheap_class_refuse_free(class, ptr);
+		return kheap_cache_free_unusual(class, ptr);
 	kheap_release(class, slot);
 }
 EXPORT_SYMBOL_GPL(kheap_cache_free);

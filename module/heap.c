@@ -329,7 +329,17 @@ static struct kheap *heap_alloc(const char *name,
 	return heap;
 }
 
-struct kheap *kheap_create(const char *name, const struct kheap_params *params)
+/**
+ * kheap_create_for() - as kheap_create(), for a caller further up
+ * @name: as for kheap_create()
+ * @params: as for kheap_create()
+ * @caller: an address in the function that is named as the heap's creator
+ *
+ * Return: As kheap_create().
+ */
+struct kheap *kheap_create_for(const char *name,
+			       const struct kheap_params *params,
+			       unsigned long caller)
 {
 	struct kheap *heap;
 
@@ -343,7 +353,7 @@ struct kheap *kheap_create(const char *name, const struct kheap_params *params)
 	if (!heap)
 		return ERR_PTR(-ENOMEM);
 	/* Now, because the code of a client's init function may go away. */
-	snprintf(heap->creator, sizeof(heap->creator), "%ps", (void *)_RET_IP_);
+	snprintf(heap->creator, sizeof(heap->creator), "%ps", (void *)caller);
 
 	mutex_lock(&kheap_list_lock);
 	if (name_taken(name)) {
@@ -357,6 +367,11 @@ struct kheap *kheap_create(const char *name, const struct kheap_params *params)
 	kheap_debugfs_add(heap);
 	mutex_unlock(&kheap_list_lock);
 	return heap;
+}
+
+struct kheap *kheap_create(const char *name, const struct kheap_params *params)
+{
+	return kheap_create_for(name, params, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(kheap_create);
 

@@ -78,7 +78,8 @@
  *    with kheap_gc_lock(), which refuses in callbacks.
  *
  * The buckets of the trashcan, and kheap.limit_calls, have raw locks of their
- * own, as leaves.
+ * own, as leaves. The list of heaps of modules that use slab_compat.h has a
+ * mutex, taken before all.
  *
  * A per-CPU cache has no lock but its busy mark, which only its own CPU sets.
  * Lock 4 is taken under the mark; 3 is not, and 3 and 4 nest in check only.
@@ -364,6 +365,8 @@ enum kheap_zero_kind {
  * @max_depot: most full magazines in a depot
  * @bad_gfp: flags that a request for this class is refused with
  * @wants_cpu: the maintenance work is to set @caches up
+ * @rcu: freed objects wait for a grace period; their pages carry no tag, so
+ *	that the fast path of kheap_cache_free() knows none of them
  * @type: the object type that this is the class of, or NULL
  * @usable: bytes that the client may use
  * @heap: the heap
@@ -399,6 +402,7 @@ struct kheap_class {
 	u32 usable;
 	u16 max_depot;
 	bool wants_cpu;
+	bool rcu;
 	struct kheap_type *type;
 	void (*ctor)(void *object);
 	char *name;
@@ -599,6 +603,9 @@ void kheap_uncharge(struct kheap *heap, size_t bytes);
 void *kheap_meta_alloc(struct kheap *heap, size_t size, gfp_t gfp, int node);
 void kheap_meta_free(struct kheap *heap, const void *ptr);
 bool kheap_name_valid(const char *name);
+struct kheap *kheap_create_for(const char *name,
+			       const struct kheap_params *params,
+			       unsigned long caller);
 void kheap_finish_deferred(struct kheap *heap);
 void kheap_maint_now(struct kheap *heap);
 void kheap_maint_later(struct kheap *heap);
@@ -705,9 +712,18 @@ void kheap_large_free_deferred(struct kheap *heap);
 void kheap_large_destroy(struct kheap *heap);
 int kheap_large_check(struct kheap *heap);
 
+/* cache.c */
+void kheap_cache_free_unusual(struct kheap_class *class, const void *ptr);
+void kheap_cache_shrink(struct kheap_class *class);
+
+/* slab_compat.c */
+int kheap_slab_init(void);
+void kheap_slab_exit(void);
+
 /* rcu.c */
 void kheap_rcu_init(struct kheap *heap);
 void kheap_rcu_flush(struct kheap *heap);
+bool kheap_rcu_park(struct kheap_class *class, const void *ptr);
 void kheap_rcu_exit(struct kheap *heap);
 
 /* pressure.c */

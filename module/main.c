@@ -78,19 +78,27 @@ static int __init kheap_init(void)
 		return ret;
 	cpuhp_state = ret;
 	ret = kheap_pressure_init();
-	if (ret) {
-		cpuhp_remove_state_nocalls(cpuhp_state);
-		return ret;
-	}
+	if (ret)
+		goto undo_cpuhp;
+	ret = kheap_slab_init();
+	if (ret)
+		goto undo_pressure;
 	kheap_debugfs_init();
 	pr_info("loaded: private heaps, %u size classes, statistics in debugfs\n",
 		KHEAP_NR_CLASSES);
 	return 0;
+
+undo_pressure:
+	kheap_pressure_exit();
+undo_cpuhp:
+	cpuhp_remove_state_nocalls(cpuhp_state);
+	return ret;
 }
 
 static void __exit kheap_exit(void)
 {
 	kheap_debugfs_exit();
+	kheap_slab_exit();
 	kheap_pressure_exit();
 	cpuhp_remove_state_nocalls(cpuhp_state);
 }

@@ -201,7 +201,7 @@ bool kheap_pool_setup(struct kheap_pool *pool, struct kheap_class *class,
 	pool->nr_used = 0;
 	pool->nextoffset = 0;
 	pool->freeblock = KHEAP_LINK_END;
-	kheap_pool_set_tag(pool, class->span, class->tag);
+	kheap_pool_set_tag(pool, class->span, class->rcu ? 0 : class->tag);
 	if (class->ctor)
 		pool_construct(pool, class);
 	return true;

@@ -59,13 +59,11 @@ static void arm(struct kheap *heap)
  * again is refused: else it could be another's when its grace period ends.
  * Return false if @ptr is none, or is remembered already.
  */
-static bool park_block(struct kheap *heap, const void *ptr)
+static bool park_in_pool(struct kheap_pool *pool, const void *ptr)
 {
-	struct kheap_pool *pool = kheap_pool_of(ptr);
 	unsigned long idx;
 
-	if (!pool || pool->class->heap != heap ||
-	    !kheap_block_index(pool->class, pool, ptr, &idx) ||
+	if (!kheap_block_index(pool->class, pool, ptr, &idx) ||
 	    !test_and_clear_bit(pool->map_bit + idx, kheap_bitmap()))
 		return false;
 	set_bit(idx, kheap_parked_bits(pool));
@@ -74,6 +72,31 @@ static bool park_block(struct kheap *heap, const void *ptr)
 	/* Pairs with kheap_rcu_flush(): first the flag, then a look at armed. */
 	if (!READ_ONCE(pool->arena->parked))
 		smp_store_mb(pool->arena->parked, true); /* as above */
+	return true;
+}
+
+static bool park_block(struct kheap *heap, const void *ptr)
+{
+	struct kheap_pool *pool = kheap_pool_of(ptr);
+
+	return pool && pool->class->heap == heap && park_in_pool(pool, ptr);
+}
+
+/**
+ * kheap_rcu_park() - free an object of one class after a grace period
+ * @class: the class
+ * @ptr: any pointer
+ *
+ * Context: Any context except NMI. Never sleeps.
+ * Return: false if @ptr is no allocated object of @class.
+ */
+bool kheap_rcu_park(struct kheap_class *class, const void *ptr)
+{
+	struct kheap_pool *pool = kheap_pool_of(ptr);
+
+	if (!pool || pool->class != class || !park_in_pool(pool, ptr))
+		return false;
+	arm(class->heap);
 	return true;
 }
 
@@ -123,7 +146,7 @@ static bool gather_arena(struct sweep *sweep, struct kheap_arena *arena)
 	bool room = true;
 	unsigned int i;
 
-	/* Pairs with park_block(): first the flag, then the bits. */
+	/* Pairs with park_in_pool(): first the flag, then the bits. */
 	if (!READ_ONCE(arena->parked) || !xchg(&arena->parked, false))
 		return true;
 	raw_spin_lock_irqsave(&set->lock, flags);
@@ -222,7 +245,7 @@ void kheap_rcu_flush(struct kheap *heap)
 {
 	mutex_lock(&heap->rcu_mutex);
 	WRITE_ONCE(heap->rcu_armed, false);
-	smp_mb(); /* Pairs with park_block(): a bit not seen here re-arms. */
+	smp_mb(); /* Pairs with park_in_pool(): a bit not seen here re-arms. */
 	sweep_all(heap);
 	mutex_unlock(&heap->rcu_mutex);
 }

@@ -63,6 +63,8 @@ cp "$repo/scripts/trace/FORMAT.rst" "$source/trace-format.rst"
 
 pages=()
 for header in "$repo"/module/include/kheap/*.h; do
+	# Some have no kernel-doc: slab_compat.h has the kernel's own names.
+	grep -q '^/\*\*$' "$header" || continue
 	name=header-$(basename "$header" .h)
 	header_page "$header" >"$source/$name.rst" 2>"$source/$name.log" ||
 		die "kernel-doc fails on $header"

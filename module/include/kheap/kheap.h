@@ -324,12 +324,17 @@ void kheap_get_stats(struct kheap *heap, struct kheap_stats *stats);
  * enum kheap_cache_flags - properties of a fixed-size cache
  * @KHEAP_CACHE_HWALIGN: align objects to the cache line, or, for objects
  *	smaller than half a line, to the power of two that avoids sharing one
+ * @KHEAP_CACHE_RCU: an object's memory outlives a grace period: it is freed
+ *	with kheap_cache_free() and not used again, nor its page given back, as
+ *	long as a reader that may have found it is under rcu_read_lock(). Not to
+ *	be freed in NMI.
  */
 enum kheap_cache_flags {
 	KHEAP_CACHE_HWALIGN	= 1U << 0,
+	KHEAP_CACHE_RCU		= 1U << 1,
 };
 
-#define KHEAP_CACHE_FLAGS_ALL	KHEAP_CACHE_HWALIGN
+#define KHEAP_CACHE_FLAGS_ALL	(KHEAP_CACHE_HWALIGN | KHEAP_CACHE_RCU)
 
 /**
  * kheap_cache_create() - create a cache of objects of one size
@@ -381,6 +386,26 @@ kheap_cache_alloc(struct kheap_cache *cache, gfp_t gfp)
 		return __kheap_cache_alloc_unusual(cache, gfp);
 	return __kheap_cache_alloc(cache, gfp);
 }
+
+/**
+ * kheap_cache_alloc_node() - allocate an object of one memory node
+ * @cache: the cache
+ * @gfp: as for kheap_cache_alloc(); with %__GFP_THISNODE no other node will do
+ * @node: the node, or %NUMA_NO_NODE for the caller's
+ *
+ * Context: As kheap_alloc().
+ * Return: The object or NULL.
+ */
+void *kheap_cache_alloc_node(struct kheap_cache *cache, gfp_t gfp, int node);
+
+/**
+ * kheap_cache_size() - the size that a cache was created with
+ * @cache: the cache
+ *
+ * Context: Any context. Never sleeps.
+ * Return: Bytes of an object.
+ */
+size_t kheap_cache_size(const struct kheap_cache *cache);
 
 /**
  * kheap_cache_free() - free an object

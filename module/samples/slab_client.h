@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _KHEAP_SAMPLES_SLAB_CLIENT_H
+#define _KHEAP_SAMPLES_SLAB_CLIENT_H
+
+unsigned int slab_client_try_kmalloc(void);
+
+#endif /* _KHEAP_SAMPLES_SLAB_CLIENT_H */

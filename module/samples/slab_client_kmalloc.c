@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The file of the slab client that asked for its kmalloc() memory to be of the
+ * module's heap, too: -DKHEAP_SLAB_KMALLOC in Kbuild.
+ */
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "slab_client.h"
+
+/* Return how many things were not as they should be. */
+unsigned int slab_client_try_kmalloc(void)
+{
+	u8 *block = kmalloc(100, GFP_KERNEL);
+	u8 *zeroed = kcalloc(3, 40, GFP_KERNEL);
+	u8 *large = kzalloc(20000, GFP_KERNEL);
+	unsigned int nr_wrong = 0;
+	u8 *moved;
+
+	if (!block || !zeroed || !large)
+		return 1;
+	/* SLUB would round up to 128, and to a page. */
+	nr_wrong += ksize(block) != 104;
+	nr_wrong += ksize(zeroed) != 120 || memchr_inv(zeroed, 0, 120);
+	nr_wrong += ksize(large) < 20000 || memchr_inv(large, 0, 20000);
+	nr_wrong += !!kmalloc_array(SIZE_MAX, 2, GFP_KERNEL);
+	memset(block, 7, 100);
+	moved = krealloc(block, 5000, GFP_KERNEL);
+	nr_wrong += !moved || memchr_inv(moved, 7, 100) || ksize(moved) != 5120;
+	kfree(moved);
+	kfree_sensitive(zeroed);
+	kvfree(large);
+	return nr_wrong;
+}

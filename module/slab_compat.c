@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What <kheap/slab_compat.h> calls: the heaps of modules that know nothing of
+ * kheap, each named after its module. See Documentation/porting.rst.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/ctype.h>
+#include <linux/module.h>
+#include <linux/notifier.h>
+#include <linux/sched.h>
+#include <linux/string.h>
+#include <kheap/slab_calls.h>
+
+#include "alloc.h"
+
+/* A name that is used this often in one module is used up. */
+#define MAX_NAMESAKES	99
+
+/**
+ * struct slab_heap - the heap of a module
+ * @heap: the heap
+ * @owner: the module
+ * @nr_caches: caches that are not destroyed yet
+ * @kept: blocks of no cache were given out: the heap stays with the module
+ * @list: in slab_heaps
+ */
+struct slab_heap {
+	struct kheap *heap;
+	struct module *owner;
+	unsigned int nr_caches;
+	bool kept;
+	struct list_head list;
+};
+
+/* Protects the list and what is in it; taken before lock 1 and lock 2. */
+static DEFINE_MUTEX(slab_lock);
+static LIST_HEAD(slab_heaps);
+
+/* --- Heaps ---------------------------------------------------------------------- */
+
+static struct slab_heap *heap_of_module(const struct module *owner)
+{
+	struct slab_heap *slab;
+
+	lockdep_assert_held(&slab_lock);
+	list_for_each_entry(slab, &slab_heaps, list)
+		if (slab->owner == owner)
+			return slab;
+	return NULL;
+}
+
+static struct slab_heap *slab_heap_of(const struct kheap *heap)
+{
+	struct slab_heap *slab;
+
+	lockdep_assert_held(&slab_lock);
+	list_for_each_entry(slab, &slab_heaps, list)
+		if (slab->heap == heap)
+			return slab;
+	return NULL;
+}
+
+static void slab_heap_destroy(struct slab_heap *slab)
+{
+	lockdep_assert_held(&slab_lock);
+	list_del(&slab->list);
+	kheap_destroy(slab->heap);
+	kfree(slab);
+}
+
+/* The heap of a module, made if there is none yet. */
+static struct slab_heap *slab_heap_get(struct module *owner,
+				       unsigned long caller)
+{
+	struct slab_heap *slab = heap_of_module(owner);
+
+	if (slab)
+		return slab;
+	slab = kzalloc(sizeof(*slab), GFP_KERNEL);
+	if (!slab)
+		return ERR_PTR(-ENOMEM);
+	slab->owner = owner;
+	slab->heap = kheap_create_for(owner->name, NULL, caller);
+	if (IS_ERR(slab->heap)) {
+		struct slab_heap *err = ERR_CAST(slab->heap);
+
+		kfree(slab);
+		return err;
+	}
+	list_add(&slab->list, &slab_heaps);
+	return slab;
+}
+
+/* --- Caches --------------------------------------------------------------------- */
+
+/* Caches may have any name; those of heaps are files and columns. */
+static void make_name(char *to, const char *from, unsigned int nr)
+{
+	size_t len, i;
+
+	if (nr > 1)
+		len = snprintf(to, KHEAP_NAME_MAX + 1, "%.*s-%u",
+			       KHEAP_NAME_MAX - 3, from, nr);
+	else
+		len = strscpy(to, from, KHEAP_NAME_MAX + 1);
+	len = min_t(size_t, len, KHEAP_NAME_MAX);
+	for (i = 0; i < len; i++)
+		if (!isascii(to[i]) ||
+		    (!isalnum(to[i]) && !strchr("_.-", to[i])))
+			to[i] = '_';
+}
+
+/* SLUB lets a name be used twice. */
+static struct kheap_cache *create_named(struct kheap *heap, const char *name,
+					unsigned int size, unsigned int align,
+					unsigned int flags,
+					void (*ctor)(void *object))
+{
+	char unique[KHEAP_NAME_MAX + 1];
+	struct kheap_cache *cache;
+	unsigned int nr = 1;
+
+	do {
+		make_name(unique, name, nr);
+		cache = kheap_cache_create(heap, unique, size, align, flags,
+					   ctor);
+	} while (cache == ERR_PTR(-EEXIST) && nr++ < MAX_NAMESAKES);
+	return cache;
+}
+
+/* The flags that kheap has; the others of SLUB's change no behaviour. */
+static unsigned int cache_flags(slab_flags_t flags)
+{
+	return (flags & SLAB_HWCACHE_ALIGN ? KHEAP_CACHE_HWALIGN : 0) |
+	       (flags & SLAB_TYPESAFE_BY_RCU ? KHEAP_CACHE_RCU : 0);
+}
+
+/* Why there can be no such cache, or NULL. */
+static const char *unfit(const char *name, unsigned int size,
+			 unsigned int align, slab_flags_t flags)
+{
+	if (!name || !*name)
+		return "it has no name";
+	if (!size)
+		return "its objects have no size";
+	if (size > KHEAP_CACHE_SIZE_MAX)
+		return "its objects are larger than two pages";
+	if (align && !is_power_of_2(align))
+		return "its alignment is no power of two";
+	if (align > KHEAP_CACHE_ALIGN_MAX)
+		return "its alignment is larger than a page";
+	if (flags & (SLAB_CACHE_DMA | SLAB_CACHE_DMA32))
+		return "its memory is to be of a zone for DMA";
+	return NULL;
+}
+
+static struct kheap_cache *create(struct module *owner, const char *name,
+				  unsigned int size, unsigned int align,
+				  slab_flags_t flags,
+				  void (*ctor)(void *object),
+				  unsigned long caller)
+{
+	struct kheap_cache *cache;
+	struct slab_heap *slab;
+
+	mutex_lock(&slab_lock);
+	slab = slab_heap_get(owner, caller);
+	cache = ERR_CAST(slab);
+	if (!IS_ERR(slab)) {
+		cache = create_named(slab->heap, name, size, align,
+				     cache_flags(flags), ctor);
+		if (!IS_ERR(cache))
+			slab->nr_caches++;
+		else if (!slab->nr_caches && !slab->kept)
+			slab_heap_destroy(slab);
+	}
+	mutex_unlock(&slab_lock);
+	return cache;
+}
+
+static void report_failure(const struct module *owner, const char *name,
+			   unsigned int size, const char *why)
+{
+	pr_err("module %s: no cache '%s' of %u bytes: %s\n", owner->name,
+	       name ?: "", size, why);
+}
+
+struct kheap_cache *kheap_slab_create(struct module *owner, const char *name,
+				      unsigned int size, unsigned int align,
+				      slab_flags_t flags,
+				      void (*ctor)(void *object))
+{
+	const char *why = unfit(name, size, align, flags);
+	struct kheap_cache *cache;
+	char text[16];
+
+	might_sleep();
+	if (!why) {
+		cache = create(owner, name, size, align, flags, ctor,
+			       _RET_IP_);
+		if (!IS_ERR(cache))
+			return cache;
+		snprintf(text, sizeof(text), "error %ld", PTR_ERR(cache));
+		why = text;
+	}
+	report_failure(owner, name, size, why);
+	/* What the module asked for by this flag, and its code relies on. */
+	if (flags & SLAB_PANIC)
+		panic("kheap: module %s: no cache '%s'", owner->name, name);
+	return NULL;
+}
+EXPORT_SYMBOL_GPL(kheap_slab_create);
+
+void kheap_slab_destroy(struct kheap_cache *cache)
+{
+	struct slab_heap *slab;
+
+	if (IS_ERR_OR_NULL(cache))
+		return;
+	might_sleep();
+	mutex_lock(&slab_lock);
+	slab = slab_heap_of(cache->class.heap);
+	kheap_cache_destroy(cache);
+	if (slab && !--slab->nr_caches && !slab->kept)
+		slab_heap_destroy(slab);
+	mutex_unlock(&slab_lock);
+}
+EXPORT_SYMBOL_GPL(kheap_slab_destroy);
+
+int kheap_slab_shrink(struct kheap_cache *cache)
+{
+	struct kheap_class_stats stats;
+
+	might_sleep();
+	kheap_cache_shrink(&cache->class);
+	kheap_class_get_stats(&cache->class, &stats);
+	return stats.nr_pools != 0;
+}
+EXPORT_SYMBOL_GPL(kheap_slab_shrink);
+
+/* --- Objects ---------------------------------------------------------------------- */
+
+void *kheap_slab_alloc_nofail(struct kheap_cache *cache, gfp_t gfp)
+{
+	void *object;
+
+	might_sleep();
+	if (gfp & cache->class.bad_gfp)
+		return NULL;
+	while (!(object = kheap_cache_alloc(cache, gfp)))
+		schedule_timeout_uninterruptible(1);
+	return object;
+}
+EXPORT_SYMBOL_GPL(kheap_slab_alloc_nofail);
+
+bool kheap_slab_free(const void *ptr)
+{
+	struct kheap_pool *pool = kheap_pool_of(ptr);
+	struct kheap_class *class;
+
+	if (!pool)
+		return false;
+	class = READ_ONCE(pool->class);
+	if (class->name && !class->type)
+		kheap_cache_free(container_of(class, struct kheap_cache, class),
+				 (void *)ptr);
+	else
+		kheap_free(pool->arena->set->heap, ptr);
+	return true;
+}
+EXPORT_SYMBOL_GPL(kheap_slab_free);
+
+bool kheap_slab_free_sensitive(const void *ptr)
+{
+	size_t size = kheap_slab_ksize(ptr);
+
+	if (!size)
+		return false;
+	memzero_explicit((void *)ptr, size);
+	return kheap_slab_free(ptr);
+}
+EXPORT_SYMBOL_GPL(kheap_slab_free_sensitive);
+
+bool kheap_slab_free_rcu(const void *ptr)
+{
+	struct kheap_pool *pool = kheap_pool_of(ptr);
+
+	if (!pool)
+		return false;
+	kheap_free_rcu(pool->arena->set->heap, ptr);
+	return true;
+}
+EXPORT_SYMBOL_GPL(kheap_slab_free_rcu);
+
+size_t kheap_slab_ksize(const void *ptr)
+{
+	struct kheap_pool *pool = kheap_pool_of(ptr);
+
+	return pool ? READ_ONCE(pool->class)->usable : 0;
+}
+EXPORT_SYMBOL_GPL(kheap_slab_ksize);
+
+struct kheap *kheap_slab_heap_of(struct module *owner, gfp_t gfp)
+{
+	struct slab_heap *slab;
+
+	if ((gfp & GFP_KERNEL) != GFP_KERNEL)
+		return NULL;
+	might_sleep();
+	mutex_lock(&slab_lock);
+	slab = slab_heap_get(owner, _RET_IP_);
+	if (!IS_ERR(slab))
+		slab->kept = true;
+	mutex_unlock(&slab_lock);
+	return IS_ERR(slab) ? NULL : slab->heap;
+}
+EXPORT_SYMBOL_GPL(kheap_slab_heap_of);
+
+/* --- The end of a module ------------------------------------------------------------ */
+
+/* A module has ended, or never got under way: what it left goes, reported. */
+static int module_event(struct notifier_block *block, unsigned long event,
+			void *module)
+{
+	struct slab_heap *slab;
+
+	if (event != MODULE_STATE_GOING)
+		return NOTIFY_DONE;
+	mutex_lock(&slab_lock);
+	slab = heap_of_module(module);
+	if (slab)
+		slab_heap_destroy(slab);
+	mutex_unlock(&slab_lock);
+	return NOTIFY_OK;
+}
+
+static struct notifier_block module_notifier = {
+	.notifier_call = module_event,
+};
+
+int kheap_slab_init(void)
+{
+	return register_module_notifier(&module_notifier);
+}
+
+void kheap_slab_exit(void)
+{
+	unregister_module_notifier(&module_notifier);
+}
