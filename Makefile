@@ -6,7 +6,7 @@ KERNEL ?= 6.12
 MAKEFLAGS += --no-print-directory
 
 .PHONY: modules demo shell check kunit integration bench bench-record model \
-	coverage mutants lint docs clean help
+	coverage mutants races soak lint docs clean help
 
 modules:	## build the modules for KDIR (default: the running kernel)
 	@scripts/build.sh --kdir "$(KDIR)"
@@ -48,6 +48,15 @@ coverage:	## which lines and branches the tests run, as HTML pages
 mutants:	## put small faults in (ONLY=word), see a test go red for each
 	@scripts/setup.sh vm build kernel
 	@scripts/mutants.py $(ONLY)
+
+races:	## everything at once, on every kernel that finds races
+	@scripts/setup.sh vm build kernel
+	@scripts/integration.py --kernel test --kernel kcsan \
+		--kernel 6.12-rt --kernel 6.1-rt storm
+
+soak:	## random tests with new seeds for MINUTES (60)
+	@scripts/setup.sh vm build kernel
+	@scripts/soak.sh $(MINUTES)
 
 lint:	## W=1, sparse, checkpatch, kernel-doc, shellcheck, codespell
 	@scripts/setup.sh build kernel lint

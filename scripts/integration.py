@@ -29,6 +29,9 @@ TESTS = common.VM_DIR / "tests"
 RESULT = re.compile(r"^(ok|not ok) ([\w.-]+)")
 USUAL = ("6.12", "6.1")
 
+# Variables that tests look at.
+PASSED_ON = ("KHEAP_SEED", "KHEAP_MS")
+
 
 class Test:
     """One guest script and what its head says."""
@@ -66,6 +69,8 @@ def boot_once(kernel, boot, tests):
                "--kernel", kernel, *boot.split(), "--timeout", str(total),
                "--console-log", str(log), "--append", "log_buf_len=4M",
                "--env", f"KHEAP_MODULES={common.build_dir() / kernel}",
+               *[word for name in PASSED_ON if name in os.environ
+                 for word in ("--env", name)],
                "--", "python3", str(common.VM_DIR / "guest_tests.py"),
                *[f"{t.timeout}:{t.path}" for t in tests]]
     results = {}

@@ -177,7 +177,7 @@ class Guest(threading.Thread):
                 "--mem", args.mem, "--timeout", str(args.timeout),
                 "--console-log", str(self.console), "--append", append,
                 "--", "bash", str(common.VM_DIR / "kunit-guest.sh"),
-                str(common.build_dir() / args.kernel)]
+                str(common.build_dir() / args.kernel), *args.param]
 
     def run(self):
         """Boot, follow the log."""
@@ -284,6 +284,8 @@ def parse_args():
     add("--mem", default="512", help="memory in MiB (default 512)")
     add("--timeout", type=float, default=900,
         help="seconds (default 900)")
+    add("--param", action="append", default=[], metavar="NAME=VALUE",
+        help="a parameter of kheap_kunit, as model_seed=7; may be repeated")
     add("--append", default="", help="more for the kernel's command line")
     add("--all", action="store_true", help="slow cases as well")
     add("-v", "--verbose", action="store_true", help="print every case")

@@ -2,8 +2,8 @@
 /*
  * A client that puts a heap through everything at once, for the integration
  * tests and for a look at a busy heap in debugfs: on every CPU a thread, a timer
- * in hard and one in soft interrupt context allocate, free and pass each other
- * blocks for a while. Then blocks go from one memory node to another, if there
+ * in hard and one in soft interrupt context allocate, free, resize and pass each
+ * other blocks for a while, and heaps come and go. Then blocks go from one memory node to another, if there
  * are several. What was found wrong makes the insertion fail with -EUCLEAN.
  * Until the module goes, the heap "exercise" stays with some blocks.
  */
@@ -32,6 +32,14 @@ static unsigned int nr_leak;
 module_param(nr_leak, uint, 0444);
 MODULE_PARM_DESC(nr_leak, "how many of them are left for the heap to report");
 
+static unsigned int seed;
+module_param(seed, uint, 0444);
+MODULE_PARM_DESC(seed, "of the random numbers");
+
+static bool unbound;
+module_param(unbound, bool, 0444);
+MODULE_PARM_DESC(unbound, "threads may go where they like, so that CPUs can go");
+
 static bool soft_only;
 module_param(soft_only, bool, 0444);
 MODULE_PARM_DESC(soft_only, "no timers in hard interrupt context");
@@ -39,8 +47,13 @@ MODULE_PARM_DESC(soft_only, "no timers in hard interrupt context");
 #define NR_HELD		64	/* blocks that one context holds */
 #define NR_EXCHANGE	128	/* blocks on their way to anybody */
 #define OBJECT_BYTES	104
+#define HEAP_EVERY	512	/* steps of a thread between two heaps of its own */
 #define TIMER_NS	(500 * NSEC_PER_USEC)
 #define TIMER_SHARE	8	/* a timer takes this part of a CPU at most */
+
+/* In hard interrupt context everywhere; only PREEMPT_RT has to be told. */
+#define HARD_MODE	(IS_ENABLED(CONFIG_PREEMPT_RT) ?		\
+			 HRTIMER_MODE_REL_PINNED_HARD : HRTIMER_MODE_REL_PINNED)
 
 /* At the start of every block, so that whoever frees it can tell. */
 struct parcel {
@@ -55,6 +68,7 @@ struct parcel {
  * @timer: for those in interrupts
  * @rnd: chance
  * @gfp: what its allocations may do
+ * @nr_heaps: heaps that were created and destroyed
  * @nr_ops: allocations and frees
  * @nr_failed: allocations that failed
  * @held: its blocks
@@ -63,6 +77,7 @@ struct context {
 	struct hrtimer timer;
 	struct rnd_state rnd;
 	gfp_t gfp;
+	unsigned long nr_heaps;
 	unsigned long nr_ops;
 	unsigned long nr_failed;
 	struct parcel *held[NR_HELD];
@@ -117,16 +132,25 @@ static struct parcel *parcel_new(struct context *ctx)
 	return p;
 }
 
+static bool parcel_is_damaged(const struct parcel *p, size_t bytes)
+{
+	if (!memchr_inv(p + 1, p->fill, bytes - sizeof(*p)))
+		return false;
+	atomic_inc(&nr_damaged);
+	return true;
+}
+
 static void parcel_free(struct context *ctx, struct parcel *p)
 {
 	if (!p)
 		return;
 	ctx->nr_ops++;
-	if (p->check != parcel_check(p) ||
-	    memchr_inv(p + 1, p->fill, p->bytes - sizeof(*p))) {
+	if (p->check != parcel_check(p)) {
 		atomic_inc(&nr_damaged);
 		return;
 	}
+	if (parcel_is_damaged(p, p->bytes))
+		return;
 	if (p->fill == 1)
 		kheap_free_rcu(heap, p);
 	else if (p->object)
@@ -135,17 +159,62 @@ static void parcel_free(struct context *ctx, struct parcel *p)
 		kheap_free(heap, p);
 }
 
+/* Half as large, or half as large again: it stays or moves. */
+static void parcel_resize(struct context *ctx, struct parcel **held)
+{
+	size_t old, bytes;
+	struct parcel *p;
+
+	if (!*held || (*held)->object || (*held)->check != parcel_check(*held))
+		return;
+	old = (*held)->bytes;
+	bytes = max(old & 64 ? old / 2 : old + old / 2, sizeof(*p));
+	p = kheap_realloc(heap, *held, bytes, ctx->gfp);
+	ctx->nr_ops++;
+	if (!p)
+		return;
+	*held = p;
+	parcel_is_damaged(p, min(old, bytes));
+	p->bytes = bytes;
+	p->check = parcel_check(p);
+	memset(p + 1, p->fill, bytes - sizeof(*p));
+}
+
 static void work_once(struct context *ctx)
 {
 	u32 dice = prandom_u32_state(&ctx->rnd);
 	struct parcel **held = &ctx->held[dice % NR_HELD];
 
-	if (dice >> 30) {
+	if (dice >> 28 == 0xf) {
+		parcel_resize(ctx, held);
+	} else if (dice >> 30) {
 		parcel_free(ctx, *held);
 		*held = parcel_new(ctx);
 	} else {
 		*held = xchg(&exchange[(dice >> 8) % NR_EXCHANGE], *held);
 	}
+}
+
+/* A heap with a life of its own; it frees what is left. */
+static void short_lived_heap(struct context *ctx, int nr)
+{
+	char name[KHEAP_NAME_MAX];
+	struct kheap *mine;
+	unsigned int i;
+
+	snprintf(name, sizeof(name), "short-lived-%d", nr);
+	mine = kheap_create(name, NULL);
+	if (IS_ERR(mine)) {
+		ctx->nr_failed++;
+		return;
+	}
+	for (i = 0; i < 100; i++) {
+		void *block = kheap_alloc(mine, 8 + 13 * i, GFP_KERNEL);
+
+		kheap_free_rcu(mine, block);
+	}
+	kheap_destroy(mine);
+	ctx->nr_heaps++;
 }
 
 /* --- Contexts ------------------------------------------------------------------ */
@@ -173,23 +242,26 @@ static void start_timer(struct context *ctx, enum hrtimer_mode mode)
 static int work_in_thread(void *data)
 {
 	struct cpu_work *work = data;
+	unsigned int i = 0;
 
 	if (!soft_only)
-		start_timer(&work->hard, HRTIMER_MODE_REL_PINNED_HARD);
+		start_timer(&work->hard, HARD_MODE);
 	start_timer(&work->soft, HRTIMER_MODE_REL_PINNED_SOFT);
 	while (!kthread_should_stop()) {
 		work_once(&work->task);
+		if (++i % HEAP_EVERY == 0)
+			short_lived_heap(&work->task, current->pid);
 		cond_resched();
 	}
 	return 0;
 }
 
-static void context_init(struct context *ctx, gfp_t gfp, u64 seed,
+static void context_init(struct context *ctx, gfp_t gfp, unsigned int nr,
 			 enum hrtimer_mode mode)
 {
 	memset(ctx, 0, sizeof(*ctx));
 	ctx->gfp = gfp;
-	prandom_seed_state(&ctx->rnd, seed);
+	prandom_seed_state(&ctx->rnd, (u64)seed << 32 | nr);
 	hrtimer_init(&ctx->timer, CLOCK_MONOTONIC, mode);
 	ctx->timer.function = work_in_interrupt;
 }
@@ -215,14 +287,15 @@ static int start_everywhere(void)
 
 		context_init(&work->task, GFP_KERNEL, 3 * cpu + 1,
 			     HRTIMER_MODE_REL);
-		context_init(&work->hard, atomic, 3 * cpu + 2,
-			     HRTIMER_MODE_REL_PINNED_HARD);
+		context_init(&work->hard, atomic, 3 * cpu + 2, HARD_MODE);
 		context_init(&work->soft, atomic, 3 * cpu + 3,
 			     HRTIMER_MODE_REL_PINNED_SOFT);
-		work->thread = kthread_create_on_cpu(work_in_thread, work, cpu,
-						     "kheap_exercise/%u");
+		work->thread = kthread_create(work_in_thread, work,
+					      "kheap_exercise/%d", cpu);
 		if (IS_ERR(work->thread))
 			return PTR_ERR(work->thread);
+		if (!unbound)
+			kthread_bind(work->thread, cpu);
 		wake_up_process(work->thread);
 	}
 	return 0;
@@ -230,7 +303,7 @@ static int start_everywhere(void)
 
 static void stop_everywhere(void)
 {
-	unsigned long nr_ops = 0, nr_failed = 0, nr_hard = 0;
+	unsigned long nr_ops = 0, nr_failed = 0, nr_hard = 0, nr_heaps = 0;
 	struct cpu_work *work;
 	unsigned int i;
 	int cpu;
@@ -252,12 +325,13 @@ static void stop_everywhere(void)
 			  work->soft.nr_ops;
 		nr_hard += work->hard.nr_ops;
 		nr_failed += work->task.nr_failed;
+		nr_heaps += work->task.nr_heaps;
 	}
 	work = per_cpu_ptr(&cpu_works, cpumask_first(cpu_online_mask));
 	for (i = 0; i < NR_EXCHANGE; i++)
 		parcel_free(&work->task, exchange[i]);
-	pr_info("%lu operations, %lu in hard interrupts; %lu failed in threads, %u blocks damaged\n",
-		nr_ops, nr_hard, nr_failed, atomic_read(&nr_damaged));
+	pr_info("%lu operations, %lu in hard interrupts, %lu short-lived heaps; %lu failed in threads, %u blocks damaged\n",
+		nr_ops, nr_hard, nr_heaps, nr_failed, atomic_read(&nr_damaged));
 }
 
 /* Blocks of all nodes in turn. */

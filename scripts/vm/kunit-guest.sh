@@ -7,9 +7,12 @@
 # unreachable and unchanged, and not before it is 5 s old. A scan takes
 # seconds. The modules' symbols follow a report, for kunit.py to put names
 # into its stack traces.
+#
+# usage: kunit-guest.sh DIR [PARAMETER=VALUE...]
 
 set -u
 dir=$1
+shift
 leaks=/sys/kernel/debug/kmemleak
 failslab=/sys/kernel/debug/failslab
 
@@ -46,7 +49,7 @@ fi
 [ -e "$leaks" ] && echo clear >"$leaks"
 say "inserting the modules"
 insmod "$dir/module/kheap.ko" || exit 1
-insmod "$dir/kunit/kheap_kunit.ko" ${faults:+"$faults"} || exit 1
+insmod "$dir/kunit/kheap_kunit.ko" ${faults:+"$faults"} "$@" || exit 1
 symbols=$(grep '\[kheap' /proc/kallsyms | sed 's/^/symbol /')
 say "removing the modules"
 rmmod kheap_kunit || exit 1
