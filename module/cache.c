@@ -178,7 +178,8 @@ void kheap_cache_shrink(struct kheap_class *class)
  *
  * Context: Any context, no kheap lock held.
  */
-void kheap_cache_free_unusual(struct kheap_class *class, const void *ptr)
+noinline void kheap_cache_free_unusual(struct kheap_class *class,
+				       const void *ptr)
 {
 	if (!class->rcu || !kheap_rcu_park(class, ptr))
 		kheap_class_refuse_free(class, ptr);
