@@ -437,7 +437,7 @@ static void link_with_a_flipped_bit_is_found(struct kunit *test)
 	free_rest(test, &d);
 }
 
-static const unsigned int forged[] = { 0, 1, 2, 7, 8, 9, 100, 0xfffe, 0xffff };
+static const unsigned int forged[] = { 0, 1, 2, 7, 8, 9, 100, 0xfffd, 0xffff };
 
 static void forged_desc(const unsigned int *next, char *desc)
 {
@@ -496,6 +496,37 @@ static void forged_link_to_a_block_with_an_old_link_is_found(struct kunit *test)
 	free_rest(test, &d);
 }
 
+/*
+ * A ring among the free blocks, forged with the right key: a refill would put a
+ * block into the magazine twice, and no allocated bit would tell.
+ */
+static void forged_ring_of_free_blocks_is_found(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	void **blocks = kheap_test_alloc_many(test, heap, SIZE, NR_BLOCKS);
+	struct kheap_pool *pool = kheap_pool_of(blocks[0]);
+	unsigned int first, third, flip, i, j;
+	void *again[8];
+
+	for (i = 1; i < NR_BLOCKS; i++)
+		kheap_free(heap, blocks[i]);
+	kheap_class_drain(pool->class, false);
+	first = pool->freeblock;
+	third = kheap_link_next(pool, kheap_link_next(pool, first));
+	flip = kheap_link_next(pool, third) ^ first;
+	*link_of(pool->base + third * pool->class->size) ^= flip << 16 | flip;
+	for (i = 0; i < ARRAY_SIZE(again); i++) {
+		again[i] = kheap_test_alloc(test, heap, SIZE);
+		for (j = 0; j < i; j++)
+			KUNIT_EXPECT_PTR_NE(test, again[i], again[j]);
+	}
+	KUNIT_EXPECT_EQ(test, pool->state, KHEAP_POOL_QUARANTINED);
+	KUNIT_EXPECT_EQ(test, kheap_test_refused(heap, KHEAP_BAD_LINK), 1);
+	for (i = 0; i < ARRAY_SIZE(again); i++)
+		kheap_free(heap, again[i]);
+	kheap_free(heap, blocks[0]);
+}
+
 static void check_reports_a_corrupted_link(struct kunit *test)
 {
 	struct damage d = damaged_pool(test, 0x10);
@@ -544,6 +575,7 @@ static struct kunit_case pool_cases[] = {
 	KUNIT_CASE_PARAM(forged_link_to_no_free_block_is_found,
 			 forged_gen_params),
 	KUNIT_CASE(forged_link_to_a_block_with_an_old_link_is_found),
+	KUNIT_CASE(forged_ring_of_free_blocks_is_found),
 	KUNIT_CASE(check_reports_a_corrupted_link),
 	KUNIT_CASE(damage_in_one_heap_leaves_others_alone),
 	{}

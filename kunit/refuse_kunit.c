@@ -401,8 +401,23 @@ static void second_free_of_a_large_block_is_refused(struct kunit *test)
 		void *block = kheap_test_alloc(test, heap, large[i]);
 
 		kheap_free(heap, block);
-		expect_refused(test, heap, block, KHEAP_BAD_FOREIGN);
+		expect_refused(test, heap, block, KHEAP_BAD_FREED);
 	}
+}
+
+static void large_block_of_another_heap_is_refused(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test), *other = kheap_test_heap(test);
+	void *block = kheap_test_alloc(test, other, SZ_64K);
+	char text[KHEAP_NAME_MAX + 32];
+
+	kheap_test_watch_log(test);
+	expect_refused(test, heap, block, KHEAP_BAD_HEAP);
+	snprintf(text, sizeof(text), "heap '%s', large block", other->name);
+	KHEAP_EXPECT_LOGGED(test, text);
+	expect_refused(test, heap, block + 100, KHEAP_BAD_HEAP);
+	KUNIT_EXPECT_EQ(test, kheap_test_refused_any(other), 0);
+	kheap_free(other, block);
 }
 
 static void second_free_of_an_object_is_refused(struct kunit *test)
@@ -432,7 +447,7 @@ static void block_of_another_heap_is_refused(struct kunit *test)
 	memset(block, 0x99, 64);
 	expect_refused(test, heap, block, KHEAP_BAD_HEAP);
 	expect_refused(test, heap, block + 1, KHEAP_BAD_HEAP);
-	expect_refused(test, heap, large, KHEAP_BAD_FOREIGN);
+	expect_refused(test, heap, large, KHEAP_BAD_HEAP);
 	KUNIT_EXPECT_NULL(test, memchr_inv(block, 0x99, 64));
 	KUNIT_EXPECT_EQ(test, kheap_usable_size(other, block), 64);
 	KUNIT_EXPECT_EQ(test, kheap_test_refused_any(other), 0);
@@ -562,6 +577,37 @@ static void reports_are_limited_and_all_are_counted(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kheap_test_refused_any(heap), 1000);
 }
 
+/* Two places, and two reasons at the second. */
+static void each_place_is_reported_once_for_each_reason(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	void *block = kheap_test_alloc(test, heap, 64), *ptr = &heap;
+	unsigned int i;
+
+	kheap_test_watch_log(test);
+	for (i = 0; i < 10; i++)
+		kheap_free(heap, &heap);
+	KUNIT_EXPECT_EQ(test, kheap_test_logged("refused"), 1);
+	for (i = 0; i < 10; i++) {
+		kheap_free(heap, ptr);
+		ptr = i % 2 ? (void *)&heap : block + 8;
+	}
+	KUNIT_EXPECT_EQ(test, kheap_test_logged("refused"), 3);
+	KUNIT_EXPECT_EQ(test, kheap_test_refused_any(heap), 20);
+	kheap_free(heap, block);
+}
+
+static void reasons_of_another_heap_are_its_own(struct kunit *test)
+{
+	struct kheap *heaps[] = { kheap_test_heap(test), kheap_test_heap(test) };
+	unsigned int i;
+
+	kheap_test_watch_log(test);
+	for (i = 0; i < 4; i++)
+		kheap_free(heaps[i % 2], &heaps);
+	KUNIT_EXPECT_EQ(test, kheap_test_logged("refused"), 2);
+}
+
 static void every_reason_has_a_name(struct kunit *test)
 {
 	int i, j;
@@ -589,6 +635,7 @@ static struct kunit_case refuse_cases[] = {
 	KUNIT_CASE_PARAM(virgin_block_is_refused, flags_gen_params),
 	KUNIT_CASE(stale_pointer_into_another_class_is_refused),
 	KUNIT_CASE(second_free_of_a_large_block_is_refused),
+	KUNIT_CASE(large_block_of_another_heap_is_refused),
 	KUNIT_CASE_PARAM(second_free_of_an_object_is_refused,
 			 flags_gen_params),
 	KUNIT_CASE_PARAM(block_of_another_heap_is_refused, flags_gen_params),
@@ -596,6 +643,8 @@ static struct kunit_case refuse_cases[] = {
 	KUNIT_CASE(report_names_heap_pointer_and_reason),
 	KUNIT_CASE(report_of_a_request_names_heap_and_reason),
 	KUNIT_CASE(reports_are_limited_and_all_are_counted),
+	KUNIT_CASE(each_place_is_reported_once_for_each_reason),
+	KUNIT_CASE(reasons_of_another_heap_are_its_own),
 	KUNIT_CASE(every_reason_has_a_name),
 	{}
 };

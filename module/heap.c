@@ -20,6 +20,7 @@
 
 DEFINE_MUTEX(kheap_list_lock);
 LIST_HEAD(kheap_list);
+DEFINE_RAW_SPINLOCK(kheap_list_raw);
 
 /* --- The account --------------------------------------------------------------- */
 
@@ -362,7 +363,9 @@ struct kheap *kheap_create_for(const char *name,
 		return ERR_PTR(-EEXIST);
 	}
 	__module_get(THIS_MODULE);
+	raw_spin_lock_irq(&kheap_list_raw);
 	list_add_tail(&heap->list, &kheap_list);
+	raw_spin_unlock_irq(&kheap_list_raw);
 	kheap_watch_new(heap);
 	kheap_debugfs_add(heap);
 	mutex_unlock(&kheap_list_lock);
@@ -413,7 +416,9 @@ void kheap_destroy(struct kheap *heap)
 	might_sleep();
 	kheap_debugfs_del(heap);
 	mutex_lock(&kheap_list_lock);
+	raw_spin_lock_irq(&kheap_list_raw);
 	list_del(&heap->list);
+	raw_spin_unlock_irq(&kheap_list_raw);
 	mutex_unlock(&kheap_list_lock);
 	kheap_objects_exit(heap);
 	kheap_rcu_exit(heap);

@@ -48,7 +48,9 @@
  *    is changed under this one and no other: that takes the CPU hotplug lock,
  *    under which the end of a CPU takes 1 and 2.
  *
- * 1. kheap_list_lock (mutex): the list of heaps and the names on it.
+ * 1. kheap_list_lock (mutex): the list of heaps and the names on it. The list
+ *    changes under kheap_list_raw as well, under which 5 is taken: whoever
+ *    cannot sleep looks through it with that.
  *
  * 2. kheap.mutex: the list of classes against removal, and the walks that may
  *    sleep: check, trim, debugfs. Not taken by allocation or free. Memory
@@ -93,6 +95,7 @@
 #define KHEAP_NR_FILLS		4	/* used pools are listed by quarters */
 #define KHEAP_INLINE_BLOCKS	BITS_PER_LONG
 #define KHEAP_LINK_END		0xffff	/* no further free block */
+#define KHEAP_LINK_TAKEN	0xfffe	/* not a free block any more */
 #define KHEAP_LINK_OFFSET	4	/* leaves a reference count at 0 alone */
 #define KHEAP_SZIDX_NONE	0xff	/* class of a cache or a type */
 #define KHEAP_NR_CLASSES	(KHEAP_NR_SIZE_CLASSES + KHEAP_NR_MEDIUM_CLASSES)
@@ -464,6 +467,10 @@ enum kheap_refusal {
 	NR_KHEAP_REFUSALS
 };
 
+/* Large blocks freed last, and places of bad requests, that a heap remembers. */
+#define KHEAP_NR_FREED_LARGE	16
+#define KHEAP_NR_SITES		32
+
 /* Why the allocations and frees of a heap are looked at, see watch.c. */
 enum kheap_watch {
 	KHEAP_WATCH_TRACE	= 1U << 0,	/* a tracepoint wants them */
@@ -494,11 +501,14 @@ enum kheap_watch {
  * @nr_failed: allocations that failed
  * @nr_refused: by reason
  * @nr_serials: last arena's number
+ * @sites: where requests were refused and why, hashed; 0 for none
  * @mutex: lock 2
  * @class_lock: lock 6
  * @class_list: all classes; RCU
  * @large_lock: lock 5
  * @large: tree of large blocks by address
+ * @freed_large: addresses of those freed last
+ * @nr_freed_large: how many were ever freed
  * @nr_large: blocks in @large
  * @large_bytes: their bytes, as the system rounded them
  * @limit_lock: of @limit_calls
@@ -548,6 +558,7 @@ struct kheap {
 	atomic_long_t nr_failed;
 	atomic_long_t nr_refused[NR_KHEAP_REFUSALS];
 	atomic_long_t nr_serials;
+	atomic_long_t sites[KHEAP_NR_SITES];
 
 	struct mutex mutex;
 	raw_spinlock_t class_lock;
@@ -555,6 +566,8 @@ struct kheap {
 
 	raw_spinlock_t large_lock;
 	struct rb_root large;
+	const void *freed_large[KHEAP_NR_FREED_LARGE];
+	unsigned int nr_freed_large;
 	unsigned long nr_large;
 	size_t large_bytes;
 
@@ -584,6 +597,7 @@ struct kheap {
 };
 
 extern struct mutex kheap_list_lock;
+extern raw_spinlock_t kheap_list_raw;
 extern struct list_head kheap_list;
 extern struct kheap_class kheap_cold_class;
 DECLARE_PER_CPU(struct kheap_cpu_cache, kheap_cold_cache);
@@ -705,7 +719,8 @@ void *kheap_large_alloc(struct kheap *heap, size_t size, gfp_t gfp, int node,
 bool kheap_large_free(struct kheap *heap, const void *ptr,
 		      unsigned long caller);
 size_t kheap_large_size(struct kheap *heap, const void *ptr);
-enum kheap_refusal kheap_large_diagnose(struct kheap *heap, const void *ptr);
+enum kheap_refusal kheap_large_diagnose(struct kheap *heap, const void *ptr,
+					char *owner);
 bool kheap_large_park(struct kheap *heap, const void *ptr);
 void kheap_large_free_parked(struct kheap *heap, struct llist_node *list);
 void kheap_large_free_deferred(struct kheap *heap);

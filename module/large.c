@@ -61,6 +61,8 @@ static void large_unlink(struct kheap *heap, struct kheap_large *large)
 	rb_erase(&large->node, &heap->large);
 	heap->nr_large--;
 	heap->large_bytes -= large->bytes;
+	heap->freed_large[heap->nr_freed_large++ % KHEAP_NR_FREED_LARGE] =
+		large->ptr;
 }
 
 /* Bytes that one record takes from kmalloc(). */
@@ -360,20 +362,78 @@ static struct kheap_large *find_at_or_before(struct kheap *heap,
 	return found;
 }
 
-/* What is wrong with freeing @ptr, which is in no pool, to @heap? */
-enum kheap_refusal kheap_large_diagnose(struct kheap *heap, const void *ptr)
+static bool was_freed(const struct kheap *heap, const void *ptr)
+{
+	unsigned int i;
+
+	lockdep_assert_held(&heap->large_lock);
+	for (i = 0; i < KHEAP_NR_FREED_LARGE; i++)
+		if (heap->freed_large[i] == ptr)
+			return true;
+	return false;
+}
+
+/* What @ptr is to @heap; under no lock of it. */
+static enum kheap_refusal diagnose_own(struct kheap *heap, const void *ptr)
 {
 	enum kheap_refusal why = KHEAP_BAD_FOREIGN;
 	const struct kheap_large *large;
 	unsigned long flags;
 
-	if (in_nmi())
-		return why;
 	raw_spin_lock_irqsave(&heap->large_lock, flags);
 	large = find_at_or_before(heap, ptr);
 	if (large && ptr < large->ptr + large->bytes)
 		why = ptr == large->ptr ? KHEAP_BAD_FREED : KHEAP_BAD_INNER;
+	else if (was_freed(heap, ptr))
+		why = KHEAP_BAD_FREED;
 	raw_spin_unlock_irqrestore(&heap->large_lock, flags);
+	return why;
+}
+
+/* Is @ptr in a large block of some heap? Then @owner is set to its name. */
+static bool find_owner(const void *ptr, char *owner)
+{
+	const struct kheap_large *large;
+	struct kheap *heap;
+	unsigned long flags;
+	bool found = false;
+
+	raw_spin_lock_irqsave(&kheap_list_raw, flags);
+	list_for_each_entry(heap, &kheap_list, list) {
+		raw_spin_lock(&heap->large_lock);
+		large = find_at_or_before(heap, ptr);
+		found = large && ptr < large->ptr + large->bytes;
+		raw_spin_unlock(&heap->large_lock);
+		if (found) {
+			strscpy(owner, heap->name, KHEAP_NAME_MAX + 1);
+			break;
+		}
+	}
+	raw_spin_unlock_irqrestore(&kheap_list_raw, flags);
+	return found;
+}
+
+/**
+ * kheap_large_diagnose() - what is wrong with a pointer that is in no pool
+ * @heap: the heap it was given to
+ * @ptr: any pointer
+ * @owner: room for a name; set to that of another heap whose block it is in
+ *
+ * Context: Any context, no kheap lock held.
+ * Return: The reason to refuse it.
+ */
+enum kheap_refusal kheap_large_diagnose(struct kheap *heap, const void *ptr,
+					char *owner)
+{
+	enum kheap_refusal why;
+
+	if (in_nmi())
+		return KHEAP_BAD_FOREIGN;
+	why = diagnose_own(heap, ptr);
+	if (why != KHEAP_BAD_INNER && find_owner(ptr, owner) &&
+	    strcmp(owner, heap->name))
+		return KHEAP_BAD_HEAP;
+	*owner = '\0';
 	return why;
 }
 

@@ -16,7 +16,8 @@
  * A link is the next block's index, twice, xor a key of the heap and the
  * place. A stray write to a free block is found when the halves differ, or, at
  * the latest, by the bound and the allocated bit: whatever is written there, no
- * address outside the pool can come of it, and no allocated block.
+ * address outside the pool can come of it, and no allocated block. A block that
+ * goes to a magazine has a mark in the link's place, so that none is met twice.
  */
 static __always_inline u32 link_key(const struct kheap *heap, const u32 *link)
 {
@@ -29,14 +30,15 @@ static __always_inline void link_write(const struct kheap *heap, u32 *link,
 	*link = (next * 0x10001U) ^ link_key(heap, link);
 }
 
-/* Set @next to the index after @link. Return false if it is corrupted. */
+/* Set @next to the index after @link. Return false if it is none. */
 static __always_inline bool link_read(const struct kheap *heap,
 				      const u32 *link, unsigned int *next)
 {
 	u32 word = *link ^ link_key(heap, link);
 
 	*next = (u16)word;
-	return likely(word >> 16 == *next);
+	return likely(word >> 16 == *next) &&
+	       likely(*next != KHEAP_LINK_TAKEN);
 }
 
 static u32 *block_link(const struct kheap_class *class,
@@ -250,6 +252,7 @@ static unsigned int pool_take_listed(const struct kheap_class *class,
 			*bad = link;
 			break;
 		}
+		link_write(heap, link, KHEAP_LINK_TAKEN);
 	}
 	pool->freeblock = idx;
 	pool->nr_used += slots - start;

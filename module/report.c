@@ -53,6 +53,30 @@ const char *kheap_refusal_name(enum kheap_refusal why)
 	return refusal_names[why];
 }
 
+/*
+ * A place that makes bad requests is told of once for each reason; if it goes
+ * on, the count does. Return false if it is known already.
+ */
+static bool site_is_new(struct kheap *heap, unsigned long site)
+{
+	unsigned int i;
+
+	for (i = 0; i < KHEAP_NR_SITES; i++)
+		if (atomic_long_read(&heap->sites[i]) == site)
+			return false;
+	return true;
+}
+
+/* Remember a place; those that find no room are limited by their rate only. */
+static void remember_site(struct kheap *heap, unsigned long site)
+{
+	unsigned int i;
+
+	for (i = 0; i < KHEAP_NR_SITES; i++)
+		if (!atomic_long_cmpxchg(&heap->sites[i], 0, site))
+			return;
+}
+
 static void print_class(const struct kheap_class *class, const void *ptr)
 {
 	const struct kheap_pool *pool = kheap_pool_of(ptr);
@@ -67,6 +91,31 @@ static void print_class(const struct kheap_class *class, const void *ptr)
 		       (size_t)(ptr - pool->base), pool->base);
 }
 
+/* As kheap_refuse(), of a large block of the heap named @owner, unless "". */
+static void refuse(struct kheap *heap, enum kheap_refusal why, const void *ptr,
+		   const struct kheap_class *class, const char *owner)
+{
+	unsigned long ip = kheap_client_ip(_RET_IP_);
+	unsigned long site = ip * NR_KHEAP_REFUSALS + why + 1;
+
+	atomic_long_inc(&heap->nr_refused[why]);
+	if (trace_kheap_refuse_enabled())
+		trace_kheap_refuse(heap->name, refusal_names[why], ptr, ip);
+	if (!site_is_new(heap, site) || !__ratelimit(&kheap_refusal_limit))
+		return;
+	remember_site(heap, site);
+	if (ptr)
+		pr_err("heap '%s': refused: %p %s\n", heap->name, ptr,
+		       refusal_texts[why]);
+	else
+		pr_err("heap '%s': refused: %s\n", heap->name,
+		       refusal_texts[why]);
+	if (*owner)
+		pr_err("  heap '%s', large block\n", owner);
+	print_class(class, ptr);
+	dump_stack();
+}
+
 /**
  * kheap_refuse() - report and count a bad request
  * @heap: the heap that was asked
@@ -74,25 +123,14 @@ static void print_class(const struct kheap_class *class, const void *ptr)
  * @ptr: the pointer in question, or NULL
  * @class: the class that @ptr is of, or NULL
  *
+ * Counted always, reported once for each place in the client and reason.
+ *
  * Context: Any context, no kheap lock held.
  */
 void kheap_refuse(struct kheap *heap, enum kheap_refusal why, const void *ptr,
 		  const struct kheap_class *class)
 {
-	atomic_long_inc(&heap->nr_refused[why]);
-	if (trace_kheap_refuse_enabled())
-		trace_kheap_refuse(heap->name, refusal_names[why], ptr,
-				   kheap_client_ip(_RET_IP_));
-	if (!__ratelimit(&kheap_refusal_limit))
-		return;
-	if (ptr)
-		pr_err("heap '%s': refused: %p %s\n", heap->name, ptr,
-		       refusal_texts[why]);
-	else
-		pr_err("heap '%s': refused: %s\n", heap->name,
-		       refusal_texts[why]);
-	print_class(class, ptr);
-	dump_stack();
+	refuse(heap, why, ptr, class, "");
 }
 
 /* As kheap_refuse(), of a pointer that leads to no heap. */
@@ -112,13 +150,13 @@ void kheap_refuse_stray(const void *ptr, enum kheap_refusal why)
 static enum kheap_refusal diagnose(struct kheap *heap,
 				   const struct kheap_class *class,
 				   const struct kheap_pool *pool,
-				   const void *ptr)
+				   const void *ptr, char *owner)
 {
 	const struct kheap_class *found;
 	unsigned long idx;
 
 	if (!pool)
-		return kheap_large_diagnose(heap, ptr);
+		return kheap_large_diagnose(heap, ptr, owner);
 	if (pool->arena->set->heap != heap)
 		return KHEAP_BAD_HEAP;
 	found = READ_ONCE(pool->class);
@@ -136,9 +174,11 @@ static void refuse_free(struct kheap *heap, const struct kheap_class *class,
 			const void *ptr)
 {
 	const struct kheap_pool *pool = kheap_pool_of(ptr);
+	char owner[KHEAP_NAME_MAX + 1] = "";
+	enum kheap_refusal why;
 
-	kheap_refuse(heap, diagnose(heap, class, pool, ptr), ptr,
-		     pool ? pool->class : NULL);
+	why = diagnose(heap, class, pool, ptr, owner);
+	refuse(heap, why, ptr, pool ? pool->class : NULL, owner);
 }
 
 /**
