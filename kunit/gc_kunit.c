@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The collector: which shapes it reclaims and which it leaves alone, finalizers
- * and weak references, what it refuses, and mutators that come between.
+ * and weak references, what it refuses, and when it runs.
  */
 #include <linux/delay.h>
 
@@ -31,35 +31,11 @@ static long collect(struct kunit *test, struct kheap *heap)
 	return kheap_gc_collect(heap, mode ? mode->flags : KHEAP_GC_FULL);
 }
 
-static struct kheap *gc_heap(struct kunit *test)
-{
-	struct kheap *heap = kheap_test_heap(test);
-
-	kheap_gc_enable(heap, false);
-	return heap;
-}
-
-static struct kheap_gc_stats gc_stats(struct kheap *heap)
-{
-	struct kheap_gc_stats stats;
-
-	kheap_gc_get_stats(heap, &stats);
-	return stats;
-}
-
-/* Everything is gone, and nothing was released that should not have been. */
-static void expect_empty(struct kunit *test, struct kheap *heap)
-{
-	kheap_trim(heap);
-	KUNIT_EXPECT_EQ(test, atomic_read(&nodes.nr_bad), 0);
-	KUNIT_EXPECT_EQ(test, kheap_test_stats(heap).nr_allocated, 0);
-}
-
 /* --- Shapes: garbage ------------------------------------------------------------ */
 
 static void self_loop_is_reclaimed(struct kunit *test)
 {
-	struct kheap *heap = gc_heap(test);
+	struct kheap *heap = node_gc_heap(test);
 	struct node *node = node_new(test, node_type(test, heap, &node_ops));
 
 	node_link(node, 0, node);
@@ -68,24 +44,24 @@ static void self_loop_is_reclaimed(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nr_released(), 0);
 	KUNIT_EXPECT_EQ(test, collect(test, heap), 1);
 	KUNIT_EXPECT_EQ(test, nr_released(), 1);
-	expect_empty(test, heap);
+	node_expect_empty(test, heap);
 }
 
 static void pair_is_reclaimed(struct kunit *test)
 {
-	struct kheap *heap = gc_heap(test);
+	struct kheap *heap = node_gc_heap(test);
 	struct node *ring[2];
 
 	node_ring(test, node_type(test, heap, &node_ops), ring, 2);
 	node_put_all(ring, 2);
 	KUNIT_EXPECT_EQ(test, collect(test, heap), 2);
 	KUNIT_EXPECT_EQ(test, collect(test, heap), 0);
-	expect_empty(test, heap);
+	node_expect_empty(test, heap);
 }
 
 static void big_ring_is_reclaimed(struct kunit *test)
 {
-	struct kheap *heap = gc_heap(test);
+	struct kheap *heap = node_gc_heap(test);
 	struct node **ring = kunit_kcalloc(test, NR_BIG, sizeof(*ring),
 					   GFP_KERNEL);
 
@@ -94,13 +70,13 @@ static void big_ring_is_reclaimed(struct kunit *test)
 	node_put_all(ring, NR_BIG);
 	KUNIT_EXPECT_EQ(test, collect(test, heap), NR_BIG);
 	KUNIT_EXPECT_EQ(test, nodes.max_depth, 1);
-	expect_empty(test, heap);
+	node_expect_empty(test, heap);
 }
 
 /* Everybody refers to everybody: as a tree of pairs over the ring. */
 static void clique_is_reclaimed(struct kunit *test)
 {
-	struct kheap *heap = gc_heap(test);
+	struct kheap *heap = node_gc_heap(test);
 	struct kheap_type *type = node_type(test, heap, &node_ops);
 	struct node *core[5], *arm[20];
 	unsigned int i, j, nr = 0;
@@ -119,12 +95,12 @@ static void clique_is_reclaimed(struct kunit *test)
 	node_put_all(core, 5);
 	node_put_all(arm, 20);
 	KUNIT_EXPECT_EQ(test, collect(test, heap), 25);
-	expect_empty(test, heap);
+	node_expect_empty(test, heap);
 }
 
 static void chain_of_cycles_is_reclaimed(struct kunit *test)
 {
-	struct kheap *heap = gc_heap(test);
+	struct kheap *heap = node_gc_heap(test);
 	struct kheap_type *type = node_type(test, heap, &node_ops);
 	struct node *rings[8][3];
 	unsigned int i;
@@ -136,12 +112,12 @@ static void chain_of_cycles_is_reclaimed(struct kunit *test)
 	for (i = 0; i < 8; i++)
 		node_put_all(rings[i], 3);
 	KUNIT_EXPECT_EQ(test, collect(test, heap), 24);
-	expect_empty(test, heap);
+	node_expect_empty(test, heap);
 }
 
 static void cycles_with_cross_edges_are_reclaimed(struct kunit *test)
 {
-	struct kheap *heap = gc_heap(test);
+	struct kheap *heap = node_gc_heap(test);
 	struct kheap_type *type = node_type(test, heap, &node_ops);
 	struct node *a[4], *b[5];
 	unsigned int i;
@@ -155,12 +131,12 @@ static void cycles_with_cross_edges_are_reclaimed(struct kunit *test)
 	node_put_all(a, 4);
 	node_put_all(b, 5);
 	KUNIT_EXPECT_EQ(test, collect(test, heap), 9);
-	expect_empty(test, heap);
+	node_expect_empty(test, heap);
 }
 
 static void leaves_of_a_dead_cycle_go_with_it(struct kunit *test)
 {
-	struct kheap *heap = gc_heap(test);
+	struct kheap *heap = node_gc_heap(test);
 	struct node *leaf = node_new(test, node_type(test, heap, &node_leaf_ops));
 	struct node *ring[3];
 
@@ -169,14 +145,14 @@ static void leaves_of_a_dead_cycle_go_with_it(struct kunit *test)
 	node_put_all(ring, 3);
 	KUNIT_EXPECT_EQ(test, collect(test, heap), 3);
 	KUNIT_EXPECT_EQ(test, nr_released(), 4);
-	expect_empty(test, heap);
+	node_expect_empty(test, heap);
 }
 
 /* --- Shapes: alive ---------------------------------------------------------------- */
 
 static void cycle_with_an_outside_count_stays(struct kunit *test)
 {
-	struct kheap *heap = gc_heap(test);
+	struct kheap *heap = node_gc_heap(test);
 	struct node *ring[3];
 
 	node_ring(test, node_type(test, heap, &node_ops), ring, 3);
@@ -186,12 +162,12 @@ static void cycle_with_an_outside_count_stays(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nr_released(), 0);
 	node_put(ring[0]);
 	KUNIT_EXPECT_EQ(test, collect(test, heap), 3);
-	expect_empty(test, heap);
+	node_expect_empty(test, heap);
 }
 
 static void cycle_that_hangs_on_a_live_object_stays(struct kunit *test)
 {
-	struct kheap *heap = gc_heap(test);
+	struct kheap *heap = node_gc_heap(test);
 	struct kheap_type *type = node_type(test, heap, &node_ops);
 	struct node *root = node_new(test, type), *ring[3];
 
@@ -203,12 +179,12 @@ static void cycle_that_hangs_on_a_live_object_stays(struct kunit *test)
 	node_put(root);
 	KUNIT_EXPECT_EQ(test, nr_released(), 1);
 	KUNIT_EXPECT_EQ(test, collect(test, heap), 3);
-	expect_empty(test, heap);
+	node_expect_empty(test, heap);
 }
 
 static void live_object_that_hangs_on_a_dead_cycle_stays(struct kunit *test)
 {
-	struct kheap *heap = gc_heap(test);
+	struct kheap *heap = node_gc_heap(test);
 	struct kheap_type *type = node_type(test, heap, &node_ops);
 	struct node *live = node_new(test, type), *below = node_new(test, type);
 	struct node *ring[3];
@@ -222,12 +198,12 @@ static void live_object_that_hangs_on_a_dead_cycle_stays(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kheap_object_refs(&live->obj), 1);
 	KUNIT_EXPECT_EQ(test, below->canary, NODE_ALIVE);
 	node_put(live);
-	expect_empty(test, heap);
+	node_expect_empty(test, heap);
 }
 
 static void immortal_object_keeps_its_cycle(struct kunit *test)
 {
-	struct kheap *heap = gc_heap(test);
+	struct kheap *heap = node_gc_heap(test);
 	struct node *ring[3];
 
 	node_ring(test, node_type(test, heap, &node_ops), ring, 3);
@@ -244,21 +220,21 @@ static void immortal_object_keeps_its_cycle(struct kunit *test)
 
 static void finalizers_run_once_each_before_anything_is_cleared(struct kunit *test)
 {
-	struct kheap *heap = gc_heap(test);
+	struct kheap *heap = node_gc_heap(test);
 	struct node *ring[4];
 
 	node_ring(test, node_type(test, heap, &node_final_ops), ring, 4);
 	node_put_all(ring, 4);
 	KUNIT_EXPECT_EQ(test, collect(test, heap), 4);
 	KUNIT_EXPECT_EQ(test, atomic_read(&nodes.nr_finalized), 4);
-	KUNIT_EXPECT_EQ(test, gc_stats(heap).nr_finalized, 4);
+	KUNIT_EXPECT_EQ(test, node_gc_stats(heap).nr_finalized, 4);
 	KUNIT_EXPECT_EQ(test, nr_released(), 4);
-	expect_empty(test, heap);
+	node_expect_empty(test, heap);
 }
 
 static void resurrection_is_transitive_and_does_not_keep_other_garbage(struct kunit *test)
 {
-	struct kheap *heap = gc_heap(test);
+	struct kheap *heap = node_gc_heap(test);
 	struct kheap_type *type = node_type(test, heap, &node_final_ops);
 	struct node *saved[3], *other[3], *above = node_new(test, type);
 
@@ -274,7 +250,7 @@ static void resurrection_is_transitive_and_does_not_keep_other_garbage(struct ku
 	KUNIT_EXPECT_EQ(test, collect(test, heap), 4);
 	KUNIT_EXPECT_PTR_EQ(test, nodes.saved, &saved[1]->obj);
 	KUNIT_EXPECT_EQ(test, nr_released(), 4);
-	KUNIT_EXPECT_EQ(test, gc_stats(heap).nr_resurrected, 3);
+	KUNIT_EXPECT_EQ(test, node_gc_stats(heap).nr_resurrected, 3);
 	KUNIT_EXPECT_EQ(test, kheap_object_refs(&saved[0]->obj), 1);
 	KUNIT_EXPECT_EQ(test, kheap_object_refs(&saved[1]->obj), 2);
 	KUNIT_EXPECT_TRUE(test, kheap_object_tryget(&saved[2]->obj));
@@ -282,7 +258,7 @@ static void resurrection_is_transitive_and_does_not_keep_other_garbage(struct ku
 	kheap_ref_set(&nodes.saved, NULL);
 	KUNIT_EXPECT_EQ(test, collect(test, heap), 3);
 	KUNIT_EXPECT_EQ(test, atomic_read(&nodes.nr_finalized), 7);
-	expect_empty(test, heap);
+	node_expect_empty(test, heap);
 }
 
 /* One finalizer saves a node, the next one drops it again. */
@@ -294,7 +270,7 @@ static void drop_saved(struct node *node)
 
 static void resurrected_object_that_is_dropped_again_is_released_once(struct kunit *test)
 {
-	struct kheap *heap = gc_heap(test);
+	struct kheap *heap = node_gc_heap(test);
 	struct node *ring[6];
 	unsigned int i;
 
@@ -307,7 +283,7 @@ static void resurrected_object_that_is_dropped_again_is_released_once(struct kun
 	kheap_ref_set(&nodes.saved, NULL);
 	collect(test, heap);
 	KUNIT_EXPECT_EQ(test, nr_released(), 6);
-	expect_empty(test, heap);
+	node_expect_empty(test, heap);
 }
 
 static void cut_the_ring(struct node *node)
@@ -317,7 +293,7 @@ static void cut_the_ring(struct node *node)
 
 static void finalizer_that_breaks_the_cycle_is_fine(struct kunit *test)
 {
-	struct kheap *heap = gc_heap(test);
+	struct kheap *heap = node_gc_heap(test);
 	struct node *ring[5];
 
 	node_ring(test, node_type(test, heap, &node_final_ops), ring, 5);
@@ -326,7 +302,7 @@ static void finalizer_that_breaks_the_cycle_is_fine(struct kunit *test)
 	collect(test, heap);
 	KUNIT_EXPECT_EQ(test, nr_released(), 5);
 	KUNIT_EXPECT_EQ(test, atomic_read(&nodes.nr_finalized), 5);
-	expect_empty(test, heap);
+	node_expect_empty(test, heap);
 }
 
 /* --- Weak references ----------------------------------------------------------------- */
@@ -341,7 +317,7 @@ static void note_call(struct kheap_weakref *ref)
 
 static void weakrefs_are_cleared_and_called_before_any_finalizer(struct kunit *test)
 {
-	struct kheap *heap = gc_heap(test);
+	struct kheap *heap = node_gc_heap(test);
 	struct kheap_weakref refs[3];
 	struct node *ring[3];
 	unsigned int i;
@@ -357,16 +333,16 @@ static void weakrefs_are_cleared_and_called_before_any_finalizer(struct kunit *t
 	KUNIT_EXPECT_EQ(test, finalized_at_call, 0);
 	for (i = 0; i < 3; i++)
 		KUNIT_EXPECT_NULL(test, kheap_weakref_get(&refs[i]));
-	KUNIT_EXPECT_EQ(test, gc_stats(heap).nr_weakrefs_cleared, 3);
+	KUNIT_EXPECT_EQ(test, node_gc_stats(heap).nr_weakrefs_cleared, 3);
 	kheap_ref_set(&nodes.saved, NULL);
 	KUNIT_EXPECT_EQ(test, collect(test, heap), 3);
 	KUNIT_EXPECT_EQ(test, atomic_read(&nodes.nr_called), 3);
-	expect_empty(test, heap);
+	node_expect_empty(test, heap);
 }
 
 static void weakref_that_is_garbage_itself_is_not_called(struct kunit *test)
 {
-	struct kheap *heap = gc_heap(test);
+	struct kheap *heap = node_gc_heap(test);
 	struct kheap_type *type = node_type(test, heap, &node_ops);
 	struct node *ring[3], *live = node_new(test, type);
 
@@ -379,7 +355,7 @@ static void weakref_that_is_garbage_itself_is_not_called(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, collect(test, heap), 3);
 	KUNIT_EXPECT_EQ(test, atomic_read(&nodes.nr_called), 1);
 	node_put(live);
-	expect_empty(test, heap);
+	node_expect_empty(test, heap);
 }
 
 /* --- Refusals --------------------------------------------------------------------------- */
@@ -406,7 +382,7 @@ static void expect_refused(struct kunit *test)
 
 static void collect_inside_a_callback_is_refused(struct kunit *test)
 {
-	struct kheap *heap = gc_heap(test);
+	struct kheap *heap = node_gc_heap(test);
 	struct kheap_type *type = node_type(test, heap, &node_final_ops);
 	struct node *ring[2];
 
@@ -428,12 +404,12 @@ static void collect_inside_a_callback_is_refused(struct kunit *test)
 	node_put_all(ring, 2);
 	KUNIT_EXPECT_EQ(test, collect(test, heap), 2);
 	expect_refused(test);
-	expect_empty(test, heap);
+	node_expect_empty(test, heap);
 }
 
 static void collect_refuses_unknown_flags(struct kunit *test)
 {
-	struct kheap *heap = gc_heap(test);
+	struct kheap *heap = node_gc_heap(test);
 
 	KUNIT_EXPECT_EQ(test, kheap_gc_collect(heap, ~0U), -EINVAL);
 	KUNIT_EXPECT_EQ(test, kheap_gc_collect(heap, KHEAP_GC_FULL), 0);
@@ -441,7 +417,7 @@ static void collect_refuses_unknown_flags(struct kunit *test)
 
 static void run_without_memory_gives_up_and_the_next_makes_up_for_it(struct kunit *test)
 {
-	struct kheap *heap = gc_heap(test);
+	struct kheap *heap = node_gc_heap(test);
 	struct node *ring[3];
 
 	node_ring(test, node_type(test, heap, &node_ops), ring, 3);
@@ -450,14 +426,14 @@ static void run_without_memory_gives_up_and_the_next_makes_up_for_it(struct kuni
 	KUNIT_EXPECT_EQ(test, collect(test, heap), -ENOMEM);
 	KUNIT_EXPECT_EQ(test, nr_released(), 0);
 	heap->limit_bytes = 0;
-	KUNIT_EXPECT_EQ(test, gc_stats(heap).nr_given_up, 1);
+	KUNIT_EXPECT_EQ(test, node_gc_stats(heap).nr_given_up, 1);
 	KUNIT_EXPECT_EQ(test, collect(test, heap), 3);
-	expect_empty(test, heap);
+	node_expect_empty(test, heap);
 }
 
 static void candidates_that_find_no_memory_make_the_next_run_full(struct kunit *test)
 {
-	struct kheap *heap = gc_heap(test);
+	struct kheap *heap = node_gc_heap(test);
 	struct node *ring[3];
 
 	node_ring(test, node_type(test, heap, &node_ops), ring, 3);
@@ -465,14 +441,14 @@ static void candidates_that_find_no_memory_make_the_next_run_full(struct kunit *
 	node_put_all(ring, 3);
 	heap->limit_bytes = 0;
 	KUNIT_EXPECT_EQ(test, kheap_gc_collect(heap, 0), 3);
-	expect_empty(test, heap);
+	node_expect_empty(test, heap);
 }
 
 /* --- What cannot be collected -------------------------------------------------------- */
 
 static void stubborn_cycle_is_listed_and_stays_usable(struct kunit *test)
 {
-	struct kheap *heap = gc_heap(test);
+	struct kheap *heap = node_gc_heap(test);
 	struct node *ring[3];
 	unsigned int i;
 
@@ -481,19 +457,19 @@ static void stubborn_cycle_is_listed_and_stays_usable(struct kunit *test)
 		ring[i]->stubborn = true;
 	node_put_all(ring, 3);
 	KUNIT_EXPECT_EQ(test, collect(test, heap), 0);
-	KUNIT_EXPECT_EQ(test, gc_stats(heap).nr_uncollectable, 3);
+	KUNIT_EXPECT_EQ(test, node_gc_stats(heap).nr_uncollectable, 3);
 	KUNIT_EXPECT_EQ(test, heap->gc->listed[0].reason, KHEAP_GC_CLEAR_LEFT);
 	KUNIT_EXPECT_TRUE(test, kheap_object_tryget(&ring[0]->obj));
 	for (i = 0; i < 3; i++)
 		ring[i]->stubborn = false;
 	node_put(ring[0]);
 	KUNIT_EXPECT_EQ(test, collect(test, heap), 3);
-	expect_empty(test, heap);
+	node_expect_empty(test, heap);
 }
 
 static void cycle_without_clear_is_listed(struct kunit *test)
 {
-	struct kheap *heap = gc_heap(test);
+	struct kheap *heap = node_gc_heap(test);
 	struct kheap_type_ops ops = node_ops;
 	struct node *ring[2];
 
@@ -506,7 +482,7 @@ static void cycle_without_clear_is_listed(struct kunit *test)
 	node_link(ring[0], 0, NULL);
 	node_put(ring[0]);
 	KUNIT_EXPECT_EQ(test, nr_released(), 2);
-	expect_empty(test, heap);
+	node_expect_empty(test, heap);
 }
 
 /* --- When it runs ------------------------------------------------------------------------ */
@@ -526,13 +502,84 @@ static void collector_runs_by_itself_at_the_threshold(struct kunit *test)
 	for (i = 0; i < 500 && nr_released() < 30; i++)
 		msleep(20);
 	KUNIT_EXPECT_EQ(test, nr_released(), 30);
-	KUNIT_EXPECT_GT(test, gc_stats(heap).nr_automatic_runs, 0);
-	expect_empty(test, heap);
+	KUNIT_EXPECT_GT(test, node_gc_stats(heap).nr_automatic_runs, 0);
+	node_expect_empty(test, heap);
+}
+
+static void automatic_run_without_memory_is_repeated(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	struct node *ring[10];
+	unsigned int i;
+
+	node_ring(test, node_type(test, heap, &node_ops), ring, 10);
+	node_put_all(ring, 9);
+	/* The candidates have a place to go to; the run has none. */
+	heap->limit_bytes = 1;
+	kheap_gc_set_threshold(heap, 1);
+	kheap_object_get(&ring[9]->obj);
+	node_put(ring[9]);
+	node_put(ring[9]);
+	for (i = 0; i < 500 && !node_gc_stats(heap).nr_given_up; i++)
+		msleep(20);
+	KUNIT_EXPECT_GT(test, node_gc_stats(heap).nr_given_up, 0);
+	KUNIT_EXPECT_EQ(test, nr_released(), 0);
+	heap->limit_bytes = 0;
+	for (i = 0; i < 500 && nr_released() < 10; i++)
+		msleep(20);
+	KUNIT_EXPECT_EQ(test, nr_released(), 10);
+	node_expect_empty(test, heap);
+}
+
+static void stats_say_what_a_run_has_done(struct kunit *test)
+{
+	struct kheap *heap = node_gc_heap(test);
+	struct kheap_type *type = node_type(test, heap, &node_ops);
+	struct node *root = node_new(test, type), *ring[3], *live[2];
+	struct kheap_gc_stats stats;
+
+	node_ring(test, type, ring, 3);
+	node_ring(test, type, live, 2);
+	node_link(root, 0, live[0]);
+	node_put_all(ring, 3);
+	node_put_all(live, 2);
+	KUNIT_EXPECT_EQ(test, node_gc_stats(heap).nr_pending, 5);
+	KUNIT_EXPECT_EQ(test, collect(test, heap), 3);
+	stats = node_gc_stats(heap);
+	KUNIT_EXPECT_EQ(test, stats.nr_runs, 1);
+	KUNIT_EXPECT_EQ(test, stats.nr_candidates, 5);
+	KUNIT_EXPECT_EQ(test, stats.nr_visited, 5);
+	KUNIT_EXPECT_EQ(test, stats.nr_suspects, 3);
+	KUNIT_EXPECT_EQ(test, stats.nr_rescued, 0);
+	KUNIT_EXPECT_EQ(test, stats.nr_rejected, 0);
+	KUNIT_EXPECT_EQ(test, stats.nr_reclaimed, 3);
+	KUNIT_EXPECT_EQ(test, stats.nr_pending, 0);
+	KUNIT_EXPECT_GT(test, stats.gather_ns, 0);
+	KUNIT_EXPECT_GT(test, stats.trial_ns, 0);
+	KUNIT_EXPECT_GT(test, stats.verify_ns, 0);
+	KUNIT_EXPECT_GT(test, stats.clear_ns, 0);
+	KUNIT_EXPECT_EQ(test, stats.last_run_ns, stats.gather_ns +
+			stats.trial_ns + stats.verify_ns + stats.clear_ns);
+	node_put(root);
+	kheap_gc_collect(heap, 0);
+	node_expect_empty(test, heap);
+}
+
+static void longest_lock_of_a_full_run_is_known(struct kunit *test)
+{
+	struct kheap *heap = node_gc_heap(test);
+	struct node *node = node_new(test, node_type(test, heap, &node_ops));
+
+	KUNIT_EXPECT_EQ(test, node_gc_stats(heap).lock_max_ns, 0);
+	kheap_gc_collect(heap, KHEAP_GC_FULL);
+	KUNIT_EXPECT_GT(test, node_gc_stats(heap).lock_max_ns, 0);
+	node_put(node);
+	node_expect_empty(test, heap);
 }
 
 static void collector_that_is_off_runs_on_demand_only(struct kunit *test)
 {
-	struct kheap *heap = gc_heap(test);
+	struct kheap *heap = node_gc_heap(test);
 	struct kheap_type *type = node_type(test, heap, &node_ops);
 	struct node *ring[10];
 	unsigned int i;
@@ -541,7 +588,7 @@ static void collector_that_is_off_runs_on_demand_only(struct kunit *test)
 	node_ring(test, type, ring, 10);
 	node_put_all(ring, 10);
 	msleep(100);
-	KUNIT_EXPECT_EQ(test, gc_stats(heap).nr_runs, 0);
+	KUNIT_EXPECT_EQ(test, node_gc_stats(heap).nr_runs, 0);
 	KUNIT_EXPECT_EQ(test, collect(test, heap), 10);
 	kheap_gc_enable(heap, true);
 	node_ring(test, type, ring, 10);
@@ -549,12 +596,12 @@ static void collector_that_is_off_runs_on_demand_only(struct kunit *test)
 	for (i = 0; i < 500 && nr_released() < 20; i++)
 		msleep(20);
 	KUNIT_EXPECT_EQ(test, nr_released(), 20);
-	expect_empty(test, heap);
+	node_expect_empty(test, heap);
 }
 
 static void candidate_is_remembered_once(struct kunit *test)
 {
-	struct kheap *heap = gc_heap(test);
+	struct kheap *heap = node_gc_heap(test);
 	struct node *node = node_new(test, node_type(test, heap, &node_ops));
 	unsigned int i;
 
@@ -562,17 +609,17 @@ static void candidate_is_remembered_once(struct kunit *test)
 		kheap_object_get(&node->obj);
 		node_put(node);
 	}
-	KUNIT_EXPECT_EQ(test, gc_stats(heap).nr_pending, 1);
+	KUNIT_EXPECT_EQ(test, node_gc_stats(heap).nr_pending, 1);
 	KUNIT_EXPECT_EQ(test, kheap_gc_collect(heap, 0), 0);
-	KUNIT_EXPECT_EQ(test, gc_stats(heap).nr_candidates, 1);
-	KUNIT_EXPECT_EQ(test, gc_stats(heap).nr_pending, 0);
+	KUNIT_EXPECT_EQ(test, node_gc_stats(heap).nr_candidates, 1);
+	KUNIT_EXPECT_EQ(test, node_gc_stats(heap).nr_pending, 0);
 	node_put(node);
-	expect_empty(test, heap);
+	node_expect_empty(test, heap);
 }
 
 static void names_of_the_dead_do_not_fill_the_buffers(struct kunit *test)
 {
-	struct kheap *heap = gc_heap(test);
+	struct kheap *heap = node_gc_heap(test);
 	struct kheap_type *type = node_type(test, heap, &node_ops);
 	unsigned int i;
 
@@ -585,12 +632,12 @@ static void names_of_the_dead_do_not_fill_the_buffers(struct kunit *test)
 	}
 	KUNIT_EXPECT_LE(test, kheap_test_stats(heap).nr_allocated,
 			(KHEAP_GC_NAMES + 1) * num_online_cpus());
-	expect_empty(test, heap);
+	node_expect_empty(test, heap);
 }
 
 static void work_on_candidates_does_not_depend_on_live_objects(struct kunit *test)
 {
-	struct kheap *heap = gc_heap(test);
+	struct kheap *heap = node_gc_heap(test);
 	struct kheap_type *type = node_type(test, heap, &node_ops);
 	struct node *ring[10], *root = NULL;
 	unsigned long before;
@@ -604,20 +651,20 @@ static void work_on_candidates_does_not_depend_on_live_objects(struct kunit *tes
 		root = node;
 	}
 	kheap_gc_collect(heap, KHEAP_GC_FULL);
-	before = gc_stats(heap).nr_visited;
+	before = node_gc_stats(heap).nr_visited;
 	/* The root has one reference ever: it is new. */
 	KUNIT_EXPECT_EQ(test, before, NR_BIG - 1);
 	node_ring(test, type, ring, 10);
 	node_put_all(ring, 10);
 	KUNIT_EXPECT_EQ(test, kheap_gc_collect(heap, 0), 10);
-	KUNIT_EXPECT_EQ(test, gc_stats(heap).nr_visited - before, 10);
+	KUNIT_EXPECT_EQ(test, node_gc_stats(heap).nr_visited - before, 10);
 	node_put(root);
-	expect_empty(test, heap);
+	node_expect_empty(test, heap);
 }
 
 static void frozen_objects_are_left_alone_until_unfrozen(struct kunit *test)
 {
-	struct kheap *heap = gc_heap(test);
+	struct kheap *heap = node_gc_heap(test);
 	struct kheap_type *type = node_type(test, heap, &node_ops);
 	struct node *frozen[4], *ring[3];
 
@@ -628,15 +675,15 @@ static void frozen_objects_are_left_alone_until_unfrozen(struct kunit *test)
 	node_put_all(frozen, 4);
 	node_put_all(ring, 3);
 	KUNIT_EXPECT_EQ(test, collect(test, heap), 0);
-	KUNIT_EXPECT_LE(test, gc_stats(heap).nr_visited, 3);
+	KUNIT_EXPECT_LE(test, node_gc_stats(heap).nr_visited, 3);
 	KUNIT_EXPECT_EQ(test, kheap_gc_unfreeze(heap), 4);
 	KUNIT_EXPECT_EQ(test, collect(test, heap), 7);
-	expect_empty(test, heap);
+	node_expect_empty(test, heap);
 }
 
 static void frozen_object_that_dies_is_freed(struct kunit *test)
 {
-	struct kheap *heap = gc_heap(test);
+	struct kheap *heap = node_gc_heap(test);
 	struct node *node = node_new(test, node_type(test, heap, &node_ops));
 
 	kheap_gc_freeze(heap);
@@ -646,7 +693,7 @@ static void frozen_object_that_dies_is_freed(struct kunit *test)
 
 static void new_object_is_not_traversed_before_its_second_reference(struct kunit *test)
 {
-	struct kheap *heap = gc_heap(test);
+	struct kheap *heap = node_gc_heap(test);
 	struct kheap_type *type = node_type(test, heap, &node_ops);
 	struct node *child = node_new(test, type);
 	struct kheap_object *raw = kheap_object_new(type, GFP_KERNEL);
@@ -663,162 +710,12 @@ static void new_object_is_not_traversed_before_its_second_reference(struct kunit
 	KUNIT_EXPECT_EQ(test, nr_released(), 0);
 	kheap_ref_set(&slot, NULL);
 	KUNIT_EXPECT_EQ(test, nr_released(), 2);
-	expect_empty(test, heap);
-}
-
-/* --- Mutators that come between ------------------------------------------------------------ */
-
-/*
- * The collector is stopped at each of its steps in turn, by way of the traverse
- * callback, and something happens there. What is tested is the answer to it
- * that the protocol has, not what a client may do in that callback.
- */
-static struct between {
-	int step;
-	int when;
-	void (*act)(void);
-	struct kheap_weakref ref;
-	struct kheap_object *held;
-	struct node *node;
-} between;
-
-static void at_step(struct node *node)
-{
-	if (++between.step == between.when)
-		between.act();
-}
-
-static void steps_desc(const int *step, char *desc)
-{
-	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "step_%d", *step);
-}
-
-static const int steps[] = {
-	1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20,
-	21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38,
-	39, 40,
-};
-
-KUNIT_ARRAY_PARAM(any_step, steps, steps_desc);
-
-/* Run with @act at the case's step. Return what the run has reclaimed. */
-static long collect_with(struct kunit *test, struct kheap *heap,
-			 void (*act)(void))
-{
-	long nr;
-
-	between.step = 0;
-	between.when = *(const int *)test->param_value;
-	between.act = act;
-	nodes.in_traverse = at_step;
-	nr = kheap_gc_collect(heap, KHEAP_GC_FULL);
-	nodes.in_traverse = NULL;
-	return nr;
-}
-
-static void upgrade_now(void)
-{
-	between.held = kheap_weakref_get(&between.ref);
-}
-
-static void upgrade_at_any_step_is_refused_or_keeps_all_it_reaches(struct kunit *test)
-{
-	struct kheap *heap = gc_heap(test);
-	struct node *ring[4];
-	long nr;
-
-	memset(&between, 0, sizeof(between));
-	node_ring(test, node_type(test, heap, &node_ops), ring, 4);
-	kheap_weakref_init(&between.ref, &ring[1]->obj, NULL);
-	node_put_all(ring, 4);
-	nr = collect_with(test, heap, upgrade_now);
-	if (between.held) {
-		KUNIT_EXPECT_EQ(test, nr, 0);
-		KUNIT_EXPECT_EQ(test, nr_released(), 0);
-		KUNIT_EXPECT_EQ(test, kheap_object_refs(between.held), 2);
-		kheap_object_put(between.held);
-		KUNIT_EXPECT_EQ(test, kheap_gc_collect(heap, 0), 4);
-	} else {
-		KUNIT_EXPECT_EQ(test, nr, 4);
-	}
-	KUNIT_EXPECT_NULL(test, kheap_weakref_get(&between.ref));
-	expect_empty(test, heap);
-}
-
-static void upgrade_and_drop_now(void)
-{
-	upgrade_now();
-	if (between.held)
-		kheap_object_put(between.held);
-}
-
-static void upgrade_that_is_dropped_at_once_leaves_the_garbage_for_the_next_run(struct kunit *test)
-{
-	struct kheap *heap = gc_heap(test);
-	struct node *ring[4];
-
-	memset(&between, 0, sizeof(between));
-	node_ring(test, node_type(test, heap, &node_ops), ring, 4);
-	kheap_weakref_init(&between.ref, &ring[1]->obj, NULL);
-	node_put_all(ring, 4);
-	collect_with(test, heap, upgrade_and_drop_now);
-	kheap_gc_collect(heap, 0);
-	KUNIT_EXPECT_EQ(test, nr_released(), 4);
-	expect_empty(test, heap);
-}
-
-/* A reference moves from the outside into the ring, and out again elsewhere. */
-static void move_now(void)
-{
-	struct kheap_object *obj = kheap_ref_take(&between.held);
-
-	kheap_ref_give(&between.node->edges[1], obj);
-	between.held = kheap_ref_take(&to_node(obj)->edges[0]);
-}
-
-static void reference_that_moves_at_any_step_keeps_its_object(struct kunit *test)
-{
-	struct kheap *heap = gc_heap(test);
-	struct node *ring[4];
-
-	memset(&between, 0, sizeof(between));
-	node_ring(test, node_type(test, heap, &node_ops), ring, 4);
-	node_put_all(ring + 1, 3);
-	between.held = &ring[0]->obj;
-	between.node = ring[2];
-	KUNIT_EXPECT_EQ(test, collect_with(test, heap, move_now), 0);
-	KUNIT_EXPECT_EQ(test, nr_released(), 0);
-	KUNIT_EXPECT_NOT_NULL(test, between.held);
-	kheap_object_put(between.held);
-	kheap_gc_collect(heap, 0);
-	KUNIT_EXPECT_EQ(test, nr_released(), 4);
-	expect_empty(test, heap);
-}
-
-static void release_now(void)
-{
-	node_link(between.node, 0, NULL);
-}
-
-static void object_that_dies_at_any_step_is_released_once(struct kunit *test)
-{
-	struct kheap *heap = gc_heap(test);
-	struct node *ring[4];
-
-	memset(&between, 0, sizeof(between));
-	node_ring(test, node_type(test, heap, &node_ops), ring, 4);
-	between.node = ring[2];
-	node_put_all(ring, 4);
-	collect_with(test, heap, release_now);
-	kheap_gc_collect(heap, KHEAP_GC_FULL);
-	KUNIT_EXPECT_EQ(test, nr_released(), 4);
-	expect_empty(test, heap);
+	node_expect_empty(test, heap);
 }
 
 /* --- Suite ----------------------------------------------------------------------------------- */
 
 #define GC_CASE(name)	KUNIT_CASE_PARAM(name, mode_gen_params)
-#define STEP_CASE(name)	KUNIT_CASE_PARAM(name, any_step_gen_params)
 
 static struct kunit_case gc_cases[] = {
 	GC_CASE(self_loop_is_reclaimed),
@@ -845,6 +742,9 @@ static struct kunit_case gc_cases[] = {
 	GC_CASE(stubborn_cycle_is_listed_and_stays_usable),
 	GC_CASE(cycle_without_clear_is_listed),
 	KUNIT_CASE(collector_runs_by_itself_at_the_threshold),
+	KUNIT_CASE(automatic_run_without_memory_is_repeated),
+	GC_CASE(stats_say_what_a_run_has_done),
+	KUNIT_CASE(longest_lock_of_a_full_run_is_known),
 	GC_CASE(collector_that_is_off_runs_on_demand_only),
 	KUNIT_CASE(candidate_is_remembered_once),
 	KUNIT_CASE(names_of_the_dead_do_not_fill_the_buffers),
@@ -852,15 +752,13 @@ static struct kunit_case gc_cases[] = {
 	GC_CASE(frozen_objects_are_left_alone_until_unfrozen),
 	KUNIT_CASE(frozen_object_that_dies_is_freed),
 	KUNIT_CASE(new_object_is_not_traversed_before_its_second_reference),
-	STEP_CASE(upgrade_at_any_step_is_refused_or_keeps_all_it_reaches),
-	STEP_CASE(upgrade_that_is_dropped_at_once_leaves_the_garbage_for_the_next_run),
-	STEP_CASE(reference_that_moves_at_any_step_keeps_its_object),
-	STEP_CASE(object_that_dies_at_any_step_is_released_once),
 	{}
 };
 
 static struct kunit_suite gc_suite = {
 	.name = "kheap_gc",
+	.suite_init = kheap_test_untracked_init,
+	.suite_exit = kheap_test_untracked_exit,
 	.init = node_test_init,
 	.exit = kheap_test_exit,
 	.test_cases = gc_cases,

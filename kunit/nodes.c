@@ -149,3 +149,26 @@ void node_put_all(struct node **all, unsigned int nr)
 	for (i = 0; i < nr; i++)
 		node_put(all[i]);
 }
+
+struct kheap *node_gc_heap(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+
+	kheap_gc_enable(heap, false);
+	return heap;
+}
+
+struct kheap_gc_stats node_gc_stats(struct kheap *heap)
+{
+	struct kheap_gc_stats stats;
+
+	kheap_gc_get_stats(heap, &stats);
+	return stats;
+}
+
+void node_expect_empty(struct kunit *test, struct kheap *heap)
+{
+	kheap_trim(heap);
+	KUNIT_EXPECT_EQ(test, atomic_read(&nodes.nr_bad), 0);
+	KUNIT_EXPECT_EQ(test, kheap_test_stats(heap).nr_allocated, 0);
+}

@@ -89,6 +89,13 @@ void node_ring(struct kunit *test, struct kheap_type *type,
 	       struct node **ring, unsigned int nr);
 void node_put_all(struct node **all, unsigned int nr);
 
+/* A heap whose collector runs on demand only. */
+struct kheap *node_gc_heap(struct kunit *test);
+struct kheap_gc_stats node_gc_stats(struct kheap *heap);
+
+/* Everything is gone, and nothing was released that should not have been. */
+void node_expect_empty(struct kunit *test, struct kheap *heap);
+
 static inline struct node *to_node(struct kheap_object *obj)
 {
 	return container_of(obj, struct node, obj);

@@ -11,7 +11,7 @@
 
 #include "nodes.h"
 
-/* kheap_torture does it with a million. */
+/* kheap_torture does it with a million, and looks at the stack. */
 #define NR_MANY		20000U
 
 /* --- Types -------------------------------------------------------------------- */
@@ -580,6 +580,8 @@ static struct kunit_case object_cases[] = {
 
 static struct kunit_suite object_suite = {
 	.name = "kheap_object",
+	.suite_init = kheap_test_untracked_init,
+	.suite_exit = kheap_test_untracked_exit,
 	.init = node_test_init,
 	.exit = kheap_test_exit,
 	.test_cases = object_cases,

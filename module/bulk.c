@@ -41,8 +41,6 @@ static size_t pop_run(struct kheap_class *class, void **ptrs, size_t nr)
 	return taken;
 }
 
-static void free_run(struct kheap_class *class, size_t nr, void **ptrs);
-
 static int class_alloc_bulk(struct kheap_class *class, size_t size, gfp_t gfp,
 			    size_t nr, void **ptrs, unsigned long caller)
 {
@@ -64,7 +62,7 @@ static int class_alloc_bulk(struct kheap_class *class, size_t size, gfp_t gfp,
 		kheap_finish_alloc(class, ptrs[i], gfp);
 	if (likely(done == nr))
 		return nr;
-	free_run(class, done, ptrs);
+	kheap_class_free_bulk(class, done, ptrs);
 	return 0;
 }
 
@@ -150,7 +148,13 @@ static size_t push_run(struct kheap_class *class, const unsigned long *tag,
 	return i;
 }
 
-static void free_run(struct kheap_class *class, size_t nr, void **ptrs)
+/**
+ * kheap_class_free_bulk() - free blocks of one class
+ * @class: the class
+ * @nr: how many
+ * @ptrs: the blocks; others are refused
+ */
+void kheap_class_free_bulk(struct kheap_class *class, size_t nr, void **ptrs)
 {
 	struct kheap_slot slot;
 	size_t i = 0;
@@ -184,6 +188,6 @@ EXPORT_SYMBOL_GPL(kheap_free_bulk);
 
 void kheap_cache_free_bulk(struct kheap_cache *cache, size_t nr, void **ptrs)
 {
-	free_run(&cache->class, nr, ptrs);
+	kheap_class_free_bulk(&cache->class, nr, ptrs);
 }
 EXPORT_SYMBOL_GPL(kheap_cache_free_bulk);

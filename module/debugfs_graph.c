@@ -77,7 +77,7 @@ struct graph {
 /* --- Gathering ------------------------------------------------------------------- */
 
 static void add_node(struct kheap_walk *walk, struct kheap_type *type,
-		     struct kheap_object *obj)
+		     struct kheap_object *obj, s64 word)
 {
 	struct kheap_gc_run *run = container_of(walk, struct kheap_gc_run,
 						walk);
@@ -85,7 +85,7 @@ static void add_node(struct kheap_walk *walk, struct kheap_type *type,
 	struct kheap_gc_entry *entry;
 
 	if (!kheap_type_is_collectable(type) ||
-	    READ_ONCE(obj->gc) & KHEAP_GC_NEW)
+	    word & KHEAP_WORD(KHEAP_GC_NEW))
 		return;
 	if (graph->nr_nodes == NR_NODES) {
 		graph->nr_cut_nodes++;
@@ -93,21 +93,21 @@ static void add_node(struct kheap_walk *walk, struct kheap_type *type,
 	}
 	entry = kheap_gc_add_any(run, obj);
 	graph->nodes[++graph->nr_nodes].obj = kheap_gc_object(entry);
-	graph->nodes[graph->nr_nodes].refs = kheap_refs(obj);
+	graph->nodes[graph->nr_nodes].refs = word;
 }
 
 static void add_edge(struct kheap_visitor *visitor,
 		     struct kheap_object *target)
 {
 	struct graph *graph = container_of(visitor, struct graph, run.visitor);
+	struct kheap_gc_entry *entry;
 	unsigned int idx;
 
-	if (!kheap_gc_find(&graph->run, target) ||
+	if (!kheap_gc_find(&graph->run, target, &entry, &idx) ||
 	    graph->nr_edges == NR_EDGES) {
 		graph->nr_cut_edges++;
 		return;
 	}
-	idx = READ_ONCE(target->gc) >> KHEAP_GC_INDEX_SHIFT;
 	graph->nodes[idx].nr_in++;
 	graph->nodes[idx].loop |= idx == graph->from;
 	graph->edges[graph->nr_edges++] = idx;

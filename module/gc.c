@@ -316,10 +316,8 @@ struct freeze_walk {
  * name is in a buffer stays out: it can be frozen another time.
  */
 static void freeze(struct kheap_walk *walk, struct kheap_type *type,
-		   struct kheap_object *obj)
+		   struct kheap_object *obj, s64 word)
 {
-	s64 word = atomic64_read(&obj->word);
-
 	if (!type->ops.traverse)
 		return;
 	do {
@@ -333,10 +331,8 @@ static void freeze(struct kheap_walk *walk, struct kheap_type *type,
 
 /* A frozen object that dies meanwhile looks at the flags before that. */
 static void unfreeze(struct kheap_walk *walk, struct kheap_type *type,
-		     struct kheap_object *obj)
+		     struct kheap_object *obj, s64 word)
 {
-	s64 word = atomic64_read(&obj->word);
-
 	do {
 		if (!(s32)word || !(word & KHEAP_WORD(KHEAP_GC_FROZEN)))
 			return;
@@ -356,7 +352,7 @@ static void forget_candidates(struct kheap_gc *gc)
 
 	llist_for_each_entry_safe(chunk, next, node, node) {
 		for (i = 0; i < chunk->nr; i++)
-			kheap_gc_forget(gc, chunk->names[i]);
+			kheap_gc_forget(chunk->names[i]);
 		kheap_meta_free(gc->heap, chunk);
 		cond_resched();
 	}

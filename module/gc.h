@@ -8,8 +8,20 @@
 #define _KHEAP_GC_H
 
 #include <linux/ktime.h>
+#include <linux/sched.h>
 
 #include "object.h"
+
+/* Change an object's gc word, whatever mutators do to it meanwhile. */
+static __always_inline void kheap_gc_set_word(struct kheap_object *obj,
+					      u32 clear, u32 set)
+{
+	int old = READ_ONCE(obj->gc);
+
+	while (unlikely(!atomic_try_cmpxchg(kheap_gc_word(obj), &old,
+					    (old & ~clear) | set)))
+		;
+}
 
 /* --- Candidates ----------------------------------------------------------- */
 
@@ -52,9 +64,8 @@ struct kheap_gc_buffer {
 
 /* --- The table of a run ------------------------------------------------------ */
 
-#define KHEAP_GC_ENTRIES_SHIFT	10
-#define KHEAP_GC_ENTRIES	(1U << KHEAP_GC_ENTRIES_SHIFT)
 #define KHEAP_GC_INDEX_MAX	(1U << (32 - KHEAP_GC_INDEX_SHIFT))
+#define KHEAP_GC_NR_A_RESCHED	1024U	/* entries; a power of two */
 
 /**
  * struct kheap_gc_entry - an object that a run looks at
@@ -79,12 +90,13 @@ struct kheap_gc_entry {
  * struct kheap_gc_run - one run of the collector
  * @visitor: given to traverse
  * @gc: the collector
- * @dir: chunks of entries
- * @nr_dir: room in @dir
- * @nr_chunks: chunks in it
+ * @table: the entries
+ * @room: length of @table
  * @nr: entries in use; the first is not, so that 0 is nobody's index
+ * @nr_left: entries that are not dropped
  * @work: first entry to be gone through, 0 at the end; linked by edges
  * @pinned: references that the collector itself holds to each member
+ * @marked: the suspects are marked, and so may be what was dropped since
  * @full: look at all objects
  * @given_up: there was no memory
  * @stats: of this run
@@ -93,12 +105,13 @@ struct kheap_gc_entry {
 struct kheap_gc_run {
 	struct kheap_visitor visitor;
 	struct kheap_gc *gc;
-	struct kheap_gc_entry **dir;
-	unsigned int nr_dir;
-	unsigned int nr_chunks;
+	struct kheap_gc_entry *table;
+	unsigned int room;
 	unsigned int nr;
+	unsigned int nr_left;
 	unsigned int work;
 	unsigned int pinned;
+	bool marked;
 	bool full;
 	bool given_up;
 	struct kheap_gc_stats stats;
@@ -108,21 +121,35 @@ struct kheap_gc_run {
 static __always_inline struct kheap_gc_entry *
 kheap_gc_entry(const struct kheap_gc_run *run, unsigned int idx)
 {
-	return &run->dir[idx >> KHEAP_GC_ENTRIES_SHIFT]
-			[idx & (KHEAP_GC_ENTRIES - 1)];
+	return &run->table[idx];
 }
 
-/* The entry of @obj if it is in the table and not dropped, or NULL. */
+/* What follows @entry, which was number @idx - 1; a pause now and then. */
 static __always_inline struct kheap_gc_entry *
-kheap_gc_find(const struct kheap_gc_run *run, const struct kheap_object *obj)
+kheap_gc_next(struct kheap_gc_entry *entry, unsigned int idx)
 {
-	unsigned int idx = READ_ONCE(obj->gc) >> KHEAP_GC_INDEX_SHIFT;
-	struct kheap_gc_entry *entry;
+	if (unlikely(!(idx & (KHEAP_GC_NR_A_RESCHED - 1))))
+		cond_resched();
+	return entry + 1;
+}
 
-	if (idx >= run->nr)
-		return NULL;
-	entry = kheap_gc_entry(run, idx);
-	return entry->obj == (unsigned long)obj ? entry : NULL;
+/* All entries; @run->nr may shrink, but the table must not move. */
+#define kheap_gc_for_each(run, entry, idx)				\
+	for ((idx) = 1, (entry) = kheap_gc_entry(run, 1);		\
+	     (idx) < (run)->nr;						\
+	     (idx)++, (entry) = kheap_gc_next(entry, idx))
+
+/* Is @obj in the table, and not dropped? Then set @entry and @idx. */
+static __always_inline bool kheap_gc_find(const struct kheap_gc_run *run,
+					  const struct kheap_object *obj,
+					  struct kheap_gc_entry **entry,
+					  unsigned int *idx)
+{
+	*idx = READ_ONCE(obj->gc) >> KHEAP_GC_INDEX_SHIFT;
+	if (unlikely(*idx >= run->nr))
+		return false;
+	*entry = kheap_gc_entry(run, *idx);
+	return (*entry)->obj == (unsigned long)obj;
 }
 
 static __always_inline struct kheap_object *
@@ -144,6 +171,7 @@ static __always_inline void kheap_gc_drop(struct kheap_gc_run *run,
 	entry->obj |= KHEAP_GC_DROPPED;
 	entry->edges = run->work;
 	run->work = idx;
+	run->nr_left--;
 }
 
 /*
@@ -164,9 +192,7 @@ static __always_inline bool kheap_gc_pin(struct kheap_object *obj)
 /* Not a put that remembers: the collector knows this object. */
 static __always_inline void kheap_gc_unpin(struct kheap_object *obj)
 {
-	s64 word = atomic64_fetch_add(-1, &obj->word);
-
-	if (unlikely((s32)word == 1))
+	if (unlikely(atomic_dec_and_test(&obj->refs.refs)))
 		kheap_object_release(obj->type, obj);
 }
 
@@ -177,6 +203,28 @@ static __always_inline void kheap_gc_traverse(struct kheap_gc_run *run,
 		return;
 	obj->type->ops.traverse(obj, &run->visitor);
 	kheap_gc_unpin(obj);
+}
+
+static inline struct kheap_gc_run *
+kheap_gc_run_of(struct kheap_visitor *visitor)
+{
+	return container_of(visitor, struct kheap_gc_run, visitor);
+}
+
+void __kheap_gc_forget(struct kheap_object *obj);
+
+/*
+ * The name of @obj is out of the buffers: free it if that is what is left to do.
+ * Return whether it was.
+ */
+static __always_inline bool kheap_gc_forget(struct kheap_object *obj)
+{
+	int old = atomic_fetch_andnot(KHEAP_GC_BUFFERED, kheap_gc_word(obj));
+
+	if (likely(!(old & KHEAP_GC_RELEASED)))
+		return false;
+	__kheap_gc_forget(obj);
+	return true;
 }
 
 /* --- The collector ------------------------------------------------------------- */
@@ -222,6 +270,9 @@ struct kheap_gc_listed {
  * @work: runs by itself
  * @mutex: lock 9
  * @owner: the task that holds @mutex
+ * @frame: where objects wait that die by @owner's hand, or NULL; @owner's own
+ * @has_finalize: there was a type with a finalizer
+ * @has_weak: there was a type with weak references
  * @stats: sums over the runs; under @mutex
  * @listed: garbage that could not be collected, the last ones; under @mutex
  * @weak_lock: lock 7
@@ -245,6 +296,9 @@ struct kheap_gc {
 	struct delayed_work work;
 	struct mutex mutex;
 	struct task_struct *owner;
+	struct kheap_frame *frame;
+	bool has_finalize;
+	bool has_weak;
 	struct kheap_gc_stats stats;
 	struct kheap_gc_listed listed[KHEAP_GC_NR_LISTED];
 	raw_spinlock_t weak_lock;
@@ -267,7 +321,6 @@ const char *kheap_gc_reason_text(enum kheap_gc_reason reason);
 void kheap_gc_remember(struct kheap_gc *gc, struct kheap_object *obj);
 void kheap_gc_compact(struct kheap_gc *gc);
 struct kheap_gc_chunk *kheap_gc_take_candidates(struct kheap_gc *gc);
-void kheap_gc_forget(struct kheap_gc *gc, struct kheap_object *obj);
 
 /* gc_table.c */
 bool kheap_gc_reserve(struct kheap_gc_run *run, unsigned int nr);
@@ -275,7 +328,6 @@ struct kheap_gc_entry *kheap_gc_add(struct kheap_gc_run *run,
 				    struct kheap_object *obj);
 struct kheap_gc_entry *kheap_gc_add_any(struct kheap_gc_run *run,
 					struct kheap_object *obj);
-void kheap_gc_set_word(struct kheap_object *obj, u32 clear, u32 set);
 void kheap_gc_gather(struct kheap_gc_run *run);
 void kheap_gc_table_free(struct kheap_gc_run *run);
 

@@ -13,15 +13,11 @@
 
 #include "gc.h"
 
-/* Its name is out of the buffers: free it if that is what is left to do. */
-void kheap_gc_forget(struct kheap_gc *gc, struct kheap_object *obj)
+/* The slow half of kheap_gc_forget(): it is dead, and nobody else has it. */
+void __kheap_gc_forget(struct kheap_object *obj)
 {
-	int old = atomic_fetch_andnot(KHEAP_GC_BUFFERED, kheap_gc_word(obj));
-	struct kheap_type *type;
+	struct kheap_type *type = kheap_type_of(obj);
 
-	if (!(old & KHEAP_GC_RELEASED))
-		return;
-	type = kheap_type_of(obj);
 	atomic_long_dec(&type->nr_held);
 	kheap_object_dispose(type, obj);
 }
@@ -35,7 +31,7 @@ static void chunk_compact(struct kheap_gc *gc, struct kheap_gc_chunk *chunk)
 		struct kheap_object *obj = chunk->names[i];
 
 		if (READ_ONCE(obj->gc) & KHEAP_GC_RELEASED)
-			kheap_gc_forget(gc, obj);
+			kheap_gc_forget(obj);
 		else
 			chunk->names[nr++] = obj;
 	}
@@ -126,7 +122,7 @@ void kheap_gc_remember(struct kheap_gc *gc, struct kheap_object *obj)
 		if (chunk_renew(gc, buffer, full))
 			continue;
 		WRITE_ONCE(gc->need_full, true);
-		kheap_gc_forget(gc, obj);
+		kheap_gc_forget(obj);
 		break;
 	}
 	if (unlikely(atomic_long_inc_return(&gc->nr_pending) >=

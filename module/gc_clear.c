@@ -8,6 +8,7 @@
 #include <linux/sched.h>
 
 #include "gc.h"
+#include "trace.h"
 
 /*
  * An object whose name is in a buffer of candidates as well is that one's to
@@ -15,22 +16,22 @@
  */
 #define NAME_IS_OURS	1
 
+#define NR_CALLS_A_RESCHED	64	/* callbacks of clients */
+
 /* --- Weak references ------------------------------------------------------------ */
 
 /* All weak references first, then the callbacks. */
 static void clear_weakrefs(struct kheap_gc_run *run)
 {
+	struct kheap_gc_entry *entry;
 	HLIST_HEAD(pending);
 	unsigned int idx;
 
-	for (idx = 1; idx < run->nr; idx++) {
-		struct kheap_object *obj =
-			kheap_gc_object(kheap_gc_entry(run, idx));
-		struct kheap_type *type = kheap_type_of(obj);
+	kheap_gc_for_each(run, entry, idx) {
+		struct kheap_object *obj = kheap_gc_object(entry);
 
-		if (type->weak_offset)
-			run->stats.nr_weakrefs_cleared +=
-				kheap_weakrefs_detach(type, obj, &pending);
+		if (obj->type->weak_offset)
+			kheap_weakrefs_detach(obj, &pending, &run->stats);
 	}
 	kheap_weakrefs_call(run->gc, &pending);
 }
@@ -38,15 +39,15 @@ static void clear_weakrefs(struct kheap_gc_run *run)
 /* Lookups fail from here on. Return whether there is a finalizer to call. */
 static bool set_garbage(struct kheap_gc_run *run)
 {
+	struct kheap_gc_entry *entry;
 	bool finalizers = false;
 	unsigned int idx;
 
-	for (idx = 1; idx < run->nr; idx++) {
-		struct kheap_object *obj =
-			kheap_gc_object(kheap_gc_entry(run, idx));
+	kheap_gc_for_each(run, entry, idx) {
+		struct kheap_object *obj = kheap_gc_object(entry);
 
 		kheap_gc_set_word(obj, KHEAP_GC_CONDEMNED, KHEAP_GC_GARBAGE);
-		if (kheap_type_of(obj)->ops.finalize &&
+		if (obj->type->ops.finalize &&
 		    !(READ_ONCE(obj->gc) & KHEAP_GC_FINALIZED))
 			finalizers = true;
 	}
@@ -70,22 +71,12 @@ void kheap_gc_survive(struct kheap_gc_run *run, struct kheap_object *obj)
  */
 static void pin_all(struct kheap_gc_run *run)
 {
+	struct kheap_gc_entry *entry;
 	unsigned int idx;
 
-	for (idx = 1; idx < run->nr; idx++)
-		atomic64_inc(&kheap_gc_object(kheap_gc_entry(run, idx))->word);
+	kheap_gc_for_each(run, entry, idx)
+		atomic64_inc(&kheap_gc_object(entry)->word);
 	run->pinned = 1;
-}
-
-static void unpin_all(struct kheap_gc_run *run)
-{
-	unsigned int idx;
-
-	for (idx = 1; idx < run->nr; idx++) {
-		kheap_gc_unpin(kheap_gc_object(kheap_gc_entry(run, idx)));
-		cond_resched();
-	}
-	run->pinned = 0;
 }
 
 static void finalize_all(struct kheap_gc_run *run)
@@ -120,50 +111,131 @@ static bool finalize_and_verify(struct kheap_gc_run *run)
 
 /*
  * The garbage's names are in the table, so it is BUFFERED from here on: what
- * dies keeps its memory, and puts have nothing to remember.
+ * dies keeps its memory, and puts have nothing to remember. None dies before
+ * all are cleared, for we have a reference to each.
  */
-static void own_names(struct kheap_gc_run *run)
+static void own(struct kheap_gc_run *run)
 {
-	unsigned int idx;
+	struct kheap_gc_entry *entry;
+	unsigned int idx, pin = !run->pinned;
 
-	for (idx = 1; idx < run->nr; idx++) {
-		struct kheap_gc_entry *entry = kheap_gc_entry(run, idx);
+	kheap_gc_for_each(run, entry, idx) {
 		struct kheap_object *obj = kheap_gc_object(entry);
 		s64 word = atomic64_read(&obj->word), new;
 
 		do {
 			new = word & ~KHEAP_WORD(KHEAP_GC_CONDEMNED);
-			new |= KHEAP_WORD(KHEAP_GC_GARBAGE);
-			if (likely((s32)word))
-				new |= KHEAP_WORD(KHEAP_GC_BUFFERED);
-		} while (!atomic64_try_cmpxchg(&obj->word, &word, new));
+			new |= KHEAP_WORD(KHEAP_GC_GARBAGE |
+					  KHEAP_GC_BUFFERED);
+		} while (unlikely(!atomic64_try_cmpxchg(&obj->word, &word,
+							new + pin)));
 		entry->edges = (new ^ word) & KHEAP_WORD(KHEAP_GC_BUFFERED) ?
 			       NAME_IS_OURS : 0;
 	}
-}
-
-static void clear_one(struct kheap_gc_run *run, struct kheap_object *obj)
-{
-	/* It can have died of the clearing of another one. */
-	if (!run->pinned && !kheap_gc_pin(obj))
-		return;
-	if (obj->type->ops.clear)
-		obj->type->ops.clear(obj);
-	if (!run->pinned)
-		kheap_gc_unpin(obj);
+	run->pinned = 1;
 }
 
 static void clear_all(struct kheap_gc_run *run)
 {
+	struct kheap_gc_entry *entry;
 	unsigned int idx;
 
-	for (idx = 1; idx < run->nr; idx++) {
-		clear_one(run, kheap_gc_object(kheap_gc_entry(run, idx)));
-		if (!(idx % 64))
+	kheap_gc_for_each(run, entry, idx) {
+		struct kheap_object *obj = kheap_gc_object(entry);
+
+		if (obj->type->ops.clear)
+			obj->type->ops.clear(obj);
+		if (!(idx % NR_CALLS_A_RESCHED))
 			cond_resched();
 	}
-	if (run->pinned)
-		unpin_all(run);
+}
+
+/**
+ * struct batch - objects whose memory goes in one go
+ * @type: their type
+ * @nr: how many
+ * @blocks: the objects
+ */
+struct batch {
+	struct kheap_type *type;
+	unsigned int nr;
+	void *blocks[32];
+};
+
+/* Free them, and start again with objects of @next. */
+static void batch_free(struct batch *batch, struct kheap_type *next)
+{
+	struct kheap_type *type = batch->type;
+	unsigned int i;
+
+	if (batch->nr && type->ops.flags & KHEAP_TYPE_RCU)
+		for (i = 0; i < batch->nr; i++)
+			kheap_object_free(type, batch->blocks[i]);
+	else if (batch->nr)
+		kheap_class_free_bulk(&type->class, batch->nr, batch->blocks);
+	batch->nr = 0;
+	batch->type = next;
+}
+
+/* The callbacks of an object that dies here; it has been finalized. */
+static __always_inline void end(struct kheap_type *type,
+				struct kheap_object *obj)
+{
+	if (trace_kheap_object_release_enabled())
+		trace_kheap_object_release(type, obj, 0, _RET_IP_);
+	if (type->weak_offset)
+		kheap_weakrefs_dead(type, obj);
+	if (type->ops.release)
+		type->ops.release(obj);
+	else if (type->ops.clear)
+		type->ops.clear(obj);
+}
+
+/*
+ * Our reference goes, and that was the last one if the cycle is broken. Nobody
+ * traverses anything in this run any more, so the memory can go as well.
+ */
+static void drop_one(struct kheap_gc_run *run, struct kheap_gc_entry *entry,
+		     struct batch *batch)
+{
+	struct kheap_object *obj = kheap_gc_object(entry);
+	struct kheap_type *type = obj->type;
+
+	if (unlikely(!atomic_dec_and_test(&obj->refs.refs)))
+		return;
+	end(type, obj);
+	if (unlikely(entry->edges != NAME_IS_OURS)) {
+		kheap_object_dispose(type, obj);
+		return;
+	}
+	entry->obj = 0;
+	run->stats.nr_reclaimed++;
+	if (unlikely(type != batch->type || batch->nr == ARRAY_SIZE(batch->blocks)))
+		batch_free(batch, type);
+	batch->blocks[batch->nr++] = obj;
+}
+
+/* What else dies of it waits in our frame. */
+static void drop_all(struct kheap_gc_run *run)
+{
+	struct kheap_frame frame = { .process = true };
+	struct batch batch = { };
+	struct kheap_gc_entry *entry;
+	unsigned int idx;
+
+	kheap_trashcan_enter(&frame);
+	run->gc->frame = &frame;
+	kheap_gc_for_each(run, entry, idx) {
+		drop_one(run, entry, &batch);
+		if (unlikely(frame.waiting))
+			kheap_trashcan_drain(&frame);
+		if (!(idx % NR_CALLS_A_RESCHED))
+			cond_resched();
+	}
+	batch_free(&batch, NULL);
+	run->gc->frame = NULL;
+	kheap_trashcan_leave(&frame);
+	run->pinned = 0;
 }
 
 static void list_uncollectable(struct kheap_gc_run *run,
@@ -176,47 +248,63 @@ static void list_uncollectable(struct kheap_gc_run *run,
 					    KHEAP_GC_NO_CLEAR);
 }
 
-/* Let go of the names; nobody traverses anything in this run any more. */
-static void free_memory(struct kheap_gc_run *run)
+/*
+ * It died of the end of another one, or not at all, or its name is in a buffer
+ * as well. Let go of its name.
+ */
+static void let_go(struct kheap_gc_run *run, struct kheap_gc_entry *entry)
 {
-	unsigned int idx;
+	struct kheap_object *obj = kheap_gc_object(entry);
+	u32 ours = entry->edges == NAME_IS_OURS ? KHEAP_GC_BUFFERED : 0;
+	struct kheap_type *type = kheap_type_of(obj);
 	int old;
 
-	for (idx = 1; idx < run->nr; idx++) {
-		struct kheap_gc_entry *entry = kheap_gc_entry(run, idx);
-		struct kheap_object *obj = kheap_gc_object(entry);
-		struct kheap_type *type = kheap_type_of(obj);
-
-		if (likely(!kheap_refs(obj)))
-			run->stats.nr_reclaimed++;
-		else
-			list_uncollectable(run, obj);
-		old = atomic_fetch_andnot(KHEAP_GC_GARBAGE |
-					  (entry->edges == NAME_IS_OURS ?
-					   KHEAP_GC_BUFFERED : 0),
-					  kheap_gc_word(obj));
-		if (old & KHEAP_GC_RELEASED && entry->edges == NAME_IS_OURS) {
-			atomic_long_dec(&type->nr_held);
-			kheap_object_free(type, obj);
-		}
-		if (!(idx % KHEAP_GC_ENTRIES))
-			cond_resched();
+	if (kheap_refs(obj))
+		list_uncollectable(run, obj);
+	else
+		run->stats.nr_reclaimed++;
+	old = atomic_fetch_andnot(KHEAP_GC_GARBAGE | ours, kheap_gc_word(obj));
+	if (ours && old & KHEAP_GC_RELEASED) {
+		atomic_long_dec(&type->nr_held);
+		kheap_object_free(type, obj);
 	}
+}
+
+static void let_go_of_the_rest(struct kheap_gc_run *run)
+{
+	struct kheap_gc_entry *entry;
+	unsigned int idx;
+
+	if (run->stats.nr_reclaimed == run->nr - 1)
+		return;
+	kheap_gc_for_each(run, entry, idx)
+		if (entry->obj)
+			let_go(run, entry);
 }
 
 /**
  * kheap_gc_clear() - step 6: reclaim garbage
  * @run: the run; the verdict was passed on all in its table
+ *
+ * The members have references, to one another, until they are cleared: none is
+ * dead before that, and each has its type.
  */
 void kheap_gc_clear(struct kheap_gc_run *run)
 {
-	bool finalizers = set_garbage(run);
+	bool has_finalize = READ_ONCE(run->gc->has_finalize);
+	bool finalizers = false;
 
-	clear_weakrefs(run);
-	if (!finalizers || finalize_and_verify(run)) {
-		own_names(run);
-		clear_all(run);
-		flush_work(&run->gc->process_work);
-		free_memory(run);
-	}
+	if (has_finalize)
+		finalizers = set_garbage(run);
+	else
+		own(run);
+	if (READ_ONCE(run->gc->has_weak))
+		clear_weakrefs(run);
+	if (finalizers && !finalize_and_verify(run))
+		return;
+	if (has_finalize)
+		own(run);
+	clear_all(run);
+	drop_all(run);
+	let_go_of_the_rest(run);
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The table of a run, and how it is filled: with what the candidates reach, or
- * with all objects. Memory comes in chunks, with no lock held.
+ * with all objects. It grows while no lock is held.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/mm.h>
 #include <linux/slab.h>
 
 #include "gc.h"
@@ -12,44 +13,52 @@
 /* Entries that are free before a traverse, so that it rarely has to stop. */
 #define NR_SPARE	64
 
+/* More than a pool has objects. */
+#define NR_A_POOL	1024
+
+#define INDEX		(~0U << KHEAP_GC_INDEX_SHIFT)
+
 /* --- Memory ------------------------------------------------------------------- */
 
-static bool dir_grow(struct kheap_gc_run *run)
+static size_t table_bytes(unsigned int room)
 {
-	unsigned int nr_dir = max(2 * run->nr_dir, 64U);
-	struct kheap_gc_entry **dir;
-
-	dir = kheap_meta_alloc(run->gc->heap, nr_dir * sizeof(*dir),
-			       GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN,
-			       NUMA_NO_NODE);
-	if (!dir)
-		return false;
-	if (run->dir)
-		memcpy(dir, run->dir, run->nr_chunks * sizeof(*dir));
-	kheap_meta_free(run->gc->heap, run->dir);
-	run->dir = dir;
-	run->nr_dir = nr_dir;
-	return true;
+	return array_size(room, sizeof(struct kheap_gc_entry));
 }
 
-static bool chunk_add(struct kheap_gc_run *run)
+static void table_drop(struct kheap *heap, struct kheap_gc_entry *table,
+		       unsigned int room)
 {
-	struct kheap_gc_entry *chunk;
+	kvfree(table);
+	atomic_long_sub(table_bytes(room), &heap->metadata_bytes);
+	kheap_uncharge(heap, table_bytes(room));
+}
 
-	if (run->nr_chunks == run->nr_dir && !dir_grow(run))
+/* Return whether the table has room for @room entries now. */
+static bool table_grow(struct kheap_gc_run *run, unsigned int room)
+{
+	struct kheap *heap = run->gc->heap;
+	struct kheap_gc_entry *table;
+
+	if (room > KHEAP_GC_INDEX_MAX || !kheap_charge(heap, table_bytes(room)))
 		return false;
-	chunk = kheap_meta_alloc(run->gc->heap,
-				 KHEAP_GC_ENTRIES * sizeof(*chunk),
-				 GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN,
-				 NUMA_NO_NODE);
-	if (!chunk)
+	table = kvmalloc(table_bytes(room), GFP_KERNEL | __GFP_NOWARN);
+	if (!table) {
+		kheap_uncharge(heap, table_bytes(room));
 		return false;
-	run->dir[run->nr_chunks++] = chunk;
+	}
+	atomic_long_add(table_bytes(room), &heap->metadata_bytes);
+	kheap_note_peak(heap);
+	if (run->table) {
+		memcpy(table, run->table, table_bytes(run->nr));
+		table_drop(heap, run->table, run->room);
+	}
+	run->table = table;
+	run->room = room;
 	return true;
 }
 
 /**
- * kheap_gc_reserve() - make room in the table
+ * kheap_gc_reserve() - make room in the table, which may move
  * @run: the run
  * @nr: entries
  *
@@ -57,48 +66,39 @@ static bool chunk_add(struct kheap_gc_run *run)
  */
 bool kheap_gc_reserve(struct kheap_gc_run *run, unsigned int nr)
 {
-	while (run->nr + nr > run->nr_chunks * KHEAP_GC_ENTRIES) {
-		if (run->nr + nr > KHEAP_GC_INDEX_MAX || !chunk_add(run)) {
-			run->given_up = true;
-			return false;
-		}
-	}
-	return true;
+	unsigned int room = run->nr + nr;
+
+	if (likely(room <= run->room))
+		return true;
+	if (table_grow(run, max(room, 2 * run->room)) || table_grow(run, room))
+		return true;
+	run->given_up = true;
+	return false;
 }
 
 void kheap_gc_table_free(struct kheap_gc_run *run)
 {
-	unsigned int i;
-
-	for (i = 0; i < run->nr_chunks; i++)
-		kheap_meta_free(run->gc->heap, run->dir[i]);
-	kheap_meta_free(run->gc->heap, run->dir);
+	if (run->table)
+		table_drop(run->gc->heap, run->table, run->room);
 }
 
 /* --- Entries -------------------------------------------------------------------- */
 
-/* Change an object's gc word, whatever mutators do to it meanwhile. */
-void kheap_gc_set_word(struct kheap_object *obj, u32 clear, u32 set)
-{
-	int old = READ_ONCE(obj->gc);
-
-	while (!atomic_try_cmpxchg(kheap_gc_word(obj), &old,
-				   (old & ~clear) | set))
-		;
-}
-
 /* Add an object, for which there is room. Its memory stays during the run. */
 static __always_inline struct kheap_gc_entry *
-add(struct kheap_gc_run *run, struct kheap_object *obj, u32 refs)
+add(struct kheap_gc_run *run, struct kheap_object *obj, s64 word)
 {
-	struct kheap_gc_entry *entry = kheap_gc_entry(run, run->nr);
+	unsigned int idx = run->nr++;
+	struct kheap_gc_entry *entry = kheap_gc_entry(run, idx);
+	int old = word >> 32;
 
 	entry->obj = (unsigned long)obj;
-	entry->snap = refs;
+	entry->snap = word;
 	entry->edges = 0;
-	kheap_gc_set_word(obj, ~0U << KHEAP_GC_INDEX_SHIFT,
-			  run->nr << KHEAP_GC_INDEX_SHIFT);
-	run->nr++;
+	while (unlikely(!atomic_try_cmpxchg(kheap_gc_word(obj), &old,
+					    (old & ~INDEX) |
+					    idx << KHEAP_GC_INDEX_SHIFT)))
+		;
 	return entry;
 }
 
@@ -109,23 +109,23 @@ add(struct kheap_gc_run *run, struct kheap_object *obj, u32 refs)
 struct kheap_gc_entry *kheap_gc_add(struct kheap_gc_run *run,
 				    struct kheap_object *obj)
 {
-	int refs = kheap_refs(obj);
+	s64 word = atomic64_read(&obj->word);
 
-	if (refs <= 0 || READ_ONCE(obj->gc) & KHEAP_GC_FROZEN ||
+	if ((s32)word <= 0 || word & KHEAP_WORD(KHEAP_GC_FROZEN) ||
 	    !kheap_type_is_collectable(kheap_type_of(obj)))
 		return NULL;
-	if (run->nr == run->nr_chunks * KHEAP_GC_ENTRIES) {
+	if (run->nr == run->room) {
 		run->given_up = true;
 		return NULL;
 	}
-	return add(run, obj, refs);
+	return add(run, obj, word);
 }
 
 /* Add an object, whatever the collector thinks of it; there is room. */
 struct kheap_gc_entry *kheap_gc_add_any(struct kheap_gc_run *run,
 					struct kheap_object *obj)
 {
-	return add(run, obj, kheap_refs(obj));
+	return add(run, obj, atomic64_read(&obj->word));
 }
 
 /* --- All objects ------------------------------------------------------------------ */
@@ -136,16 +136,37 @@ static bool reserve(struct kheap_walk *walk, unsigned int nr)
 				nr);
 }
 
-static void look(struct kheap_walk *walk, struct kheap_type *type,
-		 struct kheap_object *obj)
+static __always_inline void look(struct kheap_walk *walk,
+				 struct kheap_type *type,
+				 struct kheap_object *obj, s64 word)
 {
-	int refs = kheap_refs(obj);
-
 	/* The client has not set a new object up yet. */
-	if (!type->ops.traverse || refs <= 0 ||
-	    READ_ONCE(obj->gc) & (KHEAP_GC_FROZEN | KHEAP_GC_NEW))
+	if (unlikely((s32)word <= 0 || word & KHEAP_WORD(KHEAP_GC_FROZEN |
+							 KHEAP_GC_NEW)))
 		return;
-	add(container_of(walk, struct kheap_gc_run, walk), obj, refs);
+	add(container_of(walk, struct kheap_gc_run, walk), obj, word);
+}
+
+static void look_at_pool(struct kheap_walk *walk, struct kheap_pool *pool)
+{
+	if (kheap_type_is_collectable(pool->class->type))
+		kheap_look_at_pool(walk, pool, look);
+}
+
+/* Room for all of them, so that the table need not move. */
+static bool reserve_for_all(struct kheap_gc_run *run)
+{
+	struct kheap *heap = run->gc->heap;
+	struct kheap_class *class;
+	unsigned long nr = 0;
+
+	mutex_lock(&heap->mutex);
+	list_for_each_entry(class, &heap->class_list, list)
+		if (class->type && kheap_type_is_collectable(class->type))
+			nr += kheap_type_nr_live(class->type);
+	mutex_unlock(&heap->mutex);
+	return kheap_gc_reserve(run, min_t(unsigned long, KHEAP_GC_INDEX_MAX,
+					   nr + nr / 16 + NR_A_POOL));
 }
 
 /* --- What the candidates reach ------------------------------------------------------- */
@@ -154,11 +175,11 @@ static void look(struct kheap_walk *walk, struct kheap_type *type,
 static void visit_reach(struct kheap_visitor *visitor,
 			struct kheap_object *target)
 {
-	struct kheap_gc_run *run = container_of(visitor, struct kheap_gc_run,
-						visitor);
-	struct kheap_gc_entry *entry = kheap_gc_find(run, target);
+	struct kheap_gc_run *run = kheap_gc_run_of(visitor);
+	struct kheap_gc_entry *entry;
+	unsigned int idx;
 
-	if (!entry)
+	if (!kheap_gc_find(run, target, &entry, &idx))
 		entry = kheap_gc_add(run, target);
 	if (entry)
 		entry->edges++;
@@ -175,7 +196,7 @@ static void close_over(struct kheap_gc_run *run)
 
 	run->visitor.visit = visit_reach;
 	for (idx = 1; idx < run->nr; idx++) {
-		struct kheap_object *obj = kheap_gc_object(kheap_gc_entry(run, idx));
+		struct kheap_object *obj = (void *)run->table[idx].obj;
 		unsigned int spare = NR_SPARE;
 
 		do {
@@ -185,7 +206,7 @@ static void close_over(struct kheap_gc_run *run)
 			kheap_gc_traverse(run, obj);
 			spare *= 2;
 		} while (unlikely(run->given_up));
-		if (!(idx % KHEAP_GC_ENTRIES))
+		if (!(idx % KHEAP_GC_NR_A_RESCHED))
 			cond_resched();
 	}
 }
@@ -203,11 +224,11 @@ static void add_candidates(struct kheap_gc_run *run,
 	kheap_gc_reserve(run, chunk->nr);
 	for (i = 0; i < chunk->nr; i++) {
 		struct kheap_object *obj = chunk->names[i];
-		bool released = READ_ONCE(obj->gc) & KHEAP_GC_RELEASED;
+		struct kheap_gc_entry *entry;
+		unsigned int idx;
 
-		kheap_gc_forget(run->gc, obj);
-		if (!released && !run->full && !run->given_up &&
-		    !kheap_gc_find(run, obj))
+		if (!kheap_gc_forget(obj) && !run->full && !run->given_up &&
+		    !kheap_gc_find(run, obj, &entry, &idx))
 			kheap_gc_add(run, obj);
 	}
 }
@@ -239,8 +260,10 @@ void kheap_gc_gather(struct kheap_gc_run *run)
 		close_over(run);
 		return;
 	}
+	if (!reserve_for_all(run))
+		return;
 	run->walk.reserve = reserve;
-	run->walk.look = look;
+	run->walk.look_at_pool = look_at_pool;
 	kheap_walk_objects(run->gc->heap, &run->walk);
 	run->stats.lock_max_ns = run->walk.lock_max_ns;
 }

@@ -17,28 +17,24 @@
 static void visit_count(struct kheap_visitor *visitor,
 			struct kheap_object *target)
 {
-	struct kheap_gc_run *run = container_of(visitor, struct kheap_gc_run,
-						visitor);
-	struct kheap_gc_entry *entry = kheap_gc_find(run, target);
+	struct kheap_gc_run *run = kheap_gc_run_of(visitor);
+	struct kheap_gc_entry *entry;
+	unsigned int idx;
 
-	if (entry)
+	if (likely(kheap_gc_find(run, target, &entry, &idx)))
 		entry->edges++;
 }
 
 /* Count the edges from all suspects into each; the counts are clear. */
 void kheap_gc_count_edges(struct kheap_gc_run *run)
 {
+	struct kheap_gc_entry *entry;
 	unsigned int idx;
 
 	run->visitor.visit = visit_count;
-	for (idx = 1; idx < run->nr; idx++) {
-		struct kheap_gc_entry *entry = kheap_gc_entry(run, idx);
-
+	kheap_gc_for_each(run, entry, idx)
 		if (likely(!kheap_gc_dropped(entry)))
-			kheap_gc_traverse(run, kheap_gc_object(entry));
-		if (!(idx % KHEAP_GC_ENTRIES))
-			cond_resched();
-	}
+			kheap_gc_traverse(run, (void *)entry->obj);
 }
 
 /* --- What is reached from outside ------------------------------------------------ */
@@ -46,13 +42,12 @@ void kheap_gc_count_edges(struct kheap_gc_run *run)
 static void visit_drop(struct kheap_visitor *visitor,
 		       struct kheap_object *target)
 {
-	struct kheap_gc_run *run = container_of(visitor, struct kheap_gc_run,
-						visitor);
-	struct kheap_gc_entry *entry = kheap_gc_find(run, target);
+	struct kheap_gc_run *run = kheap_gc_run_of(visitor);
+	struct kheap_gc_entry *entry;
+	unsigned int idx;
 
-	if (entry)
-		kheap_gc_drop(run, entry,
-			      READ_ONCE(target->gc) >> KHEAP_GC_INDEX_SHIFT);
+	if (kheap_gc_find(run, target, &entry, &idx))
+		kheap_gc_drop(run, entry, idx);
 }
 
 /* Drop all that the dropped entries in @run->work reach. */
@@ -66,7 +61,7 @@ void kheap_gc_drop_reachable(struct kheap_gc_run *run)
 
 		run->work = entry->edges;
 		kheap_gc_traverse(run, kheap_gc_object(entry));
-		if (!(++nr % KHEAP_GC_ENTRIES))
+		if (!(++nr % KHEAP_GC_NR_A_RESCHED))
 			cond_resched();
 	}
 }
@@ -77,15 +72,14 @@ void kheap_gc_drop_reachable(struct kheap_gc_run *run)
  */
 void kheap_gc_trial(struct kheap_gc_run *run)
 {
+	struct kheap_gc_entry *entry;
 	unsigned int idx;
 
+	run->nr_left = run->nr - 1;
 	if (run->full)
 		kheap_gc_count_edges(run);
-	for (idx = 1; idx < run->nr; idx++) {
-		struct kheap_gc_entry *entry = kheap_gc_entry(run, idx);
-
-		if (!kheap_gc_dropped(entry) && entry->snap > entry->edges)
+	kheap_gc_for_each(run, entry, idx)
+		if (entry->snap > entry->edges)
 			kheap_gc_drop(run, entry, idx);
-	}
 	kheap_gc_drop_reachable(run);
 }

@@ -15,29 +15,38 @@
 
 #define MARKS	(KHEAP_GC_CANDIDATE | KHEAP_GC_CONDEMNED)
 
-/* Entries that were dropped go, and their marks; the others move up. */
+/* Not garbage: the marks go, and so does what the collector holds. */
+static void let_go(struct kheap_gc_run *run, struct kheap_object *obj)
+{
+	if (READ_ONCE(obj->gc) & MARKS)
+		kheap_gc_set_word(obj, MARKS, 0);
+	if (run->pinned)
+		kheap_gc_survive(run, obj);
+}
+
+/* Entries that were dropped go; the others move up, and get @set. */
 static void compact(struct kheap_gc_run *run, u32 set)
 {
+	struct kheap_gc_entry *entry;
 	unsigned int idx, nr = 1;
 
-	for (idx = 1; idx < run->nr; idx++) {
-		struct kheap_gc_entry *entry = kheap_gc_entry(run, idx);
+	kheap_gc_for_each(run, entry, idx) {
 		struct kheap_object *obj = kheap_gc_object(entry);
 
-		if (!(idx % KHEAP_GC_ENTRIES))
-			cond_resched();
 		if (kheap_gc_dropped(entry)) {
-			if (READ_ONCE(obj->gc) & MARKS)
-				kheap_gc_set_word(obj, MARKS, 0);
-			if (run->pinned)
-				kheap_gc_survive(run, obj);
-			continue;
+			if (run->marked)
+				let_go(run, obj);
+		} else if (idx == nr) {
+			nr++;
+			atomic_or(set, kheap_gc_word(obj));
+		} else {
+			kheap_gc_set_word(obj, ~0U << KHEAP_GC_INDEX_SHIFT,
+					  nr << KHEAP_GC_INDEX_SHIFT | set);
+			*kheap_gc_entry(run, nr++) = *entry;
 		}
-		kheap_gc_set_word(obj, ~0U << KHEAP_GC_INDEX_SHIFT,
-				  nr << KHEAP_GC_INDEX_SHIFT | set);
-		*kheap_gc_entry(run, nr++) = *entry;
 	}
 	run->nr = nr;
+	run->nr_left = nr - 1;
 }
 
 /**
@@ -48,7 +57,11 @@ static void compact(struct kheap_gc_run *run, u32 set)
  */
 void kheap_gc_mark(struct kheap_gc_run *run)
 {
+	/* The usual case, most of all of a run that looked at everything. */
+	if (!run->nr_left)
+		run->nr = 1;
 	compact(run, KHEAP_GC_CANDIDATE);
+	run->marked = true;
 	/* Partner of kheap_object_get(): our marks, then the counts. */
 	smp_mb();
 }
@@ -56,12 +69,11 @@ void kheap_gc_mark(struct kheap_gc_run *run)
 /* Step 4, first half: the counts, of all, before any edge. */
 static void read_counts(struct kheap_gc_run *run)
 {
+	struct kheap_gc_entry *entry;
 	unsigned int idx;
 
-	for (idx = 1; idx < run->nr; idx++) {
-		struct kheap_gc_entry *entry = kheap_gc_entry(run, idx);
-
-		entry->snap = kheap_refs(kheap_gc_object(entry));
+	kheap_gc_for_each(run, entry, idx) {
+		entry->snap = kheap_refs((void *)entry->obj);
 		entry->edges = 0;
 	}
 	/* An outside reference that was counted is no edge later on. */
@@ -71,12 +83,12 @@ static void read_counts(struct kheap_gc_run *run)
 /* Step 4, the comparison. Return whether all of them are suspects still. */
 static bool add_up(struct kheap_gc_run *run)
 {
+	struct kheap_gc_entry *entry;
 	bool all = true;
 	unsigned int idx;
 
-	for (idx = 1; idx < run->nr; idx++) {
-		struct kheap_gc_entry *entry = kheap_gc_entry(run, idx);
-		u32 gc = READ_ONCE(kheap_gc_object(entry)->gc);
+	kheap_gc_for_each(run, entry, idx) {
+		u32 gc = READ_ONCE(((struct kheap_object *)entry->obj)->gc);
 		bool marked = gc & KHEAP_GC_CANDIDATE;
 
 		if (likely(marked && entry->snap &&
@@ -109,7 +121,7 @@ static long verdict_open(struct kheap_gc *gc)
 /* Condemn an object if nothing happened to it since its count was read. */
 static bool judge(struct kheap_gc_entry *entry)
 {
-	struct kheap_object *obj = kheap_gc_object(entry);
+	struct kheap_object *obj = (void *)entry->obj;
 	s64 word = atomic64_read(&obj->word);
 
 	do {
@@ -146,15 +158,14 @@ static bool pass_verdict(struct kheap_gc_run *run)
 {
 	struct kheap_gc *gc = run->gc;
 	long open = verdict_open(gc);
+	struct kheap_gc_entry *entry;
 	unsigned int idx;
 
-	for (idx = 1; idx < run->nr; idx++) {
-		if (unlikely(!judge(kheap_gc_entry(run, idx)))) {
+	kheap_gc_for_each(run, entry, idx) {
+		if (unlikely(!judge(entry))) {
 			acquit(run, idx);
 			return false;
 		}
-		if (!(idx % KHEAP_GC_ENTRIES))
-			cond_resched();
 	}
 	if (atomic_long_cmpxchg(&gc->verdict, open,
 				open ^ KHEAP_VERDICT_OPEN ^

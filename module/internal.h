@@ -678,6 +678,9 @@ void kheap_class_free_careful(struct kheap_class *class,
 void kheap_push_missed(struct kheap_class *class, struct kheap_slot slot,
 		       struct kheap_cpu_cache *cache);
 
+/* bulk.c */
+void kheap_class_free_bulk(struct kheap_class *class, size_t nr, void **ptrs);
+
 /* cpu_cache.c */
 void kheap_cpu_caches_setup(struct kheap_class *class, gfp_t gfp);
 void kheap_cpu_caches_exit(struct kheap_class *class);

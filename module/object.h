@@ -96,17 +96,54 @@ kheap_weak_list(const struct kheap_type *type, struct kheap_object *obj)
  * struct kheap_walk - a walk over all live objects of a heap
  * @reserve: called before a pool is looked at, to make room for the answer;
  *	no lock is held; false ends the walk
- * @look: called for every object whose count is not 0, under lock 3
+ * @look: called for every object whose count is not 0, with its word, under
+ *	lock 3
+ * @look_at_pool: called instead for every pool
  * @type: only this type's; NULL: every type's
  * @lock_max_ns: set to the longest time the lock was held
  */
 struct kheap_walk {
 	bool (*reserve)(struct kheap_walk *walk, unsigned int nr);
 	void (*look)(struct kheap_walk *walk, struct kheap_type *type,
-		     struct kheap_object *obj);
+		     struct kheap_object *obj, s64 word);
+	void (*look_at_pool)(struct kheap_walk *walk, struct kheap_pool *pool);
 	const struct kheap_type *type;
 	u64 lock_max_ns;
 };
+
+/**
+ * kheap_look_at_pool() - look at all objects of a pool whose count is not 0
+ * @walk: the walk
+ * @pool: the pool, under lock 3
+ * @look: known to the compiler, if it is to be inlined
+ */
+static __always_inline void
+kheap_look_at_pool(struct kheap_walk *walk, struct kheap_pool *pool,
+		   void (*look)(struct kheap_walk *walk,
+				struct kheap_type *type,
+				struct kheap_object *obj, s64 word))
+{
+	struct kheap_class *class = pool->class;
+	const unsigned long *map = kheap_bitmap() +
+				   pool->map_bit / BITS_PER_LONG;
+	unsigned int i;
+
+	for (i = 0; i < kheap_map_words(class); i++) {
+		unsigned long bits = READ_ONCE(map[i]);
+
+		while (bits) {
+			unsigned int idx = i * BITS_PER_LONG + __ffs(bits);
+			struct kheap_object *obj =
+				kheap_block_address(class, pool, idx);
+			/* Pairs with the release in kheap_object_new(). */
+			s64 word = atomic64_read_acquire(&obj->word);
+
+			bits &= bits - 1;
+			if (likely((s32)word))
+				look(walk, class->type, obj, word);
+		}
+	}
+}
 
 enum kheap_upgrade {
 	KHEAP_UPGRADE_DONE,
@@ -123,8 +160,29 @@ void kheap_object_dispose(struct kheap_type *type, struct kheap_object *obj);
 void kheap_object_free(struct kheap_type *type, struct kheap_object *obj);
 void kheap_object_refuse(struct kheap_object *obj, enum kheap_refusal why);
 
+/**
+ * struct kheap_frame - a context that releases objects at the moment
+ * @node: in its bucket
+ * @key: the task and the interrupt level
+ * @waiting: dead objects that wait for the release under way to return
+ * @process: it may sleep
+ * @nr: objects released
+ *
+ * On the stack of the outermost release; all but @node is its context's own.
+ */
+struct kheap_frame {
+	struct hlist_node node;
+	unsigned long key;
+	struct kheap_object *waiting;
+	bool process;
+	unsigned int nr;
+};
+
 /* trashcan.c */
 bool kheap_trashcan_active(void);
+void kheap_trashcan_enter(struct kheap_frame *frame);
+void kheap_trashcan_drain(struct kheap_frame *frame);
+void kheap_trashcan_leave(struct kheap_frame *frame);
 void kheap_trashcan_work(struct work_struct *work);
 
 /* type.c */
@@ -140,9 +198,9 @@ void kheap_objects_free(struct kheap *heap);
 
 /* weakref.c */
 void kheap_weakrefs_dead(struct kheap_type *type, struct kheap_object *obj);
-unsigned long kheap_weakrefs_detach(struct kheap_type *type,
-				    struct kheap_object *obj,
-				    struct hlist_head *pending);
+void kheap_weakrefs_detach(struct kheap_object *obj,
+			   struct hlist_head *pending,
+			   struct kheap_gc_stats *stats);
 void kheap_weakrefs_call(struct kheap_gc *gc, struct hlist_head *pending);
 
 #endif /* _KHEAP_PRIVATE_OBJECT_H */

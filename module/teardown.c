@@ -27,10 +27,10 @@
  */
 
 static void pin(struct kheap_walk *walk, struct kheap_type *type,
-		struct kheap_object *obj)
+		struct kheap_object *obj, s64 word)
 {
 	/* An immortal object is mortal again. */
-	if (kheap_refs(obj) < 0)
+	if ((s32)word < 0)
 		refcount_set(&obj->refs, 1);
 	atomic64_inc(&obj->word);
 }
@@ -44,7 +44,7 @@ struct pass {
 };
 
 static void note(struct kheap_walk *walk, struct kheap_type *type,
-		 struct kheap_object *obj)
+		 struct kheap_object *obj, s64 word)
 {
 	struct pass *pass = container_of(walk, struct pass, walk);
 
@@ -114,7 +114,7 @@ static void force(struct kheap_type *type, struct kheap_object *obj)
 
 /* Objects have their names nowhere any more: dead ones just die. */
 static void forget_names(struct kheap_walk *walk, struct kheap_type *type,
-			 struct kheap_object *obj)
+			 struct kheap_object *obj, s64 word)
 {
 	atomic_or(KHEAP_GC_BUFFERED | KHEAP_GC_FROZEN, kheap_gc_word(obj));
 }

@@ -14,22 +14,7 @@
 #include "trace.h"
 
 #define BUCKET_BITS	6
-
-/**
- * struct frame - a context that releases objects at the moment
- * @node: in its bucket
- * @key: the task and the interrupt level
- * @waiting: dead objects that wait for the release under way to return
- * @process: it may sleep
- *
- * On the stack of the outermost release; all but @node is its context's own.
- */
-struct frame {
-	struct hlist_node node;
-	unsigned long key;
-	struct kheap_object *waiting;
-	bool process;
-};
+#define NR_A_RESCHED	64	/* releases, when they may sleep */
 
 static struct bucket {
 	raw_spinlock_t lock;
@@ -52,10 +37,10 @@ static struct bucket *bucket_of(unsigned long key)
 	return &buckets[hash_long(key, BUCKET_BITS)];
 }
 
-static struct frame *find_frame(unsigned long key)
+static struct kheap_frame *find_frame(unsigned long key)
 {
 	struct bucket *bucket = bucket_of(key);
-	struct frame *frame, *found = NULL;
+	struct kheap_frame *frame, *found = NULL;
 	unsigned long flags;
 
 	if (hlist_empty(&bucket->frames))
@@ -68,17 +53,23 @@ static struct frame *find_frame(unsigned long key)
 	return found;
 }
 
-static void enter(struct frame *frame)
+/**
+ * kheap_trashcan_enter() - let objects that die here wait for a drain
+ * @frame: the key is set to this context's, which has no frame yet
+ */
+void kheap_trashcan_enter(struct kheap_frame *frame)
 {
-	struct bucket *bucket = bucket_of(frame->key);
+	struct bucket *bucket;
 	unsigned long flags;
 
+	frame->key = this_context();
+	bucket = bucket_of(frame->key);
 	raw_spin_lock_irqsave(&bucket->lock, flags);
 	hlist_add_head(&frame->node, &bucket->frames);
 	raw_spin_unlock_irqrestore(&bucket->lock, flags);
 }
 
-static void leave(struct frame *frame)
+void kheap_trashcan_leave(struct kheap_frame *frame)
 {
 	struct bucket *bucket = bucket_of(frame->key);
 	unsigned long flags;
@@ -89,13 +80,13 @@ static void leave(struct frame *frame)
 }
 
 /* A dead object's type field is the link: see kheap_type_of(). */
-static void push(struct frame *frame, struct kheap_object *obj)
+static void push(struct kheap_frame *frame, struct kheap_object *obj)
 {
 	WRITE_ONCE(obj->type, (struct kheap_type *)frame->waiting);
 	frame->waiting = obj;
 }
 
-static struct kheap_object *pop(struct frame *frame)
+static struct kheap_object *pop(struct kheap_frame *frame)
 {
 	struct kheap_object *obj = frame->waiting;
 
@@ -106,15 +97,24 @@ static struct kheap_object *pop(struct frame *frame)
 	return obj;
 }
 
-static void drain(struct frame *frame)
+/* Release what waits, and what dies of that. */
+void kheap_trashcan_drain(struct kheap_frame *frame)
 {
 	struct kheap_object *obj;
 
 	while ((obj = pop(frame))) {
 		kheap_object_release_one(obj->type, obj);
-		if (frame->process)
+		if (frame->process && !(++frame->nr % NR_A_RESCHED))
 			cond_resched();
 	}
+}
+
+/* The frame that this context has, of which a run need not be told. */
+static struct kheap_frame *find_outer(struct kheap_gc *gc, unsigned long key)
+{
+	if (key == (unsigned long)READ_ONCE(gc->owner) && gc->frame)
+		return gc->frame;
+	return find_frame(key);
 }
 
 /* Does the caller run inside a callback of a dying object? */
@@ -135,8 +135,9 @@ bool kheap_trashcan_active(void)
  */
 void kheap_object_release(struct kheap_type *type, struct kheap_object *obj)
 {
-	struct frame frame = { .key = this_context() };
-	struct frame *outer;
+	unsigned long key = this_context();
+	struct kheap_frame frame = { };
+	struct kheap_frame *outer;
 
 	if (trace_kheap_object_release_enabled())
 		trace_kheap_object_release(type, obj, 0,
@@ -145,7 +146,7 @@ void kheap_object_release(struct kheap_type *type, struct kheap_object *obj)
 		kheap_object_dispose(type, obj);
 		return;
 	}
-	outer = find_frame(frame.key);
+	outer = find_outer(type->gc, key);
 	if (type->ops.flags & KHEAP_TYPE_PROCESS &&
 	    !(outer && outer->process)) {
 		if (llist_add(kheap_object_link(obj), &type->gc->process))
@@ -156,10 +157,10 @@ void kheap_object_release(struct kheap_type *type, struct kheap_object *obj)
 		push(outer, obj);
 		return;
 	}
-	enter(&frame);
+	kheap_trashcan_enter(&frame);
 	kheap_object_release_one(type, obj);
-	drain(&frame);
-	leave(&frame);
+	kheap_trashcan_drain(&frame);
+	kheap_trashcan_leave(&frame);
 }
 
 /* Release the objects whose types ask for process context. */
@@ -167,13 +168,13 @@ void kheap_trashcan_work(struct work_struct *work)
 {
 	struct kheap_gc *gc = container_of(work, struct kheap_gc,
 					   process_work);
-	struct frame frame = { .key = this_context(), .process = true };
+	struct kheap_frame frame = { .process = true };
 	struct llist_node *node, *next;
 
-	enter(&frame);
+	kheap_trashcan_enter(&frame);
 	llist_for_each_safe(node, next, llist_del_all(&gc->process)) {
 		push(&frame, kheap_linked_object(node));
-		drain(&frame);
+		kheap_trashcan_drain(&frame);
 	}
-	leave(&frame);
+	kheap_trashcan_leave(&frame);
 }

@@ -66,6 +66,17 @@ static struct kheap_gc *gc_of(struct kheap *heap)
 	return heap->gc;
 }
 
+static void publish(struct kheap_type *type)
+{
+	struct kheap_gc *gc = type->gc;
+
+	if (type->ops.finalize)
+		WRITE_ONCE(gc->has_finalize, true);
+	if (type->weak_offset)
+		WRITE_ONCE(gc->has_weak, true);
+	kheap_class_publish(&type->class);
+}
+
 static int type_add(struct kheap *heap, struct kheap_type *type)
 {
 	int err = 0;
@@ -77,7 +88,7 @@ static int type_add(struct kheap *heap, struct kheap_type *type)
 	else if (kheap_class_find(heap, type->class.name))
 		err = -EEXIST;
 	else
-		kheap_class_publish(&type->class);
+		publish(type);
 	mutex_unlock(&heap->mutex);
 	return err;
 }
@@ -137,28 +148,12 @@ unsigned long kheap_type_nr_created(const struct kheap_type *type)
 
 /* --- Walking ----------------------------------------------------------------------- */
 
-/* All objects of a pool whose count is not 0; under the set's lock. */
-static void walk_blocks(struct kheap_walk *walk, struct kheap_pool *pool)
+static void look_at_pool(struct kheap_walk *walk, struct kheap_pool *pool)
 {
-	struct kheap_class *class = pool->class;
-	const unsigned long *map = kheap_bitmap() +
-				   pool->map_bit / BITS_PER_LONG;
-	unsigned int word;
-
-	for (word = 0; word < kheap_map_words(class); word++) {
-		unsigned long bits = READ_ONCE(map[word]);
-
-		while (bits) {
-			unsigned int idx = word * BITS_PER_LONG + __ffs(bits);
-			struct kheap_object *obj =
-				kheap_block_address(class, pool, idx);
-
-			bits &= bits - 1;
-			/* Pairs with the release in kheap_object_new(). */
-			if ((s32)atomic64_read_acquire(&obj->word))
-				walk->look(walk, class->type, obj);
-		}
-	}
+	if (walk->look_at_pool)
+		walk->look_at_pool(walk, pool);
+	else
+		kheap_look_at_pool(walk, pool, walk->look);
 }
 
 /*
@@ -182,7 +177,7 @@ static bool walk_pool(struct kheap_walk *walk, struct kheap_pool *pool)
 	raw_spin_lock_irqsave(&set->lock, flags);
 	start = local_clock();
 	if (pool->class == class && READ_ONCE(pool->state) >= KHEAP_POOL_USED)
-		walk_blocks(walk, pool);
+		look_at_pool(walk, pool);
 	walk->lock_max_ns = max(walk->lock_max_ns, local_clock() - start);
 	raw_spin_unlock_irqrestore(&set->lock, flags);
 	return true;
@@ -227,13 +222,13 @@ struct list_walk {
 };
 
 static void note_live(struct kheap_walk *walk, struct kheap_type *type,
-		      struct kheap_object *obj)
+		      struct kheap_object *obj, s64 word)
 {
 	struct list_walk *list = container_of(walk, struct list_walk, walk);
 
 	if (list->nr < NR_LISTED) {
 		list->obj[list->nr] = obj;
-		list->refs[list->nr++] = kheap_refs(obj);
+		list->refs[list->nr++] = word;
 	}
 }
 

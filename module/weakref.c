@@ -7,6 +7,7 @@
 
 #include <linux/export.h>
 #include <linux/sched.h>
+#include <linux/sched/clock.h>
 
 #include "gc.h"
 #include "trace.h"
@@ -127,13 +128,17 @@ static bool in_garbage(struct kheap_gc *gc, const struct kheap_weakref *ref)
 
 /* Detach some; those with a callback to call are moved to @pending. */
 static unsigned int detach_batch(struct kheap_gc *gc, struct hlist_head *list,
-				 struct hlist_head *pending)
+				 struct hlist_head *pending,
+				 struct kheap_gc_stats *stats)
 {
 	struct kheap_weakref *ref;
 	unsigned long flags;
 	unsigned int nr = 0;
+	u64 start = 0;
 
 	raw_spin_lock_irqsave(&gc->weak_lock, flags);
+	if (stats)
+		start = local_clock();
 	while (nr < BATCH && !hlist_empty(list)) {
 		ref = hlist_entry(list->first, struct kheap_weakref, node);
 		hlist_del_init(&ref->node);
@@ -143,31 +148,36 @@ static unsigned int detach_batch(struct kheap_gc *gc, struct hlist_head *list,
 		/* The last look at it: kheap_weakref_clear() may not wait. */
 		smp_store_release(&ref->target, NULL);
 	}
+	if (stats) {
+		stats->nr_weakrefs_cleared += nr;
+		stats->lock_max_ns = max(stats->lock_max_ns,
+					 local_clock() - start);
+	}
 	raw_spin_unlock_irqrestore(&gc->weak_lock, flags);
 	return nr;
 }
 
 /**
  * kheap_weakrefs_detach() - clear the weak references to an object
- * @type: its type, which can have some
- * @obj: the object, dead or garbage
+ * @obj: the object, dead or garbage, of a type that can have some
  * @pending: collects those whose callbacks are to be called
+ * @stats: of the run whose work it is: how many, and how long the lock was
+ *	held at most; or NULL
  *
  * Context: Any context except NMI. Never sleeps.
- * Return: How many there were.
  */
-unsigned long kheap_weakrefs_detach(struct kheap_type *type,
-				    struct kheap_object *obj,
-				    struct hlist_head *pending)
+void kheap_weakrefs_detach(struct kheap_object *obj,
+			   struct hlist_head *pending,
+			   struct kheap_gc_stats *stats)
 {
+	struct kheap_type *type = kheap_type_of(obj);
 	struct hlist_head *list = kheap_weak_list(type, obj);
 	unsigned long nr = 0;
 
 	while (!hlist_empty(list))
-		nr += detach_batch(type->gc, list, pending);
+		nr += detach_batch(type->gc, list, pending, stats);
 	if (nr)
 		trace_kheap_weakref_clear(type, obj, nr);
-	return nr;
 }
 
 /* Call the callbacks; a reference that is cleared meanwhile is not called. */
@@ -200,6 +210,6 @@ void kheap_weakrefs_dead(struct kheap_type *type, struct kheap_object *obj)
 
 	if (hlist_empty(kheap_weak_list(type, obj)))
 		return;
-	kheap_weakrefs_detach(type, obj, &pending);
+	kheap_weakrefs_detach(obj, &pending, NULL);
 	kheap_weakrefs_call(type->gc, &pending);
 }

@@ -68,6 +68,8 @@ extern const struct bench_case bench_remote_cases[];
 extern const struct bench_case bench_rcu_cases[];
 extern const struct bench_case bench_destroy_cases[];
 extern const struct bench_case bench_space_cases[];
+extern const struct bench_case bench_object_cases[];
+extern const struct bench_case bench_collect_cases[];
 
 int bench_kheap_end(void *ctx);
 
@@ -117,6 +119,7 @@ static __always_inline u64 bench_clock(void)
 
 unsigned long bench_quiet_begin(void);
 void bench_tick_begin(void);
+void bench_wait_for_tick(void);
 
 /* For fast paths: interrupts are off until bench_stop(). */
 static __always_inline void bench_start(struct bench_run *run)

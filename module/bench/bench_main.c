@@ -37,6 +37,8 @@ static const struct bench_case *const groups[] = {
 	bench_rcu_cases,
 	bench_destroy_cases,
 	bench_space_cases,
+	bench_object_cases,
+	bench_collect_cases,
 };
 
 /* One side of the last figure; the samples are sorted in the end. */

@@ -64,16 +64,22 @@ unsigned long bench_quiet_begin(void)
 	return irqs;
 }
 
-/* Disable preemption at the beginning of a tick. */
-void bench_tick_begin(void)
+/* The tick's own work is done when this returns. */
+void bench_wait_for_tick(void)
 {
 	unsigned long last;
 
+	cond_resched();
+	last = jiffies;
+	while (last == READ_ONCE(jiffies))
+		cpu_relax();
+}
+
+/* Disable preemption at the beginning of a tick. */
+void bench_tick_begin(void)
+{
 	for (;;) {
-		cond_resched();
-		last = jiffies;
-		while (last == READ_ONCE(jiffies))
-			cpu_relax();
+		bench_wait_for_tick();
 		preempt_disable();
 		if (!need_resched())
 			break;
