@@ -5,11 +5,24 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 KERNEL ?= 6.12
 MAKEFLAGS += --no-print-directory
 
-.PHONY: modules demo shell check kunit integration bench bench-record model \
+.PHONY: modules install uninstall install-dkms uninstall-dkms ext4-check \
+	demo shell check kunit integration bench bench-record model \
 	coverage mutants races soak lint docs clean help
 
 modules:	## build the modules for KDIR (default: the running kernel)
 	@scripts/build.sh --kdir "$(KDIR)"
+
+install:	## put modules, headers, tools and man pages below DESTDIR, PREFIX
+	@KDIR="$(KDIR)" scripts/install/install.sh install
+
+uninstall:	## remove what make install put there
+	@KDIR="$(KDIR)" scripts/install/install.sh uninstall
+
+install-dkms:	## put the source in /usr/src, for dkms to build
+	@KDIR="$(KDIR)" scripts/install/install.sh install-dkms
+
+uninstall-dkms:	## remove that
+	@KDIR="$(KDIR)" scripts/install/install.sh uninstall-dkms
 
 demo:	## replay a real program's allocations in a VM, see every byte
 	@scripts/demo.sh

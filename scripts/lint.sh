@@ -34,7 +34,7 @@ CHECKPATCH_EXPECTED+='|module/samples/replay_trace.c:.*MACRO_ARG_PRECEDENCE'
 CHECKPATCH_EXPECTED+='|WARNING:CONSTANT_COMPARISON'
 
 # Words that codespell takes for mistakes.
-CODESPELL_IGNORE=inout,te,fpr,ot,nd,ue,wih,fro
+CODESPELL_IGNORE=parm,inout,te,fpr,ot,nd,ue,wih,fro
 
 sources()
 {

@@ -16,6 +16,8 @@ declare -A GROUPS_OF=(
 		  python3"
 	[lint]="sparse shellcheck codespell perl python3"
 	[cover]="lcov gcc"
+	[ext4]="e2fsprogs fio gcc libc6-dev rsync"
+	[install]="dkms man-db groff-base kmod xz-utils gcc libc6-dev"
 	[model]="spin gcc libc6-dev"
 	[docs]="python3-sphinx perl python3 xz-utils"
 )

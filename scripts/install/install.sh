@@ -1,0 +1,196 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Install kheap, or take the installation away.
+#
+# usage: install.sh install|uninstall|install-dkms|uninstall-dkms|list
+#
+# install puts what `make` built for KDIR below these folders, all of them below
+# DESTDIR if that is set:
+#
+#   /lib/modules/RELEASE/updates/kheap    kheap.ko, kheap_replay.ko
+#   PREFIX/include/kheap                  headers for clients
+#   PREFIX/share/kheap/RELEASE            Module.symvers for clients
+#   PREFIX/lib/kheap, PREFIX/bin          tools
+#   PREFIX/share/man                      manual pages
+#
+# install-dkms puts the source with a dkms.conf in /usr/src/kheap-VERSION; then
+# "dkms install kheap/VERSION" builds it for any kernel. list prints the files of
+# an installation. uninstall removes those, and nothing else.
+# Variables: DESTDIR, PREFIX (/usr/local), KDIR (the running kernel's headers),
+# KHEAP_BUILD.
+
+set -eu
+
+repo=$(cd "$(dirname "$0")/../.." && pwd)
+build=${KHEAP_BUILD:-$repo/build}
+case $build in /*) ;; *) build=$repo/$build ;; esac
+built=$build/host
+prefix=${PREFIX:-/usr/local}
+dest=${DESTDIR-}
+kdir=${KDIR:-/lib/modules/$(uname -r)/build}
+version=$(sed -n 's/^MODULE_VERSION("\(.*\)");/\1/p' "$repo/module/main.c")
+
+die()
+{
+	echo "install.sh: $*" >&2
+	exit 1
+}
+
+# The release that the modules were built for.
+release()
+{
+	local file=$kdir/include/config/kernel.release
+
+	[ -s "$file" ] || die "no kernel headers in $kdir; set KDIR"
+	cat "$file"
+}
+
+# Each line: mode, file (or - for a made one, @ for a link), destination.
+files()
+{
+	local file name release
+
+	release=$(release)
+	for name in kheap.ko samples/kheap_replay.ko; do
+		echo "644 $built/module/$name" \
+		     "/lib/modules/$release/updates/kheap/${name##*/}"
+	done
+	for file in "$repo"/module/include/kheap/*.h; do
+		echo "644 $file $prefix/include/kheap/${file##*/}"
+	done
+	echo "644 $built/Module.symvers $prefix/share/kheap/$release/Module.symvers"
+	tool_files
+	if [ -d "$repo/scripts/bpftrace" ]; then
+		for file in "$repo"/scripts/bpftrace/*.bt; do
+			echo "755 $file $prefix/lib/kheap/bpftrace/${file##*/}"
+		done
+	fi
+	echo "644 $repo/Documentation/man/kheap.7 $prefix/share/man/man7/kheap.7"
+}
+
+# A tool's name, its file below lib/kheap, and the section of its page.
+TOOLS='kheap-top tools/kheap-top 8
+kheap-map tools/kheap-map 8
+kheap-plot tools/kheap-plot 1
+kheap-record trace/record 1
+kheap-check-trace trace/check 1
+kheap-replay trace/replay 8'
+
+tool_files()
+{
+	local file mode name at section
+
+	for file in "$repo"/scripts/tools/* "$repo"/scripts/trace/*; do
+		[ -f "$file" ] || continue
+		mode=644
+		[ ! -x "$file" ] || mode=755
+		echo "$mode $file $prefix/lib/kheap/${file#"$repo/scripts/"}"
+	done
+	while read -r name at section; do
+		echo "@ ../lib/kheap/$at $prefix/bin/$name"
+		echo "- $repo/scripts/$at:$name:$section" \
+		     "$prefix/share/man/man$section/$name.$section"
+	done <<<"$TOOLS"
+}
+
+install_file()
+{
+	local mode=$1 from=$2 to=$dest$3 tool name section
+
+	mkdir -p "${to%/*}"
+	case $mode in
+	@)
+		ln -sf "$from" "$to"
+		;;
+	-)
+		IFS=: read -r tool name section <<<"$from"
+		"$repo/scripts/install/man.py" "$tool" "$name" "$section" \
+			>"$to.new"
+		chmod 644 "$to.new"
+		mv "$to.new" "$to"
+		;;
+	*)
+		[ -s "$from" ] || die "$from is missing: run make first"
+		install -m "$mode" "$from" "$to"
+		;;
+	esac
+}
+
+# Only for the system itself; a package does it when it is installed.
+update_system()
+{
+	[ -z "$dest" ] || return 0
+	depmod "$1"
+}
+
+# Remove a file, and folders that are empty then and were ours alone.
+remove_file()
+{
+	local to=$dest$1 folder
+
+	rm -f "$to"
+	folder=${to%/*}
+	while [ "${folder##*/kheap*}" != "$folder" ] || [ -n "$dest" ]; do
+		case $folder in "$dest" | '') break ;; esac
+		rmdir "$folder" 2>/dev/null || break
+		folder=${folder%/*}
+	done
+}
+
+do_install()
+{
+	local mode from to list
+
+	list=$(files)
+	while read -r mode from to; do
+		install_file "$mode" "$from" "$to"
+	done <<<"$list"
+	update_system "$(release)"
+	echo "installed kheap $version for $(release)" >&2
+}
+
+do_uninstall()
+{
+	local mode from to list
+
+	list=$(files)
+	while read -r mode from to; do
+		remove_file "$to"
+	done <<<"$list"
+	update_system "$(release)"
+	echo "removed kheap $version for $(release)" >&2
+}
+
+dkms_folder()
+{
+	echo "$dest/usr/src/kheap-$version"
+}
+
+# Only kheap itself: its neighbours in module/ are for the tests.
+do_install_dkms()
+{
+	local folder
+
+	folder=$(dkms_folder)
+	rm -rf "$folder"
+	mkdir -p "$folder"
+	(cd "$repo" && { find module -maxdepth 1 -name '*.[chS]' -print0
+			 find module/include -name '*.h' -print0; } |
+		tar -c --null -T -) | tar -x -C "$folder"
+	sed '/^obj-m += .*\/$/d' "$repo/module/Kbuild" >"$folder/module/Kbuild"
+	printf 'obj-m := module/\n' >"$folder/Kbuild"
+	sed "s/@VERSION@/$version/" "$repo/scripts/install/dkms.conf" \
+		>"$folder/dkms.conf"
+	cp "$repo/COPYING" "$folder/"
+	echo "installed $folder; next: dkms install kheap/$version" >&2
+}
+
+case ${1-} in
+install) do_install ;;
+uninstall) do_uninstall ;;
+install-dkms) do_install_dkms ;;
+uninstall-dkms) rm -rf "$(dkms_folder)" ;;
+list) list=$(files); awk -v dest="$dest" '{ print dest $3 }' <<<"$list" ;;
+*) sed -n '4,24s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+esac
