@@ -71,6 +71,10 @@ soak:	## random tests with new seeds for MINUTES (60)
 	@scripts/setup.sh vm build kernel
 	@scripts/soak.sh $(MINUTES)
 
+ext4-check:	## ext4 on kheap, used hard, and beside it on SLUB
+	@scripts/setup.sh vm build ext4
+	@scripts/ext4/check.sh
+
 lint:	## W=1, sparse, checkpatch, kernel-doc, shellcheck, codespell
 	@scripts/setup.sh build kernel lint
 	@scripts/lint.sh
