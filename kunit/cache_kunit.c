@@ -302,7 +302,7 @@ static const struct create_param {
 	{ "align_24", "a", 8, 24, 0, -EINVAL },
 	{ "align_8192", "a", 8, 8192, 0, -EINVAL },
 	{ "align_max", "a", 8, SIZE_MAX, 0, -EINVAL },
-	{ "flag_1", "a", 8, 0, 2, -EINVAL },
+	{ "flag_2", "a", 8, 0, KHEAP_CACHE_FLAGS_ALL + 1, -EINVAL },
 	{ "flag_31", "a", 8, 0, 1U << 31, -EINVAL },
 };
 

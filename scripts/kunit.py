@@ -281,7 +281,7 @@ def parse_args():
         help="suite, glob or suite.case; kheap_ may be left out")
     add("--kernel", default="test", help="test (default) or kcsan")
     add("--cpus", type=int, default=4)
-    add("--mem", default="512", help="memory in MiB (default 512)")
+    add("--mem", default="1024", help="memory in MiB (default 1024)")
     add("--timeout", type=float, default=900,
         help="seconds (default 900)")
     add("--param", action="append", default=[], metavar="NAME=VALUE",
