@@ -9,6 +9,7 @@
 #include <linux/module.h>
 
 #include "alloc.h"
+#include "callsite.h"
 
 /* Find a cache or a type by name; under kheap.mutex. */
 struct kheap_class *kheap_class_find(struct kheap *heap, const char *name)
@@ -92,6 +93,9 @@ void kheap_cache_destroy(struct kheap_cache *cache)
 		pr_warn("heap '%s': cache '%s' destroyed with %lu live objects, %zu bytes\n",
 			heap->name, class->name, stats.nr_allocated,
 			(size_t)stats.nr_allocated * class->size);
+	if (stats.nr_allocated)
+		kheap_callsites_report(heap, class);
+	kheap_callsites_forget(class);
 	mutex_lock(&heap->mutex);
 	kheap_class_purge(class);
 	kheap_class_exit(class);

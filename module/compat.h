@@ -85,4 +85,28 @@ static inline void kheap_shrinker_destroy(struct shrinker *shrinker)
 #define kheap_assign_str(field, from)	__assign_str(field)
 #endif
 
+#include <linux/stackdepot.h>
+
+#ifndef CONFIG_STACKDEPOT
+#error "kheap: the kernel needs CONFIG_STACKDEPOT, for call sites"
+#endif
+
+/*
+ * Save a stack, without waiting; with @may_alloc the depot may grow. Flags
+ * took the place of the last argument in v6.8 (commit 022012dcf44209,
+ * "lib/stackdepot, kasan: add flags to __stack_depot_save and rename").
+ */
+static inline depot_stack_handle_t
+kheap_stack_save(unsigned long *frames, unsigned int nr, bool may_alloc)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
+	return __stack_depot_save(frames, nr, 0, GFP_NOWAIT | __GFP_NOWARN,
+				  may_alloc);
+#else
+	return stack_depot_save_flags(frames, nr, GFP_NOWAIT | __GFP_NOWARN,
+				      may_alloc ? STACK_DEPOT_FLAG_CAN_ALLOC :
+						  0);
+#endif
+}
+
 #endif /* _KHEAP_COMPAT_H */

@@ -11,7 +11,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
-#include "internal.h"
+#include "callsite.h"
 
 static struct dentry *kheap_dir;
 
@@ -270,6 +270,7 @@ void kheap_debugfs_add(struct kheap *heap)
 	debugfs_create_file("arenas", 0400, heap->dir, heap, &arenas_fops);
 	debugfs_create_file("trim", 0200, heap->dir, heap, &trim_fops);
 	debugfs_create_file("check", 0200, heap->dir, heap, &check_fops);
+	kheap_debugfs_add_callsites(heap);
 	kheap_debugfs_add_objects(heap);
 }
 

@@ -12,6 +12,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "callsite.h"
 #include "cpu_cache.h"
 #include "object.h"
 
@@ -369,6 +370,7 @@ struct kheap *kheap_create_for(const char *name,
 	kheap_watch_new(heap);
 	kheap_debugfs_add(heap);
 	mutex_unlock(&kheap_list_lock);
+	kheap_callsites_new(heap);
 	return heap;
 }
 
@@ -396,6 +398,7 @@ static void report_live(struct kheap *heap)
 	if (stats.nr_large)
 		pr_warn("  %lu large, %zu bytes\n", stats.nr_large,
 			stats.large_bytes);
+	kheap_callsites_report(heap, NULL);
 }
 
 /*
@@ -428,6 +431,7 @@ void kheap_destroy(struct kheap *heap)
 	cancel_delayed_work_sync(&heap->maint);
 
 	report_live(heap);
+	kheap_callsites_stop(heap);
 	kheap_watch_end(heap);
 	kheap_forget_blocks(heap);
 	kheap_large_destroy(heap);

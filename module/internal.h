@@ -79,9 +79,10 @@
  * 9. kheap_gc.mutex: a run of the collector, its statistics. Taken before 2,
  *    with kheap_gc_lock(), which refuses in callbacks.
  *
- * The buckets of the trashcan, and kheap.limit_calls, have raw locks of their
- * own, as leaves. The list of heaps of modules that use slab_compat.h has a
- * mutex, taken before all.
+ * The buckets of the trashcan, kheap.limit_calls and the recorder of call
+ * sites have raw locks of their own, as leaves. The list of heaps of modules
+ * that use slab_compat.h has a mutex, taken before all; so has the recorder,
+ * for who switches and reads, taken before 0.
  *
  * A per-CPU cache has no lock but its busy mark, which only its own CPU sets.
  * Lock 4 is taken under the mark; 3 is not, and 3 and 4 nest in check only.
@@ -489,6 +490,7 @@ enum kheap_watch {
  * @sets: arena sets, by span and node; NULL until first used
  * @flags: bits of &enum kheap_flags
  * @watch: bits of &enum kheap_watch; under lock 6
+ * @callsites: what is recorded about call sites, NULL while it is off
  * @secret: what links are encoded with
  * @limit_bytes: most bytes held, 0 for no limit
  * @on_limit: asked before a request over the limit is refused; or NULL
@@ -545,6 +547,7 @@ struct kheap {
 	struct kheap_arena_set **sets;
 	unsigned int flags;
 	unsigned int watch;
+	struct kheap_callsites __rcu *callsites;
 	u32 secret;
 	size_t limit_bytes;
 	bool (*on_limit)(void *ctx, size_t bytes, gfp_t gfp);
@@ -715,6 +718,9 @@ void *kheap_watched_alloc(struct kheap_class *class, size_t size, gfp_t gfp,
 			  int nid, unsigned long caller);
 void kheap_watched_free(struct kheap_class *class, void *block,
 			unsigned long caller);
+void kheap_watched_large_alloc(struct kheap *heap, const void *ptr,
+			       size_t size, size_t bytes);
+void kheap_watched_large_free(struct kheap *heap, const void *ptr);
 
 /* large.c */
 void *kheap_large_alloc(struct kheap *heap, size_t size, gfp_t gfp, int node,

@@ -6,6 +6,7 @@
 #include <kunit/visibility.h>
 #include <linux/export.h>
 
+#include "callsite.h"
 #include "internal.h"
 #include "trace.h"
 
@@ -42,3 +43,9 @@ EXPORT_TRACEPOINT_SYMBOL_GPL(kheap_object_new);
 EXPORT_TRACEPOINT_SYMBOL_GPL(kheap_object_release);
 EXPORT_TRACEPOINT_SYMBOL_GPL(kheap_gc_phase);
 EXPORT_TRACEPOINT_SYMBOL_GPL(kheap_gc_end);
+EXPORT_SYMBOL_IF_KUNIT(kheap_callsites_start);
+EXPORT_SYMBOL_IF_KUNIT(kheap_callsites_stop);
+EXPORT_SYMBOL_IF_KUNIT(kheap_callsites_read_begin);
+EXPORT_SYMBOL_IF_KUNIT(kheap_callsites_read_end);
+EXPORT_SYMBOL_IF_KUNIT(kheap_callsites_get_stats);
+EXPORT_SYMBOL_IF_KUNIT(kheap_callsites_copy);

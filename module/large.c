@@ -232,6 +232,8 @@ void *kheap_large_alloc(struct kheap *heap, size_t size, gfp_t gfp, int nid,
 	if (!large->ptr)
 		goto fail_uncharge;
 	kheap_note_peak(heap);
+	if (unlikely(READ_ONCE(heap->watch)))
+		kheap_watched_large_alloc(heap, large->ptr, size, bytes);
 	raw_spin_lock_irqsave(&heap->large_lock, flags);
 	rb_add(&large->node, &heap->large, large_less);
 	heap->nr_large++;
@@ -239,7 +241,7 @@ void *kheap_large_alloc(struct kheap *heap, size_t size, gfp_t gfp, int nid,
 	raw_spin_unlock_irqrestore(&heap->large_lock, flags);
 	if (trace_kheap_large_alloc_enabled())
 		trace_kheap_large_alloc(heap, large->ptr, size, bytes, gfp,
-					local_clock() - start,
+					start ? local_clock() - start : 0,
 					kheap_client_ip(caller));
 	return (void *)large->ptr;
 
@@ -289,6 +291,8 @@ bool kheap_large_free(struct kheap *heap, const void *ptr,
 	if (trace_kheap_large_free_enabled())
 		trace_kheap_large_free(heap, ptr, large->bytes,
 				       kheap_client_ip(caller));
+	if (unlikely(READ_ONCE(heap->watch)))
+		kheap_watched_large_free(heap, ptr);
 	if (may_free_here(large)) {
 		system_free(heap, large);
 	} else {
@@ -326,6 +330,8 @@ void kheap_large_free_parked(struct kheap *heap, struct llist_node *list)
 		raw_spin_unlock_irqrestore(&heap->large_lock, flags);
 		trace_kheap_large_free(heap, large->ptr, large->bytes,
 				       _RET_IP_);
+		if (unlikely(READ_ONCE(heap->watch)))
+			kheap_watched_large_free(heap, large->ptr);
 		system_free(heap, large);
 	}
 }

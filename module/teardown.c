@@ -8,6 +8,7 @@
 
 #include <linux/slab.h>
 
+#include "callsite.h"
 #include "gc.h"
 
 /* A pool has at most so many: longer blocks are in pools of more pages. */
@@ -132,9 +133,11 @@ static unsigned long report_live(struct kheap *heap)
 	pr_warn("heap '%s' destroyed with %lu live objects\n", heap->name, sum);
 	list_for_each_entry(class, &heap->class_list, list) {
 		nr = class->type ? kheap_type_nr_live(class->type) : 0;
-		if (nr)
-			pr_warn("  %lu of %s, %u bytes each\n", nr, class->name,
-				class->usable);
+		if (!nr)
+			continue;
+		pr_warn("  %lu of %s, %u bytes each\n", nr, class->name,
+			class->usable);
+		kheap_callsites_report(heap, class);
 	}
 	return sum;
 }

@@ -9,6 +9,7 @@
 #include <linux/module.h>
 #include <linux/sched/clock.h>
 
+#include "callsite.h"
 #include "gc.h"
 
 /* How many live objects are listed when a type cannot be destroyed. */
@@ -248,6 +249,7 @@ static void refuse_destroy(struct kheap_type *type, unsigned long nr_live)
 		       list.refs[i]);
 	if (nr_live > list.nr)
 		pr_err("  and %lu more\n", nr_live - list.nr);
+	kheap_callsites_report(type->heap, &type->class);
 }
 
 /*

@@ -14,6 +14,7 @@
 #include <linux/sched/clock.h>
 #include <linux/stacktrace.h>
 
+#include "callsite.h"
 #include "cpu_cache.h"
 #include "trace.h"
 
@@ -188,20 +189,22 @@ unsigned long kheap_client_ip(unsigned long ip)
 void *kheap_watched_alloc(struct kheap_class *class, size_t size, gfp_t gfp,
 			  int nid, unsigned long caller)
 {
+	u64 start = trace_kheap_alloc_enabled() ? local_clock() : 0;
 	void *block = NULL;
 	bool fast;
-	u64 ns;
 
-	ns = local_clock();
 	if (nid == NUMA_NO_NODE || nid == numa_mem_id())
 		block = kheap_pop_from(&class->caches);
 	fast = block;
 	if (!fast)
 		block = kheap_class_alloc_slow(class, gfp, nid);
-	ns = local_clock() - ns;
 	if (block && trace_kheap_alloc_enabled())
-		trace_kheap_alloc(class, block, size, gfp, fast, ns,
+		trace_kheap_alloc(class, block, size, gfp, fast,
+				  start ? local_clock() - start : 0,
 				  kheap_client_ip(caller));
+	if (block && READ_ONCE(class->heap->watch) & KHEAP_WATCH_CALLSITES)
+		kheap_callsite_alloc(class->heap, class, block, size,
+				     class->size);
 	return block;
 }
 
@@ -218,4 +221,21 @@ void kheap_watched_free(struct kheap_class *class, void *block,
 {
 	if (trace_kheap_free_enabled())
 		trace_kheap_free(class, block, kheap_client_ip(caller));
+	if (READ_ONCE(class->heap->watch) & KHEAP_WATCH_CALLSITES)
+		kheap_callsite_free(class->heap, block);
+}
+
+/* A large block was allocated, and is nobody's yet. */
+void kheap_watched_large_alloc(struct kheap *heap, const void *ptr,
+			       size_t size, size_t bytes)
+{
+	if (READ_ONCE(heap->watch) & KHEAP_WATCH_CALLSITES)
+		kheap_callsite_alloc(heap, NULL, ptr, size, bytes);
+}
+
+/* A large block is freed, and is nobody's any more. */
+void kheap_watched_large_free(struct kheap *heap, const void *ptr)
+{
+	if (READ_ONCE(heap->watch) & KHEAP_WATCH_CALLSITES)
+		kheap_callsite_free(heap, ptr);
 }

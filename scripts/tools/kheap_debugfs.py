@@ -18,7 +18,7 @@ MAP_CHARS = frozenset("#123456789._!")
 
 # Columns that are no numbers.
 WORDS = frozenset(("name", "creator", "class", "type", "map", "sizes",
-                   "stack"))
+                   "cpus", "task", "stack"))
 # What a reader cannot do without, by file.
 NEEDED = {
     "heaps": ("name", "held_bytes", "allocated_bytes", "large_bytes",

@@ -1,0 +1,75 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# kernels: 6.12 6.1
+# boot: --cpus 4
+# timeout: 120
+#
+# Call sites are recorded from a heap's creation or later, add up to what the
+# heap has, are sorted, can be switched and refuse what they do not know; and
+# the report of a destroyed heap has the stacks of what is left.
+
+. "$(dirname "$0")/../guest.sh"
+
+expect_log 'destroyed with 3 live blocks'
+
+sites()
+{
+	heap_file exercise callsites
+}
+
+state()
+{
+	awk -F': ' -v key="$1" '$1 == key { print $2 }' \
+		"$(heap_file exercise callsites_state)"
+}
+
+# Sum of a column, by name.
+column()
+{
+	awk -v name="$1" '
+		NR == 1 { for (i = 2; i <= NF; i++) if ($i == name) col = i - 1 }
+		NR > 1 { sum += $col }
+		END { print sum + 0 }' "$(sites)"
+}
+
+step "recorded from the creation on, under load on every CPU"
+load_module kheap callsites=1
+load_module kheap_exercise ms=500 nr_leak=3
+assert_eq 1 "$(state one_in)" "one in"
+assert_eq 0 "$(state nr_dropped)" "dropped"
+assert_eq 0 "$(state nr_unknown_frees)" "unknown frees"
+assert_eq "$(heap_stat exercise nr_allocated)" "$(column live_blocks)" "blocks"
+assert_eq "$(heap_stat exercise allocated_bytes)" "$(column live_bytes)" "bytes"
+assert_eq "$(column live_bytes)" \
+	"$(($(column requested_bytes) + $(column waste_bytes)))" "waste"
+assert grep -q 'work_once+.*\[kheap_exercise\];' "$(sites)"
+
+step "sorted, without a blank too many"
+awk 'NR == 1 { n = NF - 1; next }
+     NF != n || (NR > 2 && $1 > last) { exit 1 }
+     { last = $1 }' "$(sites)" || fail "$(sites) is out of order"
+tail -n +2 "$(sites)" | head -n 1
+
+step "switching"
+for bad in '' now 'on 0' 'on -1' 'on x' 'off 1' 'on 1 1'; do
+	if echo "$bad" >"$(sites)" 2>/dev/null; then
+		fail "'$bad' was accepted"
+	fi
+done
+echo reset >"$(sites)"
+assert_eq 0 "$(column live_blocks)" "blocks after reset"
+assert_eq 1 "$(state one_in)" "one in after reset"
+echo on 7 >"$(sites)"
+assert_eq 7 "$(state one_in)" "one in"
+echo off >"$(sites)"
+echo off >"$(sites)"
+assert_eq 0 "$(state one_in)" "one in"
+assert_eq 1 "$(wc -l <"$(sites)")" "lines"
+echo 1 >"$(heap_file exercise check)"
+unload_module kheap_exercise
+
+step "the report of what is left"
+load_module kheap_exercise ms=50 nr_leak=3
+unload_module kheap_exercise
+assert_log '  3 blocks, .* bytes, allocated at'
+unload_module kheap
