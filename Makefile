@@ -3,11 +3,12 @@
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
 KERNEL ?= 6.12
+OPS ?= 5000000
 MAKEFLAGS += --no-print-directory
 
 .PHONY: modules install uninstall install-dkms uninstall-dkms ext4-check \
 	demo shell check kunit integration bench bench-record model \
-	coverage mutants races soak lint docs clean help
+	coverage mutants races soak torture lint docs clean help
 
 modules:	## build the modules for KDIR (default: the running kernel)
 	@scripts/build.sh --kdir "$(KDIR)"
@@ -41,6 +42,11 @@ kunit:	## the KUnit suites (SUITE=name for one, with its slow cases)
 integration:	## the integration tests (TEST=name) on 6.12 and 6.1
 	@scripts/setup.sh vm build
 	@scripts/integration.py $(TEST)
+
+torture:	## threads against the collector (KERNEL=test OPS=5000000)
+	@scripts/setup.sh vm build kernel
+	@scripts/torture.sh $(if $(filter file,$(origin KERNEL)),test,$(KERNEL)) \
+		ops=$(OPS)
 
 bench:	## what an operation (ONLY=name) costs, next to the kernel's own
 	@scripts/setup.sh vm build

@@ -49,9 +49,9 @@ static void begin_step(struct kunit *test, int step)
 }
 
 /* Call @at for each step, until a run ends before it. */
-static void for_each_step(struct kunit *test,
-			  void (*at)(struct kunit *test, struct kheap *heap,
-				     struct kheap_type *type))
+static void at_each_step(struct kunit *test,
+			 void (*at)(struct kunit *test, struct kheap *heap,
+				    struct kheap_type *type))
 {
 	struct kheap *heap = node_gc_heap(test);
 	struct kheap_type *type = node_type(test, heap, &node_ops);
@@ -98,7 +98,7 @@ static void upgrade_at(struct kunit *test, struct kheap *heap,
 
 static void upgrade_at_any_step_is_refused_or_keeps_all_it_reaches(struct kunit *test)
 {
-	for_each_step(test, upgrade_at);
+	at_each_step(test, upgrade_at);
 }
 
 static void upgrade_and_drop_now(void)
@@ -123,7 +123,7 @@ static void upgrade_and_drop_at(struct kunit *test, struct kheap *heap,
 
 static void upgrade_that_is_dropped_at_once_leaves_the_garbage_for_the_next_run(struct kunit *test)
 {
-	for_each_step(test, upgrade_and_drop_at);
+	at_each_step(test, upgrade_and_drop_at);
 }
 
 /* A reference moves from the outside into the ring, and out again elsewhere. */
@@ -154,7 +154,7 @@ static void move_at(struct kunit *test, struct kheap *heap,
 
 static void reference_that_moves_at_any_step_keeps_its_object(struct kunit *test)
 {
-	for_each_step(test, move_at);
+	at_each_step(test, move_at);
 }
 
 static void release_now(void)
@@ -177,7 +177,7 @@ static void release_at(struct kunit *test, struct kheap *heap,
 
 static void object_that_dies_at_any_step_is_released_once(struct kunit *test)
 {
-	for_each_step(test, release_at);
+	at_each_step(test, release_at);
 }
 
 static void take_now(void)
@@ -208,7 +208,7 @@ static void get_at(struct kunit *test, struct kheap *heap,
 
 static void reference_taken_at_any_step_keeps_all_it_reaches(struct kunit *test)
 {
-	for_each_step(test, get_at);
+	at_each_step(test, get_at);
 }
 
 /* Of the two, statistics tell which it was. */

@@ -8,6 +8,7 @@ usage()
 {
 	cat <<-'END'
 	Usage: scripts/model.sh [--large] [--only TEXT] [--limit SECONDS] [--memory MB]
+	                        [--jobs N]
 
 	Searches Documentation/models/gc.pml and busy.pml: what should hold must hold
 	in every reachable state, and every variant that is broken on purpose must
@@ -18,6 +19,7 @@ usage()
 	  --only TEXT       only searches whose line contains TEXT
 	  --limit SECONDS   for each search (300; 36000 with --large)
 	  --memory MB       for each search (3000; 12000 with --large)
+	  --jobs N          searches at a time (the number of CPUs; 1 with --large)
 	  --help            this text
 
 	Needs spin and gcc (Debian: spin, gcc). Installs nothing, leaves nothing.
@@ -34,18 +36,20 @@ large=no
 only=
 limit=
 memory=
+nr_jobs=
 
 while [ $# -gt 0 ]; do
 	case $1 in
 	--large)
 		large=yes
 		;;
-	--only|--limit|--memory)
+	--only|--limit|--memory|--jobs)
 		[ $# -gt 1 ] || cannot_run "$1 needs a value; see --help"
 		case $1 in
 		--only)   only=$2 ;;
 		--limit)  limit=$2 ;;
 		--memory) memory=$2 ;;
+		--jobs)   nr_jobs=$2 ;;
 		esac
 		shift
 		;;
@@ -60,12 +64,12 @@ while [ $# -gt 0 ]; do
 	shift
 done
 if [ $large = yes ]; then
-	: "${limit:=36000}" "${memory:=12000}"
+	: "${limit:=36000}" "${memory:=12000}" "${nr_jobs:=1}"
 else
-	: "${limit:=300}" "${memory:=3000}"
+	: "${limit:=300}" "${memory:=3000}" "${nr_jobs:=$(nproc)}"
 fi
-[[ $limit =~ ^[0-9]+$ && $memory =~ ^[0-9]+$ ]] ||
-	cannot_run "--limit and --memory are whole numbers"
+[[ "$limit $memory $nr_jobs" =~ ^[0-9]+\ [0-9]+\ [1-9][0-9]*$ ]] ||
+	cannot_run "--limit, --memory and --jobs are whole numbers"
 
 for tool in spin gcc; do
 	command -v $tool >/dev/null ||
@@ -75,21 +79,17 @@ done
 models=$(cd "$(dirname "$0")/../Documentation/models" && pwd) ||
 	cannot_run "Documentation/models is missing"
 work=$(mktemp -d "${TMPDIR:-/tmp}/kheap-model.XXXXXX") || cannot_run "no temporary folder"
-pan=
-trap '[ -z "$pan" ] || kill "$pan" 2>/dev/null; rm -rf "$work"' EXIT
+# shellcheck disable=SC2046 # a number each
+trap 'kill $(jobs -rp) 2>/dev/null; wait; rm -rf "$work"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
-cp "$models"/*.pml "$work" || cannot_run "no models in $models"
-cd "$work" || exit 2
 
 nr_searches=0
-nr_unexpected=0
+nr_printed=0
 
 report()	# verdict model text
 {
-	[ ! -t 2 ] || printf '\r\033[K' >&2
 	printf '%-4s %-5s%s\n' "$1" "$2" "$3"
-	[ "$1" = ok ] || nr_unexpected=$((nr_unexpected + 1))
 }
 
 with_commas()
@@ -101,21 +101,10 @@ with_commas()
 	echo "$n"
 }
 
-# Waits for the search; shows on a terminal that something happens.
-wait_for_pan()	# model text
-{
-	local start=$SECONDS
-	while [ -t 2 ] && kill -0 "$pan" 2>/dev/null; do
-		printf '\r\033[K...  %-5s%s: %d s' "$1" "$2" $((SECONDS - start)) >&2
-		sleep 1
-	done
-	wait "$pan"
-}
-
 # Leaves in $why what went wrong, or $states and $seconds of a search that ended.
 search()	# model text defines...
 {
-	local model=$1 text=$2
+	local model=$1
 	shift 2
 	why=
 	states=0
@@ -133,7 +122,7 @@ search()	# model text defines...
 	# shellcheck disable=SC2016 # the inner shell expands these
 	timeout -k 5 "$limit" bash -c 'TIMEFORMAT=%U; { time ./pan -n -m100000 >out 2>&1; } 2>cpu' &
 	pan=$!
-	wait_for_pan "$model" "$text"
+	wait "$pan"
 	local status=$?
 	pan=
 	if [ $status -ge 124 ]; then
@@ -151,15 +140,50 @@ search()	# model text defines...
 	fi
 }
 
-wanted()	# model text
+# Print what has ended, in the order in which it was begun.
+print_results()
 {
-	[[ -z $only || "$1 $2" == *"$only"* ]] || return 1
-	nr_searches=$((nr_searches + 1))
+	while [ -e "$work/$((nr_printed + 1)).done" ]; do
+		nr_printed=$((nr_printed + 1))
+		cat "$work/$nr_printed.out"
+	done
 }
 
-holds()	# model text defines...
+# In a folder of its own, in a process of its own.
+run_search()	# must_hold|must_break model text defines...
 {
-	wanted "$1" "$2" || return 0
+	pan=
+	trap '[ -z "$pan" ] || kill "$pan" 2>/dev/null' EXIT
+	trap 'exit 143' INT TERM
+	mkdir "$work/$nr_searches" && cd "$work/$nr_searches" &&
+		cp "$models"/*.pml . && "$@" >../"$nr_searches.out" 2>&1
+	touch ../"$nr_searches.done"
+}
+
+# Begin a search when there is room for one more.
+begin()	# must_hold|must_break model text defines...
+{
+	[[ -z $only || "$2 $3" == *"$only"* ]] || return 0
+	while [ "$(jobs -rp | wc -l)" -ge "$nr_jobs" ]; do
+		wait -n
+		print_results
+	done
+	nr_searches=$((nr_searches + 1))
+	run_search "$@" &
+}
+
+holds()
+{
+	begin must_hold "$@"
+}
+
+breaks()
+{
+	begin must_break "$@"
+}
+
+must_hold()	# model text defines...
+{
 	search "$@"
 	if [ -z "$why" ] && ! grep -q 'errors: 0' out; then
 		why=$(grep -m 1 '^pan:1:' out)
@@ -171,9 +195,8 @@ holds()	# model text defines...
 	fi
 }
 
-breaks()	# model text defines...
+must_break()	# model text defines...
 {
-	wanted "$1" "$2" || return 0
 	search "$@"
 	if [ -z "$why" ] && ! grep -q 'assertion violated' out; then
 		why="should be violated, and is not"
@@ -308,5 +331,8 @@ else
 fi
 
 [ $nr_searches -gt 0 ] || cannot_run "no search contains \"$only\""
-echo "$((nr_searches - nr_unexpected)) passed, $nr_unexpected failed"
-[ $nr_unexpected -eq 0 ]
+wait
+print_results
+nr_good=$(cat "$work"/*.out | grep -c '^ok ')
+echo "$nr_good passed, $((nr_searches - nr_good)) failed"
+[ "$nr_good" -eq $nr_searches ]

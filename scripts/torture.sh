@@ -9,13 +9,14 @@
 # KERNEL is a name that scripts/vm/run.py knows (default: test, the kernel
 # with KASAN and lockdep; kmemleak is off, the KUnit suites have it). The
 # parameters are those of module/torture/torture_main.c, ops=N among them.
-# The last line is "N passed, N failed".
+# What the module says appears as it comes. The last line is
+# "N passed, N failed".
 
 set -u
 cd "$(dirname "$0")/.." || exit 1
 build=${KHEAP_BUILD:-build}
 kernel=${1:-test}
-shift
+[ $# -eq 0 ] || shift
 [ $# -gt 0 ] || set -- ops=5000000
 seconds=${KHEAP_TORTURE_TIMEOUT:-1800}
 
@@ -29,11 +30,12 @@ scripts/build.sh "$kernel" >&2 || { say "0 passed, 1 failed"; exit 1; }
 out=$(scripts/vm/run.py --kernel "$kernel" --cpus 4 --timeout "$seconds" \
 	--append "kmemleak=off watchdog_thresh=60" -- bash -c '
 	dir=$1; shift
+	dmesg -w &
 	insmod "$dir/kheap.ko" &&
 	insmod "$dir/torture/kheap_torture.ko" "$@" &&
 	rmmod kheap_torture && rmmod kheap && echo inserted-and-removed
-	dmesg' - "$build/$kernel/module" "$@")
-grep -o 'kheap_torture: .*' <<<"$out"
+	sleep 1; kill $!' - "$build/$kernel/module" "$@" |
+	tee >(grep --line-buffered -o "kheap_torture: .*" >&2))
 reports=$(grep -E 'BUG:|WARNING:|Oops|KASAN:|KCSAN:|possible .* locking|inconsistent lock|Invalid wait context|suspicious RCU|rcu:.*(stall|detected)|soft lockup|refused: ' <<<"$out")
 if grep -q inserted-and-removed <<<"$out" &&
    grep -q 'kheap_torture: passed' <<<"$out" && [ -z "$reports" ]; then

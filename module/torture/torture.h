@@ -113,7 +113,9 @@ struct kheap_object *graph_new(u32 rnd, bool final);
 void graph_look(struct kheap_object *obj);
 unsigned long graph_nr_reachable(void);
 void graph_drop_roots(void);
-int graph_long_list(unsigned long nr);
+
+/* torture_long.c */
+int long_drop(unsigned long nr);
 
 /* torture_mutate.c */
 void mutate(struct mutator *m);

@@ -190,25 +190,3 @@ void graph_drop_roots(void)
 	for (i = 0; i < NR_ROOTS; i++)
 		kheap_ref_set(&torture.roots[i].ref, NULL);
 }
-
-/* Drop the head of a list of @nr nodes, which must not cost stack. */
-int graph_long_list(unsigned long nr)
-{
-	struct kheap_object *head = NULL, *obj;
-	unsigned long i;
-
-	for (i = 0; i < nr; i++) {
-		obj = graph_new(0, false);
-		if (!obj)
-			break;
-		if (head)
-			kheap_ref_give(&to_tnode(obj)->fields[i % NR_FIELDS],
-				       head);
-		head = obj;
-		if (!(i % 1024))
-			cond_resched();
-	}
-	if (head)
-		kheap_object_put(head);
-	return i == nr ? 0 : -ENOMEM;
-}

@@ -13,6 +13,8 @@
 
 #include "torture.h"
 
+#define PROGRESS	10	/* seconds */
+
 static unsigned int threads = 4;
 module_param(threads, uint, 0444);
 MODULE_PARM_DESC(threads, "threads that change the graph (4)");
@@ -27,7 +29,7 @@ MODULE_PARM_DESC(live, "nodes that the graph is kept at (5000)");
 
 static unsigned long list;
 module_param(list, ulong, 0444);
-MODULE_PARM_DESC(list, "also drop a list of so many nodes (0)");
+MODULE_PARM_DESC(list, "also drop lists and trees of so many objects (0)");
 
 static unsigned int seed = 1;
 module_param(seed, uint, 0444);
@@ -36,6 +38,10 @@ MODULE_PARM_DESC(seed, "of the random numbers (1)");
 static unsigned int rounds = 4;
 module_param(rounds, uint, 0444);
 MODULE_PARM_DESC(rounds, "times to come to rest and compare (4)");
+
+static bool keep;
+module_param(keep, bool, 0444);
+MODULE_PARM_DESC(keep, "leave the graph until the module is removed (N)");
 
 static atomic_t nr_running;
 static DECLARE_COMPLETION(all_done);
@@ -133,6 +139,19 @@ static void report(const struct mutator *m, u64 ns)
 		gc.nr_resurrected, gc.lock_max_ns);
 }
 
+static void say_progress(const struct mutator *m, unsigned int round)
+{
+	struct kheap_gc_stats gc;
+	unsigned long nr = 0;
+	unsigned int i;
+
+	for (i = 0; i < threads; i++)
+		nr += READ_ONCE(m[i].nr_done);
+	kheap_gc_get_stats(torture.heap, &gc);
+	pr_info("round %u of %u: %lu of %lu mutations, %lu runs, %lu reclaimed\n",
+		round + 1, rounds, nr, ops, gc.nr_runs, gc.nr_reclaimed);
+}
+
 static int run_rounds(struct mutator *m, struct task_struct **tasks)
 {
 	u64 start = ktime_get_ns();
@@ -144,7 +163,8 @@ static int run_rounds(struct mutator *m, struct task_struct **tasks)
 		err = start_mutators(m, tasks);
 		if (err)
 			break;
-		wait_for_completion(&all_done);
+		while (!wait_for_completion_timeout(&all_done, PROGRESS * HZ))
+			say_progress(m, round);
 		for (i = 0; i < threads; i++)
 			kthread_stop(tasks[i]);
 		WRITE_ONCE(resting, true);
@@ -173,13 +193,13 @@ static int run(void)
 		goto out;
 	err = run_rounds(m, tasks);
 	kthread_stop(collector);
-	graph_drop_roots();
-	if (!err)
-		err = compare();
 	if (!err && list)
-		err = graph_long_list(list);
-	if (!err)
-		err = compare();
+		err = long_drop(list);
+	if (!keep) {
+		graph_drop_roots();
+		if (!err)
+			err = compare();
+	}
 out:
 	kfree(tasks);
 	kfree(m);
@@ -196,7 +216,8 @@ static int __init torture_init(void)
 	if (err)
 		return err;
 	err = run();
-	graph_destroy();
+	if (err || !keep)
+		graph_destroy();
 	if (err)
 		pr_err("failed: error %d, %ld bad canaries\n", err,
 		       atomic_long_read(&torture.nr_bad));
@@ -207,6 +228,8 @@ static int __init torture_init(void)
 
 static void __exit torture_exit(void)
 {
+	if (keep)
+		graph_destroy();
 }
 
 module_init(torture_init);

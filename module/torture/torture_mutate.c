@@ -227,7 +227,7 @@ static void (* const operations[])(struct mutator *m) = {
 void mutate(struct mutator *m)
 {
 	operations[below(m, ARRAY_SIZE(operations))](m);
-	m->nr_done++;
+	WRITE_ONCE(m->nr_done, m->nr_done + 1);
 }
 
 void mutator_drop_locals(struct mutator *m)
