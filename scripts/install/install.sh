@@ -74,6 +74,7 @@ TOOLS='kheap-top tools/kheap-top 8
 kheap-map tools/kheap-map 8
 kheap-plot tools/kheap-plot 1
 kheap-record trace/record 1
+kheap-record-kernel trace/record-kernel 8
 kheap-check-trace trace/check 1
 kheap-replay trace/replay 8'
 

@@ -13,7 +13,8 @@ import subprocess
 import sys
 
 SEE_ALSO = ("kheap (7)", "kheap-top (8)", "kheap-map (8)", "kheap-plot (1)",
-            "kheap-record (1)", "kheap-check-trace (1)", "kheap-replay (8)")
+            "kheap-record (1)", "kheap-record-kernel (8)",
+            "kheap-check-trace (1)", "kheap-replay (8)")
 
 
 def help_of(tool, *words):
@@ -71,7 +72,9 @@ def page(tool, name, section):
     print(".SH DESCRIPTION")
     status = [p for p in text if p.startswith("The status is")]
     for paragraph in text:
-        if paragraph not in status:
+        if paragraph.startswith("  "):      # as it stands
+            print(f".PP\n.nf\n.ad l\n{escaped(paragraph)}\n.fi\n.ad b")
+        elif paragraph not in status:
             print(".PP\n" + escaped(paragraph))
     print(".SH OPTIONS")
     options(titled)

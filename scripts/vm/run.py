@@ -78,7 +78,7 @@ def parse_args(argv):
     add("--console-log", metavar="FILE",
         help="keep the kernel log here (default: "
         "build/vm/console-KERNEL.log)")
-    add("--append", default="", metavar="ARGS",
+    add("--append", action="append", default=[], metavar="ARGS",
         help="more words for the kernel's command line")
     add("--qemu", default="", metavar="ARGS", help="more words for QEMU")
     add("--image", metavar="F", help="boot this bzImage instead")
@@ -210,7 +210,7 @@ def kernel_words(args):
     if args.icount:
         words += ["nokaslr", "nowatchdog", "hung_task_panic=0",
                   "rcupdate.rcu_cpu_stall_suppress=1"]
-    return " ".join(words + [args.append]).strip()
+    return " ".join(words + args.append).strip()
 
 
 def qemu_command(args, kernel, initrd, console, shares, ports):

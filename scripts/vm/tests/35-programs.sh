@@ -1,0 +1,84 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# kernels: 6.12
+# boot: --cpus 2 --append trace_event=kmem:kmalloc,kmem:kfree,kmem:kmem_cache_alloc,kmem:kmem_cache_free --append trace_buf_size=48M
+# timeout: 600
+#
+# Traces made here and now, of programs that every Debian has and of the kernel
+# itself, since it was booted and while files are unpacked, are sound, and are
+# replayed into a private heap and into kmalloc.
+
+. "$(dirname "$0")/../guest.sh"
+
+TRACE_TOOLS=$(cd "$(dirname "$0")/../../trace" && pwd)
+CLIENT=/sys/kernel/debug/kheap_replay
+cd "$KHEAP_TEST_TMP"
+
+# Check a trace, replay it, and see that both rivals came to its end.
+through()
+{
+	local rival name=$1
+
+	"$TRACE_TOOLS/check" "$name.trace" >"$name.summary"
+	grep -E '^(events|peak)' "$name.summary"
+	"$TRACE_TOOLS/replay" "$name.trace" | tee "$name.table"
+	grep -q '^classes used at the peak  *[1-9]' "$name.table" ||
+		fail "$name: no classes used"
+	for rival in kheap kmalloc; do
+		grep -q "^${rival}_complete: 1" "$CLIENT/result" ||
+			fail "$name: $rival did not come to the end"
+	done
+}
+
+program()
+{
+	local name=$1
+
+	shift
+	step "$name"
+	PYTHONMALLOC=malloc "$TRACE_TOOLS/record" -q -o "$name.trace" -- "$@" \
+		>"$name.out" 2>&1 || fail "$name: $(tail -n 3 "$name.out")"
+	through "$name"
+}
+
+# First of all, because the buffer is that of the boot.
+step "the kernel since it was booted"
+"$TRACE_TOOLS/record-kernel" --boot -q -o boot.trace
+grep -qa '^command: boot' boot.trace || fail "not the trace of a boot"
+
+load_module kheap
+load_module kheap_replay
+through boot
+
+step "the kernel while files are made and removed"
+mkdir files
+"$TRACE_TOOLS/record-kernel" -q --buffer 48 -o files.trace -- bash -c '
+	seq 1 200 | (cd files && xargs touch); rm -r files'
+through files
+refute "$TRACE_TOOLS/record-kernel" -q --buffer 1 -o lost.trace -- \
+	bash -c 'seq 8000 | xargs touch' 2>lost.err
+grep -q 'events were lost' lost.err || fail "an overrun: $(cat lost.err)"
+
+program python3 /usr/bin/python3 -s -P -c '
+import json, py_compile
+py_compile.compile(json.decoder.__file__, cfile="decoder.pyc", doraise=True)'
+
+git init -q repo
+for i in 1 2 3 4 5; do
+	echo "$i" >"repo/$i"
+	git -C repo add "$i"
+	git -C repo -c user.name=t -c user.email=t@t commit -q -m "$i"
+done
+program git git -C repo log -p
+assert_eq 5 "$(grep -c '^commit' git.out)" "commits in git's log"
+
+seq 20000 | tac >lines
+program sort sort -S 1M lines
+assert_eq 1 "$(head -n 1 sort.out)" "first line of sort"
+
+echo 'int twice(int a) { return 2 * a; }' >twice.c
+program gcc "$(gcc -print-prog-name=cc1)" -quiet -O2 twice.c -o twice.s
+grep -q twice twice.s || fail "cc1 compiled nothing"
+
+unload_module kheap_replay
+unload_module kheap
