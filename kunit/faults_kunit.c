@@ -99,8 +99,12 @@ static bool work_with_blocks(struct work *work)
 			return false;
 		work->blocks[i] = moved;
 	}
-	return kheap_alloc_bulk(heap, 200, work->gfp, ARRAY_SIZE(work->bulk),
-				work->bulk) == ARRAY_SIZE(work->bulk);
+	if (kheap_alloc_bulk(heap, 200, work->gfp, ARRAY_SIZE(work->bulk),
+			     work->bulk))
+		return true;
+	/* What was had before one failed is free again. */
+	memset(work->bulk, 0, sizeof(work->bulk));
+	return false;
 }
 
 static bool work_once(struct work *work)
@@ -323,6 +327,114 @@ static void any_limit_is_kept_and_loses_nothing(struct kunit *test)
 	work_undo(work);
 }
 
+/* --- Failures on demand ------------------------------------------------------------------ */
+
+/*
+ * The n-th allocation fails, for every n, until the workload is through
+ * untouched; each time all is given back.
+ */
+static void every_allocation_may_be_made_to_fail(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	struct work *work = work_create(test, heap, GFP_KERNEL);
+	struct kheap_inject_rule rule = { .max = ULONG_MAX };
+	unsigned int nr_requests = 0;
+	bool done = false;
+
+	work->keep_caches = true;
+	while (!done && nr_requests < 1000) {
+		rule.nth = ++nr_requests;
+		kheap_inject_start(heap, &rule);
+		done = work_once(work);
+		KUNIT_EXPECT_EQ(test, heap->inject.nr_failed, !done);
+		KUNIT_EXPECT_EQ(test, kheap_test_stats(heap).nr_failed,
+				nr_requests - done);
+		work_undo(work);
+		expect_nothing_lost(test, heap);
+	}
+	KUNIT_EXPECT_TRUE(test, done);
+	/* Blocks, those that are moved, a bulk, and objects: each was hit. */
+	KUNIT_EXPECT_EQ(test, nr_requests, NR_BLOCKS + NR_BLOCKS / 16 +
+			ARRAY_SIZE(work->bulk) + ARRAY_SIZE(work->caches) + 1);
+	KUNIT_EXPECT_EQ(test, kheap_test_refused_any(heap), 0);
+	kheap_inject_stop(heap);
+}
+
+static unsigned long count_failures(struct kunit *test, struct kheap *heap,
+				    const struct kheap_inject_rule *rule,
+				    size_t size)
+{
+	unsigned long nr = 0;
+	unsigned int i;
+	void *block;
+
+	kheap_inject_start(heap, rule);
+	for (i = 0; i < 1000; i++) {
+		block = kheap_alloc(heap, size, GFP_KERNEL);
+		nr += !block;
+		kheap_free(heap, block);
+	}
+	KUNIT_EXPECT_EQ(test, heap->inject.nr_failed, nr);
+	kheap_inject_stop(heap);
+	block = kheap_alloc(heap, size, GFP_KERNEL);
+	KUNIT_EXPECT_NOT_NULL(test, block);
+	kheap_free(heap, block);
+	return nr;
+}
+
+static void probability_and_seed_repeat(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	struct kheap_inject_rule rule = {
+		.per_mille = 100, .seed = 5, .max = ULONG_MAX
+	};
+	unsigned long nr = count_failures(test, heap, &rule, 64);
+
+	KUNIT_EXPECT_GT(test, nr, 50);
+	KUNIT_EXPECT_LT(test, nr, 200);
+	KUNIT_EXPECT_EQ(test, count_failures(test, heap, &rule, 64), nr);
+	KUNIT_EXPECT_EQ(test, count_failures(test, heap, &rule, 20000), nr);
+	rule.per_mille = 0;
+	KUNIT_EXPECT_EQ(test, count_failures(test, heap, &rule, 64), 0);
+	rule.per_mille = 1000;
+	KUNIT_EXPECT_EQ(test, count_failures(test, heap, &rule, 64), 1000);
+}
+
+static void only_sizes_in_the_range_fail(struct kunit *test)
+{
+	static const struct { size_t size; bool fails; } requests[] = {
+		{ 99, false }, { 100, true }, { 101, true }, { 8192, true },
+		{ 9000, true }, { 9001, false }, { 20000, false },
+	};
+	struct kheap_inject_rule rule = {
+		.per_mille = 1000, .min = 100, .max = 9000
+	};
+	struct kheap *heap = kheap_test_heap(test);
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(requests); i++)
+		KUNIT_EXPECT_EQ(test,
+				count_failures(test, heap, &rule,
+					       requests[i].size),
+				requests[i].fails ? 1000 : 0);
+}
+
+static void requests_that_must_not_fail_do_not(struct kunit *test)
+{
+	struct kheap_inject_rule rule = { .per_mille = 1000, .max = ULONG_MAX };
+	struct kheap *heap = kheap_test_heap(test), *other;
+	void *block, *others;
+
+	other = kheap_test_heap(test);
+	kheap_inject_start(heap, &rule);
+	block = kheap_alloc(heap, 64, GFP_KERNEL | __GFP_NOFAIL);
+	others = kheap_test_alloc(test, other, 64);
+	KUNIT_EXPECT_NOT_NULL(test, block);
+	KUNIT_EXPECT_EQ(test, heap->inject.nr_seen, 0);
+	kheap_free(heap, block);
+	kheap_free(other, others);
+}
+
 /* --- The slab allocator ------------------------------------------------------------------ */
 
 /*
@@ -403,6 +515,10 @@ static struct kunit_case faults_cases[] = {
 	KUNIT_CASE(held_blocks_survive_a_refusal),
 	KUNIT_CASE(block_that_cannot_shrink_stays),
 	KUNIT_CASE(any_limit_is_kept_and_loses_nothing),
+	KUNIT_CASE(every_allocation_may_be_made_to_fail),
+	KUNIT_CASE(probability_and_seed_repeat),
+	KUNIT_CASE(only_sizes_in_the_range_fail),
+	KUNIT_CASE(requests_that_must_not_fail_do_not),
 	KUNIT_CASE(any_slab_object_may_be_refused),
 	KUNIT_CASE(heap_creation_survives_any_refusal),
 	{}

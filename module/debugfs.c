@@ -270,6 +270,8 @@ void kheap_debugfs_add(struct kheap *heap)
 	debugfs_create_file("arenas", 0400, heap->dir, heap, &arenas_fops);
 	debugfs_create_file("trim", 0200, heap->dir, heap, &trim_fops);
 	debugfs_create_file("check", 0200, heap->dir, heap, &check_fops);
+	debugfs_create_file("inject", 0600, heap->dir, heap,
+			    &kheap_inject_fops);
 	kheap_debugfs_add_callsites(heap);
 	kheap_debugfs_add_objects(heap);
 }

@@ -268,6 +268,7 @@ static void init_fields(struct kheap *heap, const char *name)
 	mutex_init(&heap->mutex);
 	raw_spin_lock_init(&heap->class_lock);
 	raw_spin_lock_init(&heap->large_lock);
+	kheap_inject_init(heap);
 	raw_spin_lock_init(&heap->limit_lock);
 	INIT_LIST_HEAD(&heap->limit_calls);
 	INIT_LIST_HEAD(&heap->class_list);

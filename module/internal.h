@@ -15,6 +15,7 @@
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
+#include <linux/prandom.h>
 #include <linux/ratelimit_types.h>
 #include <linux/rbtree.h>
 #include <linux/spinlock.h>
@@ -79,10 +80,10 @@
  * 9. kheap_gc.mutex: a run of the collector, its statistics. Taken before 2,
  *    with kheap_gc_lock(), which refuses in callbacks.
  *
- * The buckets of the trashcan, kheap.limit_calls and the recorder of call
- * sites have raw locks of their own, as leaves. The list of heaps of modules
- * that use slab_compat.h has a mutex, taken before all; so has the recorder,
- * for who switches and reads, taken before 0.
+ * The buckets of the trashcan, kheap.limit_calls, kheap.inject and the recorder
+ * of call sites have raw locks of their own, as leaves. The list of heaps of
+ * modules that use slab_compat.h has a mutex, taken before all; so has the
+ * recorder, for who switches and reads, taken before 0.
  *
  * A per-CPU cache has no lock but its busy mark, which only its own CPU sets.
  * Lock 4 is taken under the mark; 3 is not, and 3 and 4 nest in check only.
@@ -481,6 +482,38 @@ enum kheap_watch {
 };
 
 /**
+ * struct kheap_inject_rule - which allocations are to fail
+ * @nth: this one, counted from 1, and no other; 0: see @per_mille
+ * @per_mille: each with this probability; 1000: every one
+ * @seed: of the random numbers
+ * @min: those of at least as many bytes
+ * @max: and of at most as many; others are not counted
+ */
+struct kheap_inject_rule {
+	unsigned long nth;
+	unsigned long per_mille;
+	unsigned long seed;
+	unsigned long min;
+	unsigned long max;
+};
+
+/**
+ * struct kheap_inject - failures on demand, see inject.c
+ * @lock: of all below, a leaf
+ * @rule: which
+ * @rnd: chance
+ * @nr_seen: allocations of the sizes in question since the start
+ * @nr_failed: those that were made to fail
+ */
+struct kheap_inject {
+	raw_spinlock_t lock;
+	struct kheap_inject_rule rule;
+	struct rnd_state rnd;
+	unsigned long nr_seen;
+	unsigned long nr_failed;
+};
+
+/**
  * struct kheap - everything one client owns
  * @by_words: size classes by size in words of 8 bytes, rounded up, to 64; the
  *	medium ones behind them
@@ -526,6 +559,7 @@ enum kheap_watch {
  * @rcu_armed: @rcu_work will run
  * @rcu_mutex: one sweep at a time; taken before @mutex
  * @parked_large: large blocks that wait for a grace period
+ * @inject: failures on demand
  * @gc: the collector, NULL until there is a type
  * @gc_off: it does not run by itself
  * @gc_threshold: candidates that make it run
@@ -588,6 +622,8 @@ struct kheap {
 	bool rcu_armed;
 	struct mutex rcu_mutex;
 	struct llist_head parked_large;
+
+	struct kheap_inject inject;
 
 	struct kheap_gc *gc;
 	bool gc_off;
@@ -760,6 +796,14 @@ unsigned long kheap_give_back_all(struct kheap *heap);
 /* limit.c */
 bool kheap_relieve(struct kheap *heap, size_t bytes, gfp_t gfp,
 		   unsigned int *step);
+
+/* inject.c */
+bool kheap_inject_fails(struct kheap *heap, size_t size, gfp_t gfp);
+void kheap_inject_start(struct kheap *heap,
+			const struct kheap_inject_rule *rule);
+void kheap_inject_stop(struct kheap *heap);
+void kheap_inject_init(struct kheap *heap);
+extern const struct file_operations kheap_inject_fops;
 
 /* report.c */
 void kheap_refuse(struct kheap *heap, enum kheap_refusal why, const void *ptr,

@@ -26,6 +26,8 @@ EXPORT_SYMBOL_IF_KUNIT(kheap_refusal_limit);
 EXPORT_SYMBOL_IF_KUNIT(kheap_leak_tracking);
 EXPORT_SYMBOL_IF_KUNIT(kheap_pressure_count);
 EXPORT_SYMBOL_IF_KUNIT(kheap_pressure_scan);
+EXPORT_SYMBOL_IF_KUNIT(kheap_inject_start);
+EXPORT_SYMBOL_IF_KUNIT(kheap_inject_stop);
 EXPORT_SYMBOL_IF_KUNIT(kheap_careful_key);
 EXPORT_SYMBOL_IF_KUNIT(kheap_watch_start);
 EXPORT_SYMBOL_IF_KUNIT(kheap_watch_stop);

@@ -216,6 +216,8 @@ void *kheap_large_alloc(struct kheap *heap, size_t size, gfp_t gfp, int nid,
 	u64 start = trace_kheap_large_alloc_enabled() ? local_clock() : 0;
 	unsigned long flags;
 
+	if (kheap_inject_fails(heap, size, gfp))
+		return NULL;
 	if (in_nmi() || !kheap_mm_allowed())
 		goto fail;
 	while (!kheap_charge(heap, bytes + RECORD_BYTES))

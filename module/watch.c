@@ -193,6 +193,8 @@ void *kheap_watched_alloc(struct kheap_class *class, size_t size, gfp_t gfp,
 	void *block = NULL;
 	bool fast;
 
+	if (kheap_inject_fails(class->heap, size, gfp))
+		return NULL;
 	if (nid == NUMA_NO_NODE || nid == numa_mem_id())
 		block = kheap_pop_from(&class->caches);
 	fast = block;

@@ -114,7 +114,8 @@ struct kheap_params {
  * @nr_pools_quarantined: those of @nr_pools that were found corrupted
  * @nr_holes: pools whose pages went back to the system alone
  * @nr_refused: requests refused because an argument was bad
- * @nr_failed: allocations that failed for want of memory, or for the limit
+ * @nr_failed: allocations that failed for want of memory, for the limit, or
+ *	because they were made to
  */
 struct kheap_stats {
 	size_t held_bytes;
