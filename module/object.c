@@ -134,6 +134,25 @@ static void saturate(struct kheap_object *obj)
 		kheap_object_refuse(obj, KHEAP_BAD_OVERFLOW);
 }
 
+struct kheap_ref_masks kheap_ref_masks __read_mostly = {
+	.get = KHEAP_GET_MASK,
+	.tryget = KHEAP_TRYGET_MASK,
+	.put = KHEAP_PUT_MASK,
+};
+EXPORT_SYMBOL_GPL(kheap_ref_masks);
+
+/* A reference was taken of an object that is marked or new, or is traced. */
+void __kheap_object_got(struct kheap_object *obj)
+{
+	atomic_t *gc = kheap_gc_word(obj);
+
+	if (atomic_read(gc) & (KHEAP_GC_CANDIDATE | KHEAP_GC_NEW))
+		atomic_andnot(KHEAP_GC_CANDIDATE | KHEAP_GC_NEW, gc);
+	if (trace_kheap_object_get_enabled())
+		kheap_trace_get(obj);
+}
+EXPORT_SYMBOL_GPL(__kheap_object_got);
+
 /* kheap_object_get() of an object that is dead, immortal, or full. */
 struct kheap_object *__kheap_object_get(struct kheap_object *obj)
 {
@@ -178,6 +197,8 @@ static noinline void put_slowly(struct kheap_object *obj)
 {
 	s64 word = atomic64_read(&obj->word);
 
+	if (trace_kheap_object_put_enabled())
+		kheap_trace_put(obj);
 	for (;;) {
 		if ((u32)word == 1) {
 			if (atomic64_try_cmpxchg(&obj->word, &word, (word - 1) &
@@ -207,6 +228,7 @@ void __kheap_object_put(struct kheap_object *obj)
 	struct kheap_type *type = obj->type;
 
 	if (trace_kheap_object_release_enabled() ||
+	    trace_kheap_object_put_enabled() ||
 	    unlikely((u32)word != 1) || unlikely(!type->plain) ||
 	    unlikely(!atomic64_try_cmpxchg(&obj->word, &word, word - 1)))
 		return put_slowly(obj);
@@ -269,7 +291,7 @@ enum kheap_upgrade kheap_object_upgrade(struct kheap_object *obj)
 				       ~KHEAP_WORD(KHEAP_GC_CANDIDATE |
 						   KHEAP_GC_NEW)));
 	if (trace_kheap_object_get_enabled())
-		__kheap_trace_get(obj);
+		kheap_trace_get(obj);
 	if (likely(!(word & KHEAP_WORD(KHEAP_GC_CONDEMNED))) ||
 	    object_to(obj->type->gc, obj))
 		return KHEAP_UPGRADE_DONE;

@@ -151,6 +151,10 @@ enum kheap_upgrade {
 	KHEAP_UPGRADE_REFUSED,
 };
 
+/* trace.c */
+void kheap_trace_get(const struct kheap_object *obj);
+void kheap_trace_put(const struct kheap_object *obj);
+
 /* object.c */
 enum kheap_upgrade kheap_object_upgrade(struct kheap_object *obj);
 void kheap_object_release(struct kheap_type *type, struct kheap_object *obj);

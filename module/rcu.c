@@ -59,7 +59,8 @@ static void arm(struct kheap *heap)
  * again is refused: else it could be another's when its grace period ends.
  * Return false if @ptr is none, or is remembered already.
  */
-static bool park_in_pool(struct kheap_pool *pool, const void *ptr)
+static __always_inline bool park_in_pool(struct kheap_pool *pool,
+					 const void *ptr)
 {
 	unsigned long idx;
 

@@ -4,8 +4,10 @@
  * when it fires and what its fields are.
  *
  * Enabling kheap_alloc, kheap_free or kheap_object_new puts all heaps under
- * watch (see watch.c); the fast paths have no instruction for them. The others
- * are where requests are slow anyway, a no-op each while they are disabled.
+ * watch (see watch.c), and kheap_object_get and kheap_object_put have the inline
+ * functions leave references to those out of line; the fast paths have no
+ * instruction for them. The others are where requests are slow anyway, a no-op
+ * each while they are disabled.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM kheap
@@ -38,6 +40,10 @@ enum kheap_gc_phase {
 
 int kheap_trace_watch(void);
 void kheap_trace_unwatch(void);
+int kheap_trace_gets(void);
+void kheap_trace_no_gets(void);
+int kheap_trace_puts(void);
+void kheap_trace_no_puts(void);
 
 #endif
 
@@ -389,16 +395,18 @@ DEFINE_EVENT_FN(kheap_object, kheap_object_new,
 	kheap_trace_watch, kheap_trace_unwatch
 );
 
-DEFINE_EVENT(kheap_object, kheap_object_get,
+DEFINE_EVENT_FN(kheap_object, kheap_object_get,
 	TP_PROTO(const struct kheap_type *type, const struct kheap_object *obj,
 		 int refs, unsigned long call_site),
-	TP_ARGS(type, obj, refs, call_site)
+	TP_ARGS(type, obj, refs, call_site),
+	kheap_trace_gets, kheap_trace_no_gets
 );
 
-DEFINE_EVENT(kheap_object, kheap_object_put,
+DEFINE_EVENT_FN(kheap_object, kheap_object_put,
 	TP_PROTO(const struct kheap_type *type, const struct kheap_object *obj,
 		 int refs, unsigned long call_site),
-	TP_ARGS(type, obj, refs, call_site)
+	TP_ARGS(type, obj, refs, call_site),
+	kheap_trace_puts, kheap_trace_no_puts
 );
 
 DEFINE_EVENT(kheap_object, kheap_object_release,

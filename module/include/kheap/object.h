@@ -7,10 +7,10 @@
 #define _KHEAP_OBJECT_H
 
 #include <linux/atomic.h>
+#include <linux/compiler.h>
 #include <linux/bits.h>
 #include <linux/limits.h>
 #include <linux/refcount.h>
-#include <linux/tracepoint-defs.h>
 #include <linux/types.h>
 
 #include <kheap/kheap.h>
@@ -187,11 +187,31 @@ static __always_inline bool kheap_word_countable(s64 word)
 	return (u32)word - 1 < (u32)INT_MAX - 1;
 }
 
-/* Tracing of references: a no-op each while it is off. */
-DECLARE_TRACEPOINT(kheap_object_get);
-DECLARE_TRACEPOINT(kheap_object_put);
-void __kheap_trace_get(const struct kheap_object *obj);
-void __kheap_trace_put(const struct kheap_object *obj);
+void __kheap_object_got(struct kheap_object *obj);
+
+/**
+ * struct kheap_ref_masks - which words the inline functions leave to the others
+ * @get: a get looks further when a bit of this was set
+ * @tryget: a tryget leaves a word with one of these bits alone
+ * @put: a put leaves a word without this bit alone
+ *
+ * The bits are those below, unless references are traced: then all words are
+ * left to the functions out of line. Nothing is executed for that when they
+ * are not.
+ */
+struct kheap_ref_masks {
+	s64 get;
+	s64 tryget;
+	s64 put;
+};
+
+extern struct kheap_ref_masks kheap_ref_masks;
+
+#define KHEAP_GET_MASK		KHEAP_WORD(KHEAP_GC_CANDIDATE | KHEAP_GC_NEW)
+#define KHEAP_TRYGET_MASK	KHEAP_WORD(KHEAP_GC_CANDIDATE |		\
+					   KHEAP_GC_CONDEMNED |		\
+					   KHEAP_GC_GARBAGE | KHEAP_GC_NEW)
+#define KHEAP_PUT_MASK		KHEAP_WORD(KHEAP_GC_BUFFERED)
 
 /**
  * kheap_object_new() - create an object
@@ -226,11 +246,8 @@ kheap_object_get(struct kheap_object *obj)
 		return __kheap_object_get(obj);
 	/* Increment, barrier, look at the mark: partner of run_mark(). */
 	word = atomic64_fetch_add(1, &obj->word);
-	if (unlikely(word & KHEAP_WORD(KHEAP_GC_CANDIDATE | KHEAP_GC_NEW)))
-		atomic_andnot(KHEAP_GC_CANDIDATE | KHEAP_GC_NEW,
-			      (atomic_t *)&obj->gc);
-	if (tracepoint_enabled(kheap_object_get))
-		__kheap_trace_get(obj);
+	if (unlikely(word & data_race(kheap_ref_masks.get)))
+		__kheap_object_got(obj);
 	return obj;
 }
 
@@ -245,14 +262,11 @@ kheap_object_get(struct kheap_object *obj)
  */
 static __always_inline void kheap_object_put(struct kheap_object *obj)
 {
-	s64 word;
+	s64 word = atomic64_read(&obj->word);
 
-	if (tracepoint_enabled(kheap_object_put))
-		__kheap_trace_put(obj);
-	word = atomic64_read(&obj->word);
 	do {
 		if (unlikely((s32)word <= 1 ||
-			     !(word & KHEAP_WORD(KHEAP_GC_BUFFERED)))) {
+			     !(word & data_race(kheap_ref_masks.put)))) {
 			__kheap_object_put(obj);
 			return;
 		}
@@ -275,14 +289,9 @@ static __always_inline bool kheap_object_tryget(struct kheap_object *obj)
 
 	do {
 		if (unlikely(!kheap_word_countable(word) ||
-			     word & KHEAP_WORD(KHEAP_GC_CANDIDATE |
-					       KHEAP_GC_CONDEMNED |
-					       KHEAP_GC_GARBAGE |
-					       KHEAP_GC_NEW)))
+			     word & data_race(kheap_ref_masks.tryget)))
 			return __kheap_object_tryget(obj);
 	} while (unlikely(!atomic64_try_cmpxchg(&obj->word, &word, word + 1)));
-	if (tracepoint_enabled(kheap_object_get))
-		__kheap_trace_get(obj);
 	return true;
 }
 
