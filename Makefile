@@ -7,7 +7,7 @@ OPS ?= 5000000
 MAKEFLAGS += --no-print-directory
 
 .PHONY: modules install uninstall install-dkms uninstall-dkms ext4-check \
-	demo shell check kunit integration bench bench-record model \
+	demo shell check kunit integration bench bench-record bpf-check model \
 	coverage mutants races soak torture lint docs clean help
 
 modules:	## build the modules for KDIR (default: the running kernel)
@@ -55,6 +55,10 @@ bench:	## what an operation (ONLY=name) costs, next to the kernel's own
 bench-record:	## bench, and keep its ratios for make check to guard
 	@scripts/setup.sh vm build
 	@scripts/bench.py --record
+
+bpf-check:	## the bpftrace scripts, on a workload of known numbers
+	@scripts/setup.sh vm build bpf
+	@scripts/bpftrace/check
 
 model:	## search the models of the collector and the busy mark
 	@scripts/setup.sh model

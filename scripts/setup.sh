@@ -18,6 +18,7 @@ declare -A GROUPS_OF=(
 	[cover]="lcov gcc"
 	[ext4]="e2fsprogs fio gcc libc6-dev rsync"
 	[install]="dkms man-db groff-base kmod xz-utils gcc libc6-dev"
+	[bpf]="bpftrace python3"
 	[model]="spin gcc libc6-dev"
 	[docs]="python3-sphinx perl python3 xz-utils"
 )
