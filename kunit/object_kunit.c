@@ -7,12 +7,15 @@
 #include <linux/delay.h>
 #include <linux/interrupt.h>
 #include <linux/irq_work.h>
+#include <linux/kthread.h>
 #include <linux/rcupdate.h>
 
 #include "nodes.h"
 
 /* kheap_torture does it with a million, and looks at the stack. */
 #define NR_MANY		20000U
+
+#define NR_ROUNDS	500U
 
 /* --- Types -------------------------------------------------------------------- */
 
@@ -347,6 +350,74 @@ static void rcu_object_keeps_its_memory_for_a_grace_period(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kheap_test_stats(heap).nr_allocated, 0);
 }
 
+static struct {
+	struct node *node;
+	atomic_t round;
+	atomic_t done;
+	atomic_t nr_found;
+} shared;
+
+/* In each round, look up while somebody else puts the last reference. */
+static int look_up_in_thread(void *data)
+{
+	struct node *node;
+	bool found;
+	int round;
+
+	for (round = 1; round <= NR_ROUNDS; round++) {
+		while (atomic_read_acquire(&shared.round) < round)
+			cond_resched();
+		rcu_read_lock();
+		node = READ_ONCE(shared.node);
+		found = kheap_object_tryget(&node->obj);
+		rcu_read_unlock();
+		if (found) {
+			if (node->canary != NODE_ALIVE)
+				atomic_inc(&nodes.nr_bad);
+			atomic_inc(&shared.nr_found);
+			node_put(node);
+		}
+		atomic_set_release(&shared.done, round);
+	}
+	while (!kthread_should_stop())
+		msleep(20);
+	return 0;
+}
+
+static void lookup_under_rcu_races_with_the_last_put(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	struct kheap_type_ops ops = node_ops;
+	struct kheap_type *type;
+	struct task_struct *task;
+	int round;
+
+	ops.flags |= KHEAP_TYPE_RCU;
+	type = node_type(test, heap, &ops);
+	memset(&shared, 0, sizeof(shared));
+	task = kthread_run(look_up_in_thread, NULL, "kheap-look-up");
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
+	for (round = 1; round <= NR_ROUNDS; round++) {
+		struct node *node = node_new(test, type);
+
+		/* So that the memory of a late look-up is there. */
+		rcu_read_lock();
+		WRITE_ONCE(shared.node, node);
+		atomic_set_release(&shared.round, round);
+		ndelay(round % 64 * 20);
+		node_put(node);
+		while (atomic_read_acquire(&shared.done) < round)
+			cpu_relax();
+		rcu_read_unlock();
+		KUNIT_EXPECT_EQ(test, nr_released(), round);
+	}
+	kthread_stop(task);
+	KUNIT_EXPECT_EQ(test, atomic_read(&nodes.nr_bad), 0);
+	kunit_info(test, "%d of %u found\n", atomic_read(&shared.nr_found),
+		   NR_ROUNDS);
+	kheap_trim(heap);
+}
+
 /* --- The trashcan ------------------------------------------------------------------ */
 
 /* Where the last reference to a long structure is dropped. */
@@ -567,6 +638,7 @@ static struct kunit_case object_cases[] = {
 	KUNIT_CASE(finalizer_runs_once_before_the_release),
 	KUNIT_CASE(process_type_is_released_in_process_context),
 	KUNIT_CASE(rcu_object_keeps_its_memory_for_a_grace_period),
+	KUNIT_CASE(lookup_under_rcu_races_with_the_last_put),
 	KUNIT_CASE_PARAM(long_list_is_released_without_nesting,
 			 where_gen_params),
 	KUNIT_CASE_PARAM(deep_tree_is_released_without_nesting,

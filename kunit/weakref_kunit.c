@@ -11,7 +11,7 @@
 #include "nodes.h"
 
 #define NR_REFS		200U	/* more than are detached in one go */
-#define NR_ROUNDS	2000U
+#define NR_ROUNDS	500U
 
 static void count_call(struct kheap_weakref *ref)
 {

@@ -41,7 +41,9 @@ static bool table_grow(struct kheap_gc_run *run, unsigned int room)
 
 	if (room > KHEAP_GC_INDEX_MAX || !kheap_charge(heap, table_bytes(room)))
 		return false;
-	table = kvmalloc(table_bytes(room), GFP_KERNEL | __GFP_NOWARN);
+	/* To give up is better than to have somebody killed. */
+	table = kvmalloc(table_bytes(room),
+			 GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
 	if (!table) {
 		kheap_uncharge(heap, table_bytes(room));
 		return false;
