@@ -273,11 +273,17 @@ EXPORT_SYMBOL_GPL(kheap_slab_free);
 
 bool kheap_slab_free_sensitive(const void *ptr)
 {
-	size_t size = kheap_slab_ksize(ptr);
+	struct kheap_pool *pool = kheap_pool_of(ptr);
+	struct kheap_class *class;
+	unsigned long idx;
 
-	if (!size)
+	if (!pool)
 		return false;
-	memzero_explicit((void *)ptr, size);
+	/* A bad pointer is for kheap_slab_free() to refuse, not to write to. */
+	class = READ_ONCE(pool->class);
+	if (kheap_block_index(class, pool, ptr, &idx) &&
+	    test_bit(pool->map_bit + idx, kheap_bitmap()))
+		memzero_explicit((void *)ptr, class->usable);
 	return kheap_slab_free(ptr);
 }
 EXPORT_SYMBOL_GPL(kheap_slab_free_sensitive);
