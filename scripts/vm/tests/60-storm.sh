@@ -7,8 +7,8 @@
 # Everything at once: threads, soft and hard interrupts allocate, resize, free
 # and pass on blocks, heaps come and go; meanwhile a processor goes and comes
 # back, the kernel shrinks its caches, the heap is trimmed, checked and read,
-# events and call sites are switched on and off. KHEAP_SEED repeats a storm,
-# KHEAP_MS makes it longer.
+# and, when 61-storm-watch runs this, events and call sites are switched on and
+# off. KHEAP_SEED repeats a storm, KHEAP_MS makes it longer.
 
 . "$(dirname "$0")/../guest.sh"
 
@@ -75,7 +75,7 @@ mount -t tracefs none /sys/kernel/tracing 2>/dev/null || :
 load_module kheap
 insmod "$(module_file kheap_exercise)" ms="$ms" seed="$seed" unbound=1 &
 storm=$!
-jobs=(read_everything trim_and_check shrink plug watch)
+jobs=(read_everything trim_and_check shrink plug ${KHEAP_WATCH:+watch})
 pids=()
 for job in "${jobs[@]}"; do
 	again "$job" &

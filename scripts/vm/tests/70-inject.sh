@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # kernels: 6.12 6.1
+# boot: --cpus 4 --one-thread
 #
 # Allocations of one heap fail on demand, as many as the file says and no more;
 # bad commands are refused.

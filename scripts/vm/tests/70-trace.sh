@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # kernels: 6.12 6.1
-# boot: --cpus 2
+# boot: --cpus 4 --one-thread
 # timeout: 120
 #
 # The tracepoints are there; a client's allocations and frees are told with the

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # kernels: 6.12 6.1
-# boot: --cpus 4
+# boot: --cpus 4 --one-thread
 # timeout: 120
 #
 # Call sites are recorded from a heap's creation or later, add up to what the

@@ -1,0 +1,10 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# kernels: 6.12 6.1 6.12-rt 6.1-rt
+# boot: --cpus 4 --one-thread
+# timeout: 600
+#
+# The storm of 60-storm while events and call sites are switched on and off,
+# which patches the code that everybody is running.
+
+KHEAP_WATCH=1 exec bash "$(dirname "$0")/60-storm.sh"
