@@ -51,7 +51,7 @@ guest()
 
 	shift 3
 	scripts/vm/run.py --kernel "$kernel" "$@" \
-		--append slab_nomerge \
+		--append "slab_nomerge brd.rd_nr=1 brd.rd_size=409600" \
 		--env KHEAP_MODULES="$build/$kernel" \
 		--env EXT4="$out/$kernel-$side" --env TREE="$out/tree.tar" \
 		--env FSX="$out/fsx" -- \
@@ -63,7 +63,7 @@ use()
 	local kernel=$1
 
 	scripts/build.sh "$kernel" && scripts/ext4/build.sh "$kernel" &&
-		guest "$kernel" kheap full --timeout 3000 --cpus 4
+		guest "$kernel" kheap full --timeout 3000 --cpus 4 --mem 3072
 	verdict $? "ext4 on kheap, kernel $kernel"
 }
 
