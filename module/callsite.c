@@ -23,6 +23,7 @@
 #define MAX_SITES	4096
 #define MAX_RECORDS	(1U << 18)
 #define MIN_FREE	32		/* records, for who cannot have memory */
+#define MIN_SPARE	8		/* sites, likewise */
 #define MAX_FRAMES	16
 #define IRQ_FRAMES	4		/* below are those of the interrupted */
 
@@ -68,6 +69,8 @@ static_assert(sizeof(struct chunk) <= PAGE_SIZE);
  * @nr_free: how many
  * @chunks: where they are
  * @nr_room: records in @chunks
+ * @spare: sites without a stack
+ * @nr_spare: how many
  * @sites: by stack
  * @records: by address
  */
@@ -80,6 +83,8 @@ struct kheap_callsites {
 	unsigned int nr_free;
 	struct chunk *chunks;
 	unsigned int nr_room;
+	struct kheap_site *spare;
+	unsigned int nr_spare;
 	struct kheap_site *sites[1 << SITE_BITS];
 	struct record *records[1 << RECORD_BITS];
 };
@@ -151,19 +156,48 @@ static void add_site(struct kheap_callsites *cs, struct kheap_site *site)
 	cs->nr.nr_sites++;
 }
 
-static struct kheap_site *site_alloc(struct kheap *heap, u32 stack)
+static struct kheap_site *site_alloc(struct kheap *heap)
 {
 	struct kheap_site *site;
 
-	if (!kheap_mm_allowed())
-		return NULL;
 	site = kheap_meta_alloc(heap, struct_size(site, cpus,
 						  BITS_TO_LONGS(nr_cpu_ids)),
 				GFP_NOWAIT | __GFP_NOWARN, NUMA_NO_NODE);
-	if (site) {
-		site->stack = stack;
+	if (site)
 		INIT_LIST_HEAD(&site->records);
+	return site;
+}
+
+/* Have sites for whoever comes, if that can be; no lock is held. */
+static void make_room_for_sites(struct kheap_callsites *cs)
+{
+	struct kheap_site *site;
+	unsigned long flags;
+
+	while (READ_ONCE(cs->nr_spare) < MIN_SPARE && kheap_mm_allowed()) {
+		site = site_alloc(cs->heap);
+		if (!site)
+			return;
+		raw_spin_lock_irqsave(&cs->lock, flags);
+		site->next = cs->spare;
+		cs->spare = site;
+		cs->nr_spare++;
+		raw_spin_unlock_irqrestore(&cs->lock, flags);
 	}
+}
+
+/* The site of a stack, a new one if need be and there is one to spare. */
+static struct kheap_site *get_site(struct kheap_callsites *cs, u32 stack)
+{
+	struct kheap_site *site = find_site(cs, stack);
+
+	if (site || !cs->spare || cs->nr.nr_sites == MAX_SITES)
+		return site;
+	site = cs->spare;
+	cs->spare = site->next;
+	cs->nr_spare--;
+	site->stack = stack;
+	add_site(cs, site);
 	return site;
 }
 
@@ -231,7 +265,7 @@ static void add_record(struct kheap_callsites *cs, struct kheap_site *site,
 }
 
 /* Have free records for whoever comes, if that can be; no lock is held. */
-static void make_room(struct kheap_callsites *cs)
+static void make_room_for_records(struct kheap_callsites *cs)
 {
 	struct chunk *chunk;
 	unsigned long flags;
@@ -256,63 +290,23 @@ static void make_room(struct kheap_callsites *cs)
 	raw_spin_unlock_irqrestore(&cs->lock, flags);
 }
 
-/* @spare: a new site, in case there is none for @stack. Return what is left. */
-static struct kheap_site *record_or_drop(struct kheap_callsites *cs, u32 stack,
-					 struct kheap_site *spare,
-					 const struct record *what)
+static void record_alloc(struct kheap_callsites *cs, const struct record *what)
 {
-	struct kheap_site *site;
+	struct kheap_site *site = NULL;
 	unsigned long flags;
+	u32 stack;
 
+	make_room_for_records(cs);
+	make_room_for_sites(cs);
+	stack = save_stack();
 	raw_spin_lock_irqsave(&cs->lock, flags);
-	site = find_site(cs, stack);
-	if (!site && spare && cs->nr.nr_sites < MAX_SITES) {
-		site = spare;
-		spare = NULL;
-		add_site(cs, site);
-	}
-	if (site && cs->free)
+	if (stack && cs->free)
+		site = get_site(cs, stack);
+	if (site)
 		add_record(cs, site, what);
 	else
 		cs->nr.nr_dropped++;
 	raw_spin_unlock_irqrestore(&cs->lock, flags);
-	return spare;
-}
-
-static bool has_site(struct kheap_callsites *cs, u32 stack)
-{
-	unsigned long flags;
-	bool found;
-
-	raw_spin_lock_irqsave(&cs->lock, flags);
-	found = find_site(cs, stack);
-	raw_spin_unlock_irqrestore(&cs->lock, flags);
-	return found;
-}
-
-static void count_dropped(struct kheap_callsites *cs)
-{
-	unsigned long flags;
-
-	raw_spin_lock_irqsave(&cs->lock, flags);
-	cs->nr.nr_dropped++;
-	raw_spin_unlock_irqrestore(&cs->lock, flags);
-}
-
-static void record_alloc(struct kheap_callsites *cs, const struct record *what)
-{
-	u32 stack = save_stack();
-	struct kheap_site *spare = NULL;
-
-	if (unlikely(!stack)) {
-		count_dropped(cs);
-		return;
-	}
-	make_room(cs);
-	if (!has_site(cs, stack))
-		spare = site_alloc(cs->heap, stack);
-	spare = record_or_drop(cs, stack, spare, what);
-	kheap_meta_free(cs->heap, spare);
 }
 
 /**
@@ -422,24 +416,32 @@ static struct kheap_callsites *callsites_create(struct kheap *heap,
 	for_each_possible_cpu(cpu)
 		while (!per_cpu(chance, cpu))
 			per_cpu(chance, cpu) = get_random_u64();
+	make_room_for_records(cs);
+	make_room_for_sites(cs);
 	return cs;
+}
+
+static void free_sites(struct kheap *heap, struct kheap_site *site)
+{
+	struct kheap_site *next;
+
+	for (; site; site = next) {
+		next = site->next;
+		kheap_meta_free(heap, site);
+	}
 }
 
 /* Nobody looks at it any more. */
 static void callsites_destroy(struct kheap_callsites *cs)
 {
-	struct kheap_site *site;
 	struct chunk *chunk;
 	unsigned int i;
 
 	if (!cs)
 		return;
-	for (i = 0; i < ARRAY_SIZE(cs->sites); i++) {
-		while ((site = cs->sites[i])) {
-			cs->sites[i] = site->next;
-			kheap_meta_free(cs->heap, site);
-		}
-	}
+	for (i = 0; i < ARRAY_SIZE(cs->sites); i++)
+		free_sites(cs->heap, cs->sites[i]);
+	free_sites(cs->heap, cs->spare);
 	while ((chunk = cs->chunks)) {
 		cs->chunks = chunk->next;
 		kheap_meta_free(cs->heap, chunk);

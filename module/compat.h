@@ -82,7 +82,7 @@ static inline void kheap_shrinker_destroy(struct shrinker *shrinker)
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 10, 0)
 #define kheap_assign_str(field, from)	__assign_str(field, from)
 #else
-#define kheap_assign_str(field, from)	__assign_str(field)
+#define kheap_assign_str(field, ...)	__assign_str(field)
 #endif
 
 #include <linux/stackdepot.h>

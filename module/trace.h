@@ -47,37 +47,39 @@ void kheap_trace_no_puts(void);
 
 #endif
 
-#define KHEAP_POOL_STATE_NAMES						\
-	EM(KHEAP_POOL_HOLE,		"hole")				\
-	EM(KHEAP_POOL_EMPTY,		"empty")			\
-	EM(KHEAP_POOL_MOVING,		"moving")			\
-	EM(KHEAP_POOL_USED,		"used")				\
-	EM(KHEAP_POOL_FULL,		"full")				\
-	EMe(KHEAP_POOL_QUARANTINED,	"quarantined")
+TRACE_DEFINE_ENUM(KHEAP_POOL_HOLE);
+TRACE_DEFINE_ENUM(KHEAP_POOL_EMPTY);
+TRACE_DEFINE_ENUM(KHEAP_POOL_MOVING);
+TRACE_DEFINE_ENUM(KHEAP_POOL_USED);
+TRACE_DEFINE_ENUM(KHEAP_POOL_FULL);
+TRACE_DEFINE_ENUM(KHEAP_POOL_QUARANTINED);
+TRACE_DEFINE_ENUM(KHEAP_RUN_POOLS);
+TRACE_DEFINE_ENUM(KHEAP_RUN_DEPOT);
+TRACE_DEFINE_ENUM(KHEAP_GC_PHASE_GATHER);
+TRACE_DEFINE_ENUM(KHEAP_GC_PHASE_TRIAL);
+TRACE_DEFINE_ENUM(KHEAP_GC_PHASE_VERIFY);
+TRACE_DEFINE_ENUM(KHEAP_GC_PHASE_CLEAR);
 
-#define KHEAP_RUN_PLACE_NAMES						\
-	EM(KHEAP_RUN_POOLS,		"pools")			\
-	EMe(KHEAP_RUN_DEPOT,		"depot")
+#define show_kheap_pool_state(state)					\
+	__print_symbolic(state,						\
+			 { KHEAP_POOL_HOLE, "hole" },			\
+			 { KHEAP_POOL_EMPTY, "empty" },			\
+			 { KHEAP_POOL_MOVING, "moving" },		\
+			 { KHEAP_POOL_USED, "used" },			\
+			 { KHEAP_POOL_FULL, "full" },			\
+			 { KHEAP_POOL_QUARANTINED, "quarantined" })
 
-#define KHEAP_GC_PHASE_NAMES						\
-	EM(KHEAP_GC_PHASE_GATHER,	"gather")			\
-	EM(KHEAP_GC_PHASE_TRIAL,	"trial")			\
-	EM(KHEAP_GC_PHASE_VERIFY,	"verify")			\
-	EMe(KHEAP_GC_PHASE_CLEAR,	"clear")
+#define show_kheap_run_place(place)					\
+	__print_symbolic(place,						\
+			 { KHEAP_RUN_POOLS, "pools" },			\
+			 { KHEAP_RUN_DEPOT, "depot" })
 
-#undef EM
-#undef EMe
-#define EM(a, b)	TRACE_DEFINE_ENUM(a);
-#define EMe(a, b)	TRACE_DEFINE_ENUM(a);
-
-KHEAP_POOL_STATE_NAMES
-KHEAP_RUN_PLACE_NAMES
-KHEAP_GC_PHASE_NAMES
-
-#undef EM
-#undef EMe
-#define EM(a, b)	{ a, b },
-#define EMe(a, b)	{ a, b }
+#define show_kheap_gc_phase(phase)					\
+	__print_symbolic(phase,						\
+			 { KHEAP_GC_PHASE_GATHER, "gather" },		\
+			 { KHEAP_GC_PHASE_TRIAL, "trial" },		\
+			 { KHEAP_GC_PHASE_VERIFY, "verify" },		\
+			 { KHEAP_GC_PHASE_CLEAR, "clear" })
 
 /* --- Blocks ---------------------------------------------------------------- */
 
@@ -280,7 +282,7 @@ DECLARE_EVENT_CLASS(kheap_run,
 	TP_printk("heap=%s cache=%s size=%u nr=%u node=%d place=%s",
 		  __get_str(heap), __get_str(cache), __entry->size,
 		  __entry->nr, __entry->node,
-		  __print_symbolic(__entry->place, KHEAP_RUN_PLACE_NAMES))
+		  show_kheap_run_place(__entry->place))
 );
 
 DEFINE_EVENT(kheap_run, kheap_refill,
@@ -322,8 +324,8 @@ TRACE_EVENT(kheap_pool_state,
 	TP_printk("heap=%s arena=%lu base=%p size=%u nr_used=%u from=%s to=%s",
 		  __get_str(heap), __entry->arena, __entry->base,
 		  __entry->size, __entry->nr_used,
-		  __print_symbolic(__entry->from, KHEAP_POOL_STATE_NAMES),
-		  __print_symbolic(__entry->to, KHEAP_POOL_STATE_NAMES))
+		  show_kheap_pool_state(__entry->from),
+		  show_kheap_pool_state(__entry->to))
 );
 
 DECLARE_EVENT_CLASS(kheap_arena,
@@ -480,7 +482,7 @@ TRACE_EVENT(kheap_gc_phase,
 	),
 	TP_printk("heap=%s run=%lu phase=%s nr=%lu ns=%llu", __get_str(heap),
 		  __entry->run,
-		  __print_symbolic(__entry->phase, KHEAP_GC_PHASE_NAMES),
+		  show_kheap_gc_phase(__entry->phase),
 		  __entry->nr, __entry->ns)
 );
 
