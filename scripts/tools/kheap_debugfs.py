@@ -27,7 +27,8 @@ NEEDED = {
                + BLOCK_STATES,
     "arenas": ("arena", "node", "span", "pools", "empty", "holes", "map"),
     "types": ("type", "size", "live", "bytes", "created", "released"),
-    "callsites": ("stack",),
+    "callsites": ("live_bytes", "live_blocks", "requested_bytes",
+                  "waste_bytes", "peak_bytes", "stack"),
 }
 
 
@@ -200,6 +201,17 @@ class Tree:
     def arenas(self, heap):
         """Return a row for each arena of a heap."""
         return parse_arenas(*self.read(heap, "arenas"))
+
+    def callsites(self, heap):
+        """Return a row for each stack that allocates; none while off."""
+        path, text = self.read(heap, "callsites")
+        rows = parse_table(path, text, "callsites")
+        for line, row in enumerate(rows, 2):
+            if row["live_bytes"] != row["requested_bytes"] + \
+                    row["waste_bytes"]:
+                raise FormatError(path, line, "live_bytes is not requested "
+                                  "and waste")
+        return rows
 
     def types(self, heap):
         """Return a row for each object type of a heap."""

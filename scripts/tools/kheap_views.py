@@ -51,6 +51,11 @@ def share(part, whole):
     return part / whole if whole else None
 
 
+def age(value):
+    """Milliseconds as seconds."""
+    return f"{value / 1000:.1f}s" if value else "-"
+
+
 HEAPS = (
     Column("HEAP", "name", 20), Column("HELD", "held_bytes", 7, human),
     Column("LIVE", "live_bytes", 7, human), Column("FILL", "fill", 5, percent),
@@ -69,6 +74,14 @@ CLASSES = (
     Column("UNUSED", "unused_bytes", 7, human),
     Column("REFILL/s", "refill_rate", 8, rate),
     Column("DRAIN/s", "drain_rate", 8, rate))
+CALLSITES = (
+    Column("LIVE", "live_bytes", 7, human),
+    Column("BLOCKS", "live_blocks", 8, count),
+    Column("WASTE", "waste_bytes", 7, human),
+    Column("PEAK", "peak_bytes", 7, human),
+    Column("TOTAL", "total_blocks", 9, count),
+    Column("OLDEST", "oldest_ms", 8, age), Column("CPUS", "cpus", 7),
+    Column("TASK", "task", 16), Column("STACK", "stack", 0))
 TYPES = (
     Column("TYPE", "type", 20), Column("SIZE", "size", 6, count),
     Column("LIVE", "live", 9, count), Column("BYTES", "bytes", 7, human),
@@ -175,6 +188,16 @@ def classes_view(tree, heap, rates):
                 "pools not in the client's hands", CLASSES, rows)
 
 
+def callsites_view(tree, heap, _rates):
+    """Who allocated what a heap holds."""
+    rows = [dict(row, id=row["stack"]) for row in tree.callsites(heap)]
+    live = sum(row["live_bytes"] for row in rows)
+    title = f"{heap}: {len(rows)} call sites, {human(live)} live"
+    if not rows:
+        title = f"{heap}: none recorded; echo on >{tree.root}/{heap}/callsites"
+    return View(title, CALLSITES, rows)
+
+
 def types_view(tree, heap, rates):
     """The object types of a heap."""
     rows = [dict(row, id=row["type"],
@@ -214,6 +237,7 @@ def gc_view(tree, heap, _rates):
 VIEWS = {
     "heaps": ("1", heaps_view, None, "held_bytes"),
     "classes": ("2", classes_view, "classes", "unused_bytes"),
+    "callsites": ("3", callsites_view, "callsites", "live_bytes"),
     "types": ("4", types_view, "types", "bytes"),
     "arenas": ("5", arenas_view, "arenas", None),
     "stats": ("6", stats_view, "stats", None),
@@ -240,7 +264,7 @@ def everything(tree, only=None):
             continue
         try:
             row = dict(row, stats=tree.stats(name))
-            for kind in ("classes", "arenas", "types", "gc"):
+            for kind in ("classes", "callsites", "arenas", "types", "gc"):
                 if tree.has(name, kind):
                     row[kind] = getattr(tree, kind)(name)
         except debugfs.Gone:

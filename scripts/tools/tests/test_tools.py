@@ -18,6 +18,13 @@ HERE = pathlib.Path(__file__).resolve().parent
 TOOLS = HERE.parent
 DATA = HERE / "data"
 SERIES = DATA / "series.json"
+# From Documentation/debugfs.rst.
+CALLSITES = """\
+# live_bytes live_blocks requested_bytes waste_bytes peak_bytes total_blocks \
+oldest_ms newest_ms cpus task stack
+6104 100 5750 354 6104 100 3860 3859 3 insmod/162 0xffffffffc05081e2;\
+do_one_initcall+0x5b/0x320
+"""
 NR_CLASSES = len((DATA / "exercise/classes").read_text().splitlines()) - 1
 CLASSES = f"exercise: {NR_CLASSES} classes"
 sys.path.insert(0, str(TOOLS))
@@ -150,6 +157,12 @@ class DamageCase(Copy):
     def test_missing_column(self):
         self.edit("heaps", r"held_bytes", "holding_bytes")
         self.refuse("kheap-top", "--once", say="heaps: line 1: no column 'held")
+
+    def test_call_sites_that_do_not_add_up(self):
+        path = self.root / "exercise/callsites"
+        path.write_text(CALLSITES.replace(" 5750 ", " 1 "))
+        self.refuse("kheap-top", "--once", "-H", "exercise",
+                    say=r"callsites: line \d+: live_bytes is not requested")
 
     def test_no_number(self):
         self.edit("heaps", r"^replay \d+", "replay many")
@@ -339,6 +352,7 @@ class TopCase(Copy):
         self.fail(top.screen.text())
 
     def test_keys_in_every_terminal(self):
+        (self.root / "exercise/callsites").write_text(CALLSITES)
         for term in ("xterm", "vt100", "linux", "screen", "ansi"):
             with self.subTest(term=term):
                 top = self.start(term=term)
@@ -352,6 +366,9 @@ class TopCase(Copy):
                            text.find("\nreplay"))
                 top.send("k\r")
                 top.expect(CLASSES, "size-640")
+                top.send("3")
+                top.expect("exercise: 1 call sites", "sorted by LIVE",
+                           "insmod/162", "3.9s")
                 top.send("5")
                 top.expect("exercise: ", " arenas", "#########")
                 top.send("6")
