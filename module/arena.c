@@ -95,8 +95,8 @@ static void arena_set_nr_freepools(struct kheap_arena *arena, unsigned int nr)
 		hlist_add_head(&arena->usable_node, &set->usable[nr]);
 		__set_bit(nr, set->usable_map);
 	}
-	set->nr_empty += nr;
-	set->nr_empty -= old;
+	/* One store: kheap_pool_get() looks at it without the lock. */
+	WRITE_ONCE(set->nr_empty, set->nr_empty + nr - old);
 	set->nr_idle = min(set->nr_idle, set->nr_empty);
 }
 
