@@ -3,6 +3,7 @@
  * Bad input: what is refused, with which reason, and that nothing is harmed.
  */
 #include <linux/cpumask.h>
+#include <linux/kasan.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/smp.h>
@@ -608,6 +609,61 @@ static void reasons_of_another_heap_are_its_own(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kheap_test_logged("refused"), 2);
 }
 
+/* --- What KASAN knows ------------------------------------------------ */
+
+/* KASAN's byte for the granule at @ptr; 0: all of it may be used. */
+static u8 kasan_byte(const void *ptr)
+{
+#ifdef CONFIG_KASAN_GENERIC
+	return *(u8 *)kasan_mem_to_shadow(ptr);
+#else
+	return 0;
+#endif
+}
+
+static void kasan_knows_free_blocks(struct kunit *test)
+{
+	static const size_t block_sizes[] = { 16, 24, 64, 512, 768, 8192 };
+	struct kheap *heap = param_heap(test);
+	unsigned int i;
+	size_t offset;
+	void *block;
+
+	if (!IS_ENABLED(CONFIG_KASAN_GENERIC))
+		kunit_skip(test, "this kernel has no KASAN");
+	for (i = 0; i < ARRAY_SIZE(block_sizes); i++) {
+		block = kheap_test_alloc(test, heap, block_sizes[i]);
+		kheap_free(heap, block);
+		for (offset = 8; offset < block_sizes[i]; offset += 8)
+			KUNIT_ASSERT_EQ(test, kasan_byte(block + offset),
+					KHEAP_KASAN_FREE);
+		block = kheap_test_alloc(test, heap, block_sizes[i]);
+		for (offset = 0; offset < block_sizes[i]; offset += 8)
+			KUNIT_ASSERT_EQ(test, kasan_byte(block + offset), 0);
+		kheap_free(heap, block);
+	}
+}
+
+static void kasan_knows_free_blocks_of_a_bulk(struct kunit *test)
+{
+	struct kheap *heap = param_heap(test);
+	void *blocks[40];
+	unsigned int i;
+
+	if (!IS_ENABLED(CONFIG_KASAN_GENERIC))
+		kunit_skip(test, "this kernel has no KASAN");
+	KUNIT_ASSERT_EQ(test, kheap_alloc_bulk(heap, 40, GFP_KERNEL, 40,
+					       blocks), 40);
+	for (i = 0; i < ARRAY_SIZE(blocks); i++)
+		KUNIT_EXPECT_EQ(test, kasan_byte(blocks[i] + 32), 0);
+	/* One stays, so that the pages do not go. */
+	kheap_free_bulk(heap, ARRAY_SIZE(blocks) - 1, blocks);
+	for (i = 0; i < ARRAY_SIZE(blocks) - 1; i++)
+		KUNIT_EXPECT_EQ(test, kasan_byte(blocks[i] + 32),
+				KHEAP_KASAN_FREE);
+	kheap_free(heap, blocks[i]);
+}
+
 static void every_reason_has_a_name(struct kunit *test)
 {
 	int i, j;
@@ -645,6 +701,8 @@ static struct kunit_case refuse_cases[] = {
 	KUNIT_CASE(reports_are_limited_and_all_are_counted),
 	KUNIT_CASE(each_place_is_reported_once_for_each_reason),
 	KUNIT_CASE(reasons_of_another_heap_are_its_own),
+	KUNIT_CASE_PARAM(kasan_knows_free_blocks, flags_gen_params),
+	KUNIT_CASE_PARAM(kasan_knows_free_blocks_of_a_bulk, flags_gen_params),
 	KUNIT_CASE(every_reason_has_a_name),
 	{}
 };

@@ -9,6 +9,8 @@
 #include <linux/kmemleak.h>
 #include <linux/sched/mm.h>
 
+#include <kheap/object.h>
+
 #include "cpu_cache.h"
 
 /* As might_alloc(), but without its call on kernels that check nothing. */
@@ -16,6 +18,22 @@ static __always_inline void kheap_might_alloc(gfp_t gfp)
 {
 	if (IS_ENABLED(CONFIG_DEBUG_ATOMIC_SLEEP) || IS_ENABLED(CONFIG_LOCKDEP))
 		might_alloc(gfp);
+}
+
+/*
+ * Tell KASAN that a block is free, or is not. What kheap itself reads of a free
+ * block stays accessible: the link in its first 8 bytes, or the header of an
+ * object. What is constructed stays as it is.
+ */
+static __always_inline void kheap_kasan_mark(const struct kheap_class *class,
+					     void *block, u8 mark)
+{
+	size_t header = class->type ? sizeof(struct kheap_object) :
+				      KHEAP_KASAN_GRANULE;
+	size_t bytes = ALIGN(class->usable, KHEAP_KASAN_GRANULE);
+
+	if (IS_ENABLED(CONFIG_KASAN_GENERIC) && !class->ctor && bytes > header)
+		kasan_poison(block + header, bytes - header, mark, false);
 }
 
 /* Is kmemleak to know of every block? */
@@ -37,6 +55,7 @@ static __always_inline void kheap_track_block(const struct kheap_class *class,
 static __always_inline void *kheap_finish_alloc(struct kheap_class *class,
 						void *block, gfp_t gfp)
 {
+	kheap_kasan_mark(class, block, KHEAP_KASAN_LIVE);
 	kheap_track_block(class, block, gfp);
 	if (want_init_on_alloc(gfp))
 		kheap_zero(class, block);
@@ -82,6 +101,7 @@ static __always_inline void kheap_release(struct kheap_class *class,
 {
 	if (static_branch_unlikely(&kheap_careful_key))
 		return kheap_class_free_careful(class, slot);
+	kheap_kasan_mark(class, slot.block, KHEAP_KASAN_FREE);
 	kheap_push(class, slot);
 }
 

@@ -138,9 +138,11 @@ static size_t push_run(struct kheap_class *class, const unsigned long *tag,
 	if (likely(kheap_mark_busy(cache))) {
 		struct kheap_slot *top = cache->top, *limit = cache->limit;
 
-		for (; i < nr && top != limit; i++, top++)
+		for (; i < nr && top != limit; i++, top++) {
 			if (unlikely(!claim(class, tag, ptrs[i], top)))
 				break;
+			kheap_kasan_mark(class, ptrs[i], KHEAP_KASAN_FREE);
+		}
 		WRITE_ONCE(cache->top, top);
 		kheap_clear_busy(cache);
 	}

@@ -433,6 +433,7 @@ void kheap_class_free_careful(struct kheap_class *class, struct kheap_slot slot)
 	}
 	if (want_init_on_free())
 		kheap_zero(class, slot.block);
+	kheap_kasan_mark(class, slot.block, KHEAP_KASAN_FREE);
 	if (static_branch_unlikely(&kheap_numa_key) &&
 	    kheap_block_pool(slot.block)->arena->set->node != numa_mem_id())
 		kheap_class_free_slow(class, slot, true);

@@ -85,6 +85,24 @@ static inline void kheap_shrinker_destroy(struct shrinker *shrinker)
 #define kheap_assign_str(field, ...)	__assign_str(field)
 #endif
 
+/*
+ * KASAN's generic mode exports this one function of its own to modules, with
+ * its prototype in mm/kasan. A granule is 8 bytes; the value 0 makes them
+ * accessible, 0xff is "use-after-free" in a report.
+ */
+#ifdef CONFIG_KASAN_GENERIC
+void kasan_poison(const void *addr, size_t size, u8 value, bool init);
+#else
+static inline void kasan_poison(const void *addr, size_t size, u8 value,
+				bool init)
+{
+}
+#endif
+
+#define KHEAP_KASAN_GRANULE	8
+#define KHEAP_KASAN_LIVE	0x00
+#define KHEAP_KASAN_FREE	0xff
+
 #include <linux/stackdepot.h>
 
 #ifndef CONFIG_STACKDEPOT

@@ -32,6 +32,7 @@ void kheap_object_refuse(struct kheap_object *obj, enum kheap_refusal why)
 static __always_inline struct kheap_object *
 object_init(struct kheap_type *type, struct kheap_object *obj, gfp_t gfp)
 {
+	kheap_kasan_mark(&type->class, obj, KHEAP_KASAN_LIVE);
 	kheap_track_block(&type->class, obj, gfp);
 	kheap_zero(&type->class, obj);
 	obj->type = type;
