@@ -196,7 +196,7 @@ static size_t usable_or_refuse(struct kheap *heap, const void *ptr)
 	if (kheap_owned_pool(ptr, &heap->tag, &pool) &&
 	    kheap_block_index(pool->class, pool, ptr, &idx) &&
 	    test_bit(pool->map_bit + idx, kheap_bitmap()))
-		return pool->class->usable;
+		return kheap_debug_usable(pool->class, ptr);
 	size = kheap_large_size(heap, ptr);
 	if (!size)
 		kheap_refuse_free(heap, ptr);

@@ -73,6 +73,8 @@ static void expect(struct check *check, bool holds, enum violation what,
 		check->where[what] = where;
 }
 
+static int report(struct check *check);
+
 /* --- Pools ------------------------------------------------------------------------ */
 
 static unsigned int count_listed(struct check *check, struct kheap_pool *pool)
@@ -122,6 +124,25 @@ static void check_class_pool(struct check *check, struct kheap_pool *pool)
 	expect(check, pool->nr_used + count_listed(check, pool) +
 		      kheap_pool_nr_virgin(class, pool) == class->nr_blocks,
 	       POOL_SUM, pool->base);
+}
+
+/**
+ * kheap_check_pool() - verify a pool that has a block in somebody's hands
+ * @pool: the pool
+ *
+ * Context: Any context except NMI, no kheap lock held.
+ * Return: Violations; each is reported.
+ */
+int kheap_check_pool(struct kheap_pool *pool)
+{
+	struct kheap_class_node *node = kheap_pool_node(pool);
+	struct check check = { .heap = pool->class->heap };
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&node->lock, flags);
+	check_class_pool(&check, pool);
+	raw_spin_unlock_irqrestore(&node->lock, flags);
+	return report(&check);
 }
 
 static void check_pool(struct check *check, struct kheap_arena *arena,

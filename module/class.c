@@ -82,12 +82,15 @@ static void class_set_geometry(struct kheap_class *class, size_t size,
 		class->zero_words = 0;
 		stride += 1 << KHEAP_BLOCK_SHIFT;
 	}
+	if (class->debug)
+		stride = kheap_debug_geometry(class, align) ?: stride;
 	class->zero_kind = class->zero_words == 8 ? KHEAP_ZERO_LINE :
 			   class->zero_words <= 16 ? KHEAP_ZERO_FEW :
 						     KHEAP_ZERO_STRING;
 	class->size = ALIGN(stride, align);
-	class->span = best_span(class->size);
-	class->nr_blocks = kheap_pool_bytes(class) / class->size;
+	class->span = best_span(class->size + class->front);
+	class->nr_blocks = (kheap_pool_bytes(class) - class->front) /
+			   class->size;
 	class->recip = DIV_ROUND_UP_ULL(1ULL << 32, class->size);
 	class->recip_low = class->recip;
 	class->fill_shift = max(fls(class->nr_blocks - 1) -
@@ -124,6 +127,7 @@ int kheap_class_init(struct kheap_class *class, struct kheap *heap,
 	class->ctor = ctor;
 	class->szidx = KHEAP_SZIDX_NONE;
 	class->bad_gfp = GFP_ZONEMASK | (ctor ? __GFP_ZERO : 0);
+	class->debug = kheap_debug_fix(heap);
 	class_set_geometry(class, size, align);
 	if (heap->flags & KHEAP_NO_CPU_CACHE)
 		class->max_slots = 0;

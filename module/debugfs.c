@@ -270,6 +270,7 @@ void kheap_debugfs_add(struct kheap *heap)
 	debugfs_create_file("arenas", 0400, heap->dir, heap, &arenas_fops);
 	debugfs_create_file("trim", 0200, heap->dir, heap, &trim_fops);
 	debugfs_create_file("check", 0200, heap->dir, heap, &check_fops);
+	debugfs_create_file("debug", 0600, heap->dir, heap, &kheap_debug_fops);
 	debugfs_create_file("inject", 0600, heap->dir, heap,
 			    &kheap_inject_fops);
 	kheap_debugfs_add_callsites(heap);

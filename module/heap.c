@@ -372,6 +372,7 @@ struct kheap *kheap_create_for(const char *name,
 	kheap_debugfs_add(heap);
 	mutex_unlock(&kheap_list_lock);
 	kheap_callsites_new(heap);
+	kheap_debug_init(heap);
 	return heap;
 }
 

@@ -374,6 +374,8 @@ enum kheap_zero_kind {
  *	that the fast path of kheap_cache_free() knows none of them
  * @type: the object type that this is the class of, or NULL
  * @usable: bytes that the client may use
+ * @debug: KHEAP_DEBUG_* of &enum kheap_flags
+ * @front: bytes in front of the first block of a pool
  * @heap: the heap
  * @caches: the per-CPU caches; kheap_cold_cache until they are set up
  * @alien: per-CPU caches for blocks of other nodes, on their way home
@@ -405,6 +407,8 @@ struct kheap_class {
 	gfp_t bad_gfp;
 
 	u32 usable;
+	u32 debug;
+	u16 front;
 	u16 max_depot;
 	bool wants_cpu;
 	bool rcu;
@@ -466,6 +470,8 @@ enum kheap_refusal {
 	KHEAP_BAD_OVERFLOW,	/* an object's reference count is full */
 	KHEAP_BAD_TYPE,		/* end of a type with live objects */
 	KHEAP_BAD_CONTEXT,	/* a call that is not for callbacks */
+	KHEAP_BAD_GUARD,	/* guard bytes were written to */
+	KHEAP_BAD_POISON,	/* dead bytes were written to */
 	NR_KHEAP_REFUSALS
 };
 
@@ -560,6 +566,8 @@ struct kheap_inject {
  * @rcu_mutex: one sweep at a time; taken before @mutex
  * @parked_large: large blocks that wait for a grace period
  * @inject: failures on demand
+ * @debug: KHEAP_DEBUG_* of &enum kheap_flags, and %KHEAP_DEBUG_FIXED
+ * @nr_debug: allocations of observed blocks, ever
  * @gc: the collector, NULL until there is a type
  * @gc_off: it does not run by itself
  * @gc_threshold: candidates that make it run
@@ -624,6 +632,9 @@ struct kheap {
 	struct llist_head parked_large;
 
 	struct kheap_inject inject;
+
+	atomic_t debug;
+	atomic_long_t nr_debug;
 
 	struct kheap_gc *gc;
 	bool gc_off;
@@ -805,8 +816,28 @@ void kheap_inject_stop(struct kheap *heap);
 void kheap_inject_init(struct kheap *heap);
 extern const struct file_operations kheap_inject_fops;
 
+/* debug.c */
+#define KHEAP_DEBUG_FIXED	1	/* there is a class */
+
+size_t kheap_debug_geometry(struct kheap_class *class, size_t align);
+void kheap_debug_pool_setup(struct kheap_class *class, struct kheap_pool *pool);
+void kheap_debug_print(const struct kheap_class *class,
+		       const struct kheap_pool *pool, const void *ptr);
+void kheap_debug_alloc(struct kheap_class *class, void *block, size_t size,
+		       gfp_t gfp, unsigned long caller);
+void kheap_debug_free(struct kheap_class *class, void *block,
+		      unsigned long caller);
+size_t kheap_debug_usable(const struct kheap_class *class, const void *block);
+unsigned int kheap_debug_fix(struct kheap *heap);
+void kheap_debug_init(struct kheap *heap);
+bool kheap_debug_valid(void);
+extern const struct file_operations kheap_debug_fops;
+
+/* check.c */
+int kheap_check_pool(struct kheap_pool *pool);
+
 /* report.c */
-void kheap_refuse(struct kheap *heap, enum kheap_refusal why, const void *ptr,
+bool kheap_refuse(struct kheap *heap, enum kheap_refusal why, const void *ptr,
 		  const struct kheap_class *class);
 void kheap_refuse_stray(const void *ptr, enum kheap_refusal why);
 void kheap_refuse_free(struct kheap *heap, const void *ptr);

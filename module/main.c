@@ -67,6 +67,8 @@ static int __init kheap_init(void)
 {
 	int ret;
 
+	if (!kheap_debug_valid())
+		return -EINVAL;
 	map_init();
 	if (nr_node_ids > 1)
 		static_branch_enable(&kheap_numa_key);

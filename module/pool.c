@@ -204,10 +204,13 @@ bool kheap_pool_setup(struct kheap_pool *pool, struct kheap_class *class,
 	pool->nextoffset = 0;
 	pool->freeblock = KHEAP_LINK_END;
 	kheap_pool_set_tag(pool, class->span, class->rcu ? 0 : class->tag);
+	pool->base = PTR_ALIGN_DOWN(pool->base, PAGE_SIZE);
 	/* Its last class may have left free blocks. */
 	if (IS_ENABLED(CONFIG_KASAN_GENERIC))
 		kasan_poison(pool->base, kheap_pool_bytes(class),
 			     KHEAP_KASAN_LIVE, false);
+	if (class->debug)
+		kheap_debug_pool_setup(class, pool);
 	if (class->ctor)
 		pool_construct(pool, class);
 	return true;

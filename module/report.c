@@ -23,6 +23,8 @@ static const char * const refusal_names[] = {
 	[KHEAP_BAD_OVERFLOW]	= "full_count",
 	[KHEAP_BAD_TYPE]	= "live_type",
 	[KHEAP_BAD_CONTEXT]	= "in_callback",
+	[KHEAP_BAD_GUARD]	= "guard_bytes",
+	[KHEAP_BAD_POISON]	= "dead_bytes",
 };
 
 static const char * const refusal_texts[] = {
@@ -39,6 +41,8 @@ static const char * const refusal_texts[] = {
 	[KHEAP_BAD_OVERFLOW]	= "has no room for more references: it leaks",
 	[KHEAP_BAD_TYPE]	= "is a type with live objects",
 	[KHEAP_BAD_CONTEXT]	= "cannot be ended by a callback of an object",
+	[KHEAP_BAD_GUARD]	= "was written to beyond its bounds",
+	[KHEAP_BAD_POISON]	= "was written to after it was freed",
 };
 
 static_assert(ARRAY_SIZE(refusal_names) == NR_KHEAP_REFUSALS);
@@ -92,7 +96,7 @@ static void print_class(const struct kheap_class *class, const void *ptr)
 }
 
 /* As kheap_refuse(), of a large block of the heap named @owner, unless "". */
-static void refuse(struct kheap *heap, enum kheap_refusal why, const void *ptr,
+static bool refuse(struct kheap *heap, enum kheap_refusal why, const void *ptr,
 		   const struct kheap_class *class, const char *owner)
 {
 	unsigned long ip = kheap_client_ip(_RET_IP_);
@@ -102,7 +106,7 @@ static void refuse(struct kheap *heap, enum kheap_refusal why, const void *ptr,
 	if (trace_kheap_refuse_enabled())
 		trace_kheap_refuse(heap->name, refusal_names[why], ptr, ip);
 	if (!site_is_new(heap, site) || !__ratelimit(&kheap_refusal_limit))
-		return;
+		return false;
 	remember_site(heap, site);
 	if (ptr)
 		pr_err("heap '%s': refused: %p %s\n", heap->name, ptr,
@@ -114,6 +118,7 @@ static void refuse(struct kheap *heap, enum kheap_refusal why, const void *ptr,
 		pr_err("  heap '%s', large block\n", owner);
 	print_class(class, ptr);
 	dump_stack();
+	return true;
 }
 
 /**
@@ -126,11 +131,12 @@ static void refuse(struct kheap *heap, enum kheap_refusal why, const void *ptr,
  * Counted always, reported once for each place in the client and reason.
  *
  * Context: Any context, no kheap lock held.
+ * Return: Whether it was reported.
  */
-void kheap_refuse(struct kheap *heap, enum kheap_refusal why, const void *ptr,
+bool kheap_refuse(struct kheap *heap, enum kheap_refusal why, const void *ptr,
 		  const struct kheap_class *class)
 {
-	refuse(heap, why, ptr, class, "");
+	return refuse(heap, why, ptr, class, "");
 }
 
 /* As kheap_refuse(), of a pointer that leads to no heap. */
@@ -178,7 +184,9 @@ static void refuse_free(struct kheap *heap, const struct kheap_class *class,
 	enum kheap_refusal why;
 
 	why = diagnose(heap, class, pool, ptr, owner);
-	refuse(heap, why, ptr, pool ? pool->class : NULL, owner);
+	if (refuse(heap, why, ptr, pool ? pool->class : NULL, owner) && pool &&
+	    pool->class != &kheap_cold_class)
+		kheap_debug_print(pool->class, pool, ptr);
 }
 
 /**

@@ -204,6 +204,8 @@ void *kheap_watched_alloc(struct kheap_class *class, size_t size, gfp_t gfp,
 		trace_kheap_alloc(class, block, size, gfp, fast,
 				  start ? local_clock() - start : 0,
 				  kheap_client_ip(caller));
+	if (block && class->debug)
+		kheap_debug_alloc(class, block, size, gfp, caller);
 	if (block && READ_ONCE(class->heap->watch) & KHEAP_WATCH_CALLSITES)
 		kheap_callsite_alloc(class->heap, class, block, size,
 				     class->size);
@@ -223,6 +225,8 @@ void kheap_watched_free(struct kheap_class *class, void *block,
 {
 	if (trace_kheap_free_enabled())
 		trace_kheap_free(class, block, kheap_client_ip(caller));
+	if (class->debug)
+		kheap_debug_free(class, block, caller);
 	if (READ_ONCE(class->heap->watch) & KHEAP_WATCH_CALLSITES)
 		kheap_callsite_free(class->heap, block);
 }

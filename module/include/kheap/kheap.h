@@ -37,13 +37,32 @@ struct kheap_cache;
  *	lock. For heaps that are used rarely and should hold nothing back.
  * @KHEAP_ACCOUNT: charge every page and large block to the memory cgroup of
  *	the allocating task, as if each request had %__GFP_ACCOUNT.
+ * @KHEAP_DEBUG_CONSISTENCY: check a block's pool whenever the block is allocated
+ *	or freed
+ * @KHEAP_DEBUG_GUARD: guard bytes before and behind each block of up to
+ *	%KHEAP_MEDIUM_MAX bytes, looked at when it is freed. kheap_usable_size() is
+ *	what was asked for.
+ * @KHEAP_DEBUG_POISON: fresh memory is filled with 0xCD, dead memory with 0xDD,
+ *	which is looked at when it is allocated again. Not with a constructor.
+ * @KHEAP_DEBUG_USER: keep the stacks that allocated and freed each block, for
+ *	reports
+ * @KHEAP_DEBUG_TRACE: log each allocation and free
  */
 enum kheap_flags {
 	KHEAP_NO_CPU_CACHE	= 1U << 0,
 	KHEAP_ACCOUNT		= 1U << 1,
+	KHEAP_DEBUG_CONSISTENCY	= 1U << 8,
+	KHEAP_DEBUG_GUARD	= 1U << 9,
+	KHEAP_DEBUG_POISON	= 1U << 10,
+	KHEAP_DEBUG_USER	= 1U << 11,
+	KHEAP_DEBUG_TRACE	= 1U << 12,
 };
 
-#define KHEAP_FLAGS_ALL		(KHEAP_NO_CPU_CACHE | KHEAP_ACCOUNT)
+#define KHEAP_DEBUG_ALL		(KHEAP_DEBUG_CONSISTENCY | KHEAP_DEBUG_GUARD | \
+				 KHEAP_DEBUG_POISON | KHEAP_DEBUG_USER | \
+				 KHEAP_DEBUG_TRACE)
+#define KHEAP_FLAGS_ALL		(KHEAP_NO_CPU_CACHE | KHEAP_ACCOUNT | \
+				 KHEAP_DEBUG_ALL)
 
 /**
  * struct kheap_page_ops - where a heap's arenas come from

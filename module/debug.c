@@ -1,0 +1,459 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Blocks under observation: guard bytes on both sides, patterns in fresh and in
+ * dead memory, and a record of who allocated and freed each. What is recorded
+ * is what CPython's debug allocator records; the letters are those of SLUB.
+ *
+ * In a heap with flags Z, P or U a block lies in its stride like this:
+ *
+ *	| guard | what the client asked for | guard ... | record | guard
+ *	        ^ block                                          ^ front bytes
+ *
+ * The first block's guard is in front of pool->base, which is why base is not
+ * where the pages are. So a block's index is computed as in any other pool.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/debugfs.h>
+#include <linux/minmax.h>
+#include <linux/module.h>
+#include <linux/printk.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/stacktrace.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+
+#include "alloc.h"
+
+#define GUARD_BYTE	0xfd
+#define CLEAN_BYTE	0xcd
+#define DEAD_BYTE	0xdd
+
+#define GUARD_BYTES	16	/* before a block; at least half of it behind */
+#define DUMP_BYTES	32
+#define MAX_FRAMES	16
+
+static char *debug = "";
+module_param(debug, charp, 0444);
+MODULE_PARM_DESC(debug, "letters for every heap: F consistency, Z guard bytes, P poison, U call sites, T trace");
+
+/**
+ * struct debug_record - what is known of a block, behind it
+ * @link: the link of a constructed block
+ * @serial: number of the allocation in the heap, from 1; 0: none yet
+ * @size: bytes asked for
+ * @dead: it was freed, and filled with the dead byte
+ * @alloc_stack: who allocated it, with U
+ * @free_stack: who freed it last
+ */
+struct debug_record {
+	u64 link;
+	u64 serial;
+	u32 size;
+	u32 dead;
+	depot_stack_handle_t alloc_stack;
+	depot_stack_handle_t free_stack;
+};
+
+/* --- Letters -------------------------------------------------------------------- */
+
+static const struct {
+	char letter;
+	unsigned int flag;
+} letters[] = {
+	{ 'F', KHEAP_DEBUG_CONSISTENCY },
+	{ 'Z', KHEAP_DEBUG_GUARD },
+	{ 'P', KHEAP_DEBUG_POISON },
+	{ 'U', KHEAP_DEBUG_USER },
+	{ 'T', KHEAP_DEBUG_TRACE },
+};
+
+/* Set @flags to what @text says. Return 0 or -EINVAL. */
+static int parse_letters(const char *text, unsigned int *flags)
+{
+	unsigned int i;
+
+	*flags = 0;
+	for (; *text && *text != '\n'; text++) {
+		for (i = 0; i < ARRAY_SIZE(letters); i++)
+			if (*text == letters[i].letter)
+				break;
+		if (i == ARRAY_SIZE(letters))
+			return -EINVAL;
+		*flags |= letters[i].flag;
+	}
+	return 0;
+}
+
+/* --- Geometry ------------------------------------------------------------------- */
+
+static bool has_records(const struct kheap_class *class)
+{
+	return class->debug & (KHEAP_DEBUG_GUARD | KHEAP_DEBUG_POISON |
+			       KHEAP_DEBUG_USER);
+}
+
+static size_t record_offset(const struct kheap_class *class)
+{
+	return ALIGN(class->usable, 8) + GUARD_BYTES / 2;
+}
+
+static struct debug_record *record_of(const struct kheap_class *class,
+				      const void *block)
+{
+	return (void *)block + record_offset(class);
+}
+
+/**
+ * kheap_debug_geometry() - make room around the blocks of a new class
+ * @class: the class; @usable, @ctor and @debug are set
+ * @align: alignment, a power of two of at least 8
+ *
+ * Return: Bytes from one block to the next, or 0 if there is nothing to add.
+ */
+size_t kheap_debug_geometry(struct kheap_class *class, size_t align)
+{
+	size_t size = class->usable;
+
+	if (!has_records(class))
+		return 0;
+	/* As without room around it. */
+	if (is_power_of_2(size))
+		align = max(align, size);
+	/* The first block stays in its pool's first page. */
+	class->front = align < PAGE_SIZE ? max_t(size_t, align, GUARD_BYTES) :
+					   0;
+	class->zero_words = 0;
+	if (class->ctor)
+		class->link_offset = record_offset(class) +
+				     offsetof(struct debug_record, link);
+	return ALIGN(class->front + record_offset(class) +
+		     sizeof(struct debug_record), align);
+}
+
+/* A pool gets a class of this kind: no block was allocated yet. */
+void kheap_debug_pool_setup(struct kheap_class *class, struct kheap_pool *pool)
+{
+	void *page = PTR_ALIGN_DOWN(pool->base, PAGE_SIZE);
+	unsigned int idx;
+
+	pool->base = page + class->front;
+	if (!has_records(class))
+		return;
+	memset(page, GUARD_BYTE, kheap_pool_bytes(class));
+	for (idx = 0; idx < class->nr_blocks; idx++)
+		memset(record_of(class, kheap_block_address(class, pool, idx)),
+		       0, sizeof(struct debug_record));
+}
+
+/* --- Reports -------------------------------------------------------------------- */
+
+static void print_stack(const char *what, depot_stack_handle_t stack)
+{
+	if (!stack)
+		return;
+	pr_err("  %s by:\n", what);
+	stack_depot_print(stack);
+}
+
+/**
+ * kheap_debug_print() - log what is recorded of a block
+ * @class: its class
+ * @pool: its pool
+ * @ptr: an address in it
+ */
+void kheap_debug_print(const struct kheap_class *class,
+		       const struct kheap_pool *pool, const void *ptr)
+{
+	const struct debug_record *record;
+	unsigned int idx = (ptr - pool->base) / class->size;
+
+	if (!has_records(class) || ptr < pool->base || idx >= class->nr_blocks)
+		return;
+	record = record_of(class, kheap_block_address(class, pool, idx));
+	pr_err("  block %p, %u bytes asked for, allocation %llu\n",
+	       kheap_block_address(class, pool, idx), record->size,
+	       record->serial);
+	print_stack("allocated", record->alloc_stack);
+	print_stack("freed", record->free_stack);
+}
+
+/* Bytes from @start to @end, as offsets in a block, are not @byte any more. */
+static void report_damage(struct kheap_class *class, const u8 *block,
+			  enum kheap_refusal why, long first, long last)
+{
+	const struct kheap_pool *pool = kheap_block_pool(block);
+
+	if (!kheap_refuse(class->heap, why, block, class))
+		return;
+	pr_err("  damaged from offset %ld to %ld of %u\n", first, last,
+	       record_of(class, block)->size);
+	print_hex_dump(KERN_ERR, KBUILD_MODNAME ":   ", DUMP_PREFIX_NONE, 16,
+		       1, block + first, min_t(long, last - first + 1,
+					       DUMP_BYTES), true);
+	kheap_debug_print(class, pool, block);
+}
+
+/* Widen [@first, @last] by what of a stretch of @block is not @byte. */
+static void find_damage(const u8 *block, long start, long end, u8 byte,
+			long *first, long *last)
+{
+	const u8 *bad;
+
+	if (start >= end)
+		return;
+	bad = memchr_inv(block + start, byte, end - start);
+	if (!bad)
+		return;
+	*first = min(*first, (long)(bad - block));
+	while (block[end - 1] == byte)
+		end--;
+	*last = max(*last, end - 1);
+}
+
+static void check_guards(struct kheap_class *class, u8 *block)
+{
+	const struct debug_record *record = record_of(class, block);
+	long end = record_offset(class), first = LONG_MAX, last = LONG_MIN;
+	long size = min(record->size, class->usable);
+	long before = class->front ? GUARD_BYTES : 0;
+
+	find_damage(block, -before, 0, GUARD_BYTE, &first, &last);
+	find_damage(block, size, end, GUARD_BYTE, &first, &last);
+	if (last == LONG_MIN)
+		return;
+	report_damage(class, block, KHEAP_BAD_GUARD, first, last);
+	memset(block - before, GUARD_BYTE, before);
+	memset(block + size, GUARD_BYTE, end - size);
+}
+
+/* --- Patterns ------------------------------------------------------------------- */
+
+/* Where the dead pattern starts: behind the link, or the header of an object. */
+static long dead_start(const struct kheap_class *class)
+{
+	return class->type ? sizeof(struct kheap_object) : 8;
+}
+
+static bool is_poisoned(const struct kheap_class *class)
+{
+	return class->debug & KHEAP_DEBUG_POISON && !class->ctor;
+}
+
+static void check_dead(struct kheap_class *class, u8 *block)
+{
+	long first = LONG_MAX, last = LONG_MIN;
+
+	if (!record_of(class, block)->dead)
+		return;
+	find_damage(block, dead_start(class), class->usable, DEAD_BYTE, &first,
+		    &last);
+	if (last != LONG_MIN)
+		report_damage(class, block, KHEAP_BAD_POISON, first, last);
+}
+
+static void fill_dead(struct kheap_class *class, u8 *block)
+{
+	long start = dead_start(class);
+
+	if (start < class->usable)
+		memset(block + start, DEAD_BYTE, class->usable - start);
+}
+
+/* --- Allocation and free -------------------------------------------------------- */
+
+static depot_stack_handle_t save_stack(const struct kheap_class *class)
+{
+	unsigned long frames[MAX_FRAMES];
+	unsigned int nr;
+
+	if (!(class->debug & KHEAP_DEBUG_USER) || in_nmi())
+		return 0;
+	nr = stack_trace_save(frames, ARRAY_SIZE(frames), 2);
+	return kheap_stack_save(frames, nr, kheap_mm_allowed());
+}
+
+static void trace(const struct kheap_class *class, const char *what,
+		  const void *block, size_t size, unsigned long caller)
+{
+	if (class->debug & KHEAP_DEBUG_TRACE)
+		pr_info("heap '%s': %s %p, %zu bytes, by %pS\n",
+			class->heap->name, what, block, size,
+			(void *)kheap_client_ip(caller));
+}
+
+static void check_pool(const struct kheap_class *class, const void *block)
+{
+	if (class->debug & KHEAP_DEBUG_CONSISTENCY && !in_nmi())
+		kheap_check_pool(kheap_block_pool(block));
+}
+
+/**
+ * kheap_debug_alloc() - look at a block that is allocated, and prepare it
+ * @class: its class
+ * @block: the block
+ * @size: bytes asked for
+ * @gfp: the request's flags
+ * @caller: where it came from
+ *
+ * Context: Any context.
+ */
+void kheap_debug_alloc(struct kheap_class *class, void *block, size_t size,
+		       gfp_t gfp, unsigned long caller)
+{
+	struct debug_record *record = record_of(class, block);
+
+	check_pool(class, block);
+	trace(class, "alloc", block, size, caller);
+	if (!has_records(class))
+		return;
+	kheap_kasan_mark(class, block, KHEAP_KASAN_LIVE);
+	size = max_t(size_t, size, 1);
+	if (is_poisoned(class))
+		check_dead(class, block);
+	record->serial = atomic_long_inc_return(&class->heap->nr_debug);
+	record->size = size;
+	record->dead = false;
+	record->alloc_stack = save_stack(class);
+	if (!class->ctor)
+		memset(block, class->type || want_init_on_alloc(gfp) ? 0 :
+			      CLEAN_BYTE, size);
+	memset(block + size, GUARD_BYTE, record_offset(class) - size);
+}
+
+/**
+ * kheap_debug_free() - look at a block that is freed, and bury it
+ * @class: its class
+ * @block: the block
+ * @caller: where it came from
+ *
+ * Context: Any context except NMI.
+ */
+void kheap_debug_free(struct kheap_class *class, void *block,
+		      unsigned long caller)
+{
+	struct debug_record *record = record_of(class, block);
+
+	check_pool(class, block);
+	if (!has_records(class)) {
+		trace(class, "free", block, class->usable, caller);
+		return;
+	}
+	trace(class, "free", block, record->size, caller);
+	if (class->debug & KHEAP_DEBUG_GUARD)
+		check_guards(class, block);
+	record->free_stack = save_stack(class);
+	if (is_poisoned(class)) {
+		fill_dead(class, block);
+		record->dead = true;
+	} else if (want_init_on_free() && !class->ctor) {
+		memset(block, 0, class->usable);
+	}
+}
+
+/* The bytes of an allocated block that are the client's: what it asked for. */
+size_t kheap_debug_usable(const struct kheap_class *class, const void *block)
+{
+	return has_records(class) ? record_of(class, block)->size :
+				    class->usable;
+}
+
+/* --- Switching ------------------------------------------------------------------ */
+
+/**
+ * kheap_debug_fix() - the flags of a heap, from now on for good
+ * @heap: the heap
+ *
+ * Called for each new class: blocks that there are do not change.
+ *
+ * Return: The flags.
+ */
+unsigned int kheap_debug_fix(struct kheap *heap)
+{
+	return atomic_fetch_or(KHEAP_DEBUG_FIXED, &heap->debug) &
+	       KHEAP_DEBUG_ALL;
+}
+
+/* Set the flags. Return 0, -EBUSY if the heap has a class already, -ENOMEM. */
+static int set_flags(struct kheap *heap, unsigned int flags)
+{
+	int old = atomic_read(&heap->debug);
+
+	if (flags & KHEAP_DEBUG_USER && stack_depot_init())
+		return -ENOMEM;
+	do {
+		if (old & KHEAP_DEBUG_FIXED)
+			return -EBUSY;
+	} while (!atomic_try_cmpxchg(&heap->debug, &old, flags));
+	if (flags)
+		kheap_watch_start(heap, KHEAP_WATCH_DEBUG);
+	else
+		kheap_watch_stop(heap, KHEAP_WATCH_DEBUG);
+	return 0;
+}
+
+/* A new heap, in no list: from its creation flags and the module's parameter. */
+void kheap_debug_init(struct kheap *heap)
+{
+	unsigned int flags;
+
+	parse_letters(debug, &flags);
+	flags |= heap->flags & KHEAP_DEBUG_ALL;
+	if (flags)
+		set_flags(heap, flags);
+}
+
+/* Is the module's parameter one? */
+bool kheap_debug_valid(void)
+{
+	unsigned int flags;
+
+	return !parse_letters(debug, &flags);
+}
+
+/* --- debugfs -------------------------------------------------------------------- */
+
+static int debug_show(struct seq_file *seq, void *unused)
+{
+	struct kheap *heap = seq->private;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(letters); i++)
+		if (atomic_read(&heap->debug) & letters[i].flag)
+			seq_putc(seq, letters[i].letter);
+	seq_putc(seq, '\n');
+	return 0;
+}
+
+static int debug_open(struct inode *inode, struct file *file)
+{
+	return single_open(file, debug_show, inode->i_private);
+}
+
+static ssize_t debug_write(struct file *file, const char __user *buf,
+			   size_t len, loff_t *pos)
+{
+	struct kheap *heap = ((struct seq_file *)file->private_data)->private;
+	char text[ARRAY_SIZE(letters) + 2] = "";
+	unsigned int flags;
+	int err;
+
+	if (len >= sizeof(text))
+		return -EINVAL;
+	if (copy_from_user(text, buf, len))
+		return -EFAULT;
+	err = parse_letters(text, &flags);
+	if (!err)
+		err = set_flags(heap, flags);
+	return err ?: len;
+}
+
+const struct file_operations kheap_debug_fops = {
+	.owner = THIS_MODULE,
+	.open = debug_open,
+	.read = seq_read,
+	.write = debug_write,
+	.llseek = seq_lseek,
+	.release = single_release,
+};
