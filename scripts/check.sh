@@ -54,7 +54,7 @@ finish()
 set_up()
 {
 	say "[$(elapsed)] set-up"
-	if scripts/setup.sh vm build kernel </dev/null &&
+	if scripts/setup.sh vm build kernel drgn </dev/null &&
 	   scripts/vm/kernels.py 6.12 6.1 test </dev/null \
 		>"$build/check/set-up.log"; then
 		return 0

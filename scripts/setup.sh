@@ -19,6 +19,7 @@ declare -A GROUPS_OF=(
 	[ext4]="e2fsprogs fio gcc libc6-dev rsync"
 	[install]="dkms man-db groff-base kmod xz-utils gcc libc6-dev"
 	[bpf]="bpftrace python3"
+	[drgn]="python3-drgn python3"
 	[model]="spin gcc libc6-dev"
 	[docs]="python3-sphinx perl python3 xz-utils"
 )
