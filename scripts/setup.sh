@@ -20,6 +20,7 @@ declare -A GROUPS_OF=(
 	[install]="dkms man-db groff-base kmod xz-utils gcc libc6-dev"
 	[bpf]="bpftrace python3"
 	[drgn]="python3-drgn python3"
+	[programs]="git gcc libc6-dev"
 	[model]="spin gcc libc6-dev"
 	[docs]="python3-sphinx perl python3 xz-utils"
 )
