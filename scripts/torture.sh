@@ -25,16 +25,10 @@ say()
 	printf '%s\n' "$*"
 }
 
-# An emulated CPU that is to run into a watchpoint may not be running at all:
-# the default delay of 80 us is too short to find even a race that is made.
-append="kmemleak=off watchdog_thresh=60"
-[ "$kernel" != kcsan ] ||
-	append+=" kcsan.udelay_task=2000 kcsan.skip_watch=1000"
-
 scripts/build.sh "$kernel" >&2 || { say "0 passed, 1 failed"; exit 1; }
 # shellcheck disable=SC2016 # for the guest
 out=$(scripts/vm/run.py --kernel "$kernel" --cpus 4 --timeout "$seconds" \
-	--append "$append" -- bash -c '
+	--append "kmemleak=off watchdog_thresh=60" -- bash -c '
 	dir=$1; shift
 	dmesg -w &
 	insmod "$dir/kheap.ko" &&

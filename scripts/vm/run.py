@@ -216,6 +216,10 @@ def kernel_words(args):
     if args.icount:
         words += ["nokaslr", "nowatchdog", "hung_task_panic=0",
                   "rcupdate.rcu_cpu_stall_suppress=1"]
+    # An emulated CPU that is to run into a watchpoint may not be running at
+    # all: as it comes, KCSAN waits 80 us, and finds not even a made race.
+    if args.kernel == "kcsan":
+        words += ["kcsan.udelay_task=2000", "kcsan.skip_watch=1000"]
     return " ".join(words + args.append).strip()
 
 
