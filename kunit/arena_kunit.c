@@ -31,7 +31,7 @@ static long pages_out(struct kheap *heap)
 	return atomic_long_read(&kheap_test_source(heap)->nr_pages_out);
 }
 
-/* --- Taking ---------------------------------------------------------- */
+/* --- Taking ------------------------------------------------------------- */
 
 static void first_block_takes_64_pages_in_one_piece(struct kunit *test)
 {
@@ -167,7 +167,7 @@ static void account_flag_reaches_the_page_source(struct kunit *test)
 	kheap_free(plain, block);
 }
 
-/* --- Order ----------------------------------------------------------- */
+/* --- Order -------------------------------------------------------------- */
 
 /* Free the last @nr pools' blocks of arena @i. */
 static void free_pools(struct kheap *heap, void **blocks, unsigned int i,
@@ -240,7 +240,7 @@ static void last_returned_pool_serves_first(struct kunit *test)
 	kheap_test_free_many(heap, blocks + 3 * POOL, POOL);
 }
 
-/* --- Giving back ----------------------------------------------------- */
+/* --- Giving back -------------------------------------------------------- */
 
 static void empty_arenas_go_back_in_one_piece_but_one(struct kunit *test)
 {
@@ -414,7 +414,7 @@ static void pages_of_holes_belong_to_nobody(struct kunit *test)
 	kheap_free(heap, block);
 }
 
-/* --- Pools of several pages ------------------------------------------ */
+/* --- Pools of several pages --------------------------------------------- */
 
 /* Sizes whose tail is under 1/8 first in pools of this many pages. */
 static const struct span_param {

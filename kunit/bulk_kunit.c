@@ -137,7 +137,7 @@ static void atomic_bulk_works(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nr_live(heap), 0ul);
 }
 
-/* --- Failure -------------------------------------------------------------------- */
+/* --- Failure ------------------------------------------------------------ */
 
 static void bulk_that_fails_half_way_leaves_nothing(struct kunit *test)
 {
@@ -211,7 +211,7 @@ static void bulk_with_zone_flags_is_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nr_live(heap), 0ul);
 }
 
-/* --- Freeing -------------------------------------------------------------------- */
+/* --- Freeing ------------------------------------------------------------ */
 
 static void free_bulk_takes_mixed_sizes_and_null(struct kunit *test)
 {
@@ -303,7 +303,7 @@ static void bulk_takes_a_class_lock_once_a_run(struct kunit *test)
 	KUNIT_EXPECT_LE(test, after.nr_drains - before.nr_drains, runs);
 }
 
-/* --- Caches ---------------------------------------------------------------------- */
+/* --- Caches ------------------------------------------------------------- */
 
 #define MADE_BYTES	80
 

@@ -40,7 +40,7 @@ static void give(struct kheap_cache *cache, void **objects, unsigned int nr)
 		kheap_cache_free(cache, objects[i]);
 }
 
-/* --- Size and alignment ---------------------------------------------- */
+/* --- Size and alignment ------------------------------------------------- */
 
 static const size_t sizes[] = {
 	1, 7, 8, 9, 100, 512, 513, 640, 1000, 1024, 1365, 2048, 2049, 3000,
@@ -166,7 +166,7 @@ static void hwalign_aligns_to_the_line_or_a_part(struct kunit *test)
 	}
 }
 
-/* --- Constructors ---------------------------------------------------- */
+/* --- Constructors ------------------------------------------------------- */
 
 #define MAGIC	0xc0de5eedu
 
@@ -275,7 +275,7 @@ static void zeroing_of_constructed_objects_is_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kheap_test_stats(heap).nr_allocated, 0);
 }
 
-/* --- Names and parameters -------------------------------------------- */
+/* --- Names and parameters ----------------------------------------------- */
 
 #define NAME_63 "a23456789b123456789c123456789d123456789e123456789f123456789g123"
 
@@ -348,7 +348,7 @@ static void refused_cache_costs_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kheap_test_stats(heap).metadata_bytes, before);
 }
 
-/* --- The end --------------------------------------------------------- */
+/* --- The end ------------------------------------------------------------ */
 
 static void destroy_gives_everything_back(struct kunit *test)
 {
@@ -417,7 +417,7 @@ static void create_and_destroy_100_times_loses_nothing(struct kunit *test)
 	}
 }
 
-/* --- Whose object it is ---------------------------------------------- */
+/* --- Whose object it is ------------------------------------------------- */
 
 static void caches_and_classes_share_no_pool(struct kunit *test)
 {

@@ -18,7 +18,7 @@
 #define NR_ROUNDS	6
 #define NR_THREADS	4
 
-/* --- Two places that allocate ------------------------------------------------- */
+/* --- Two places that allocate ------------------------------------------- */
 
 static noinline void site_a(struct kheap *heap, void **blocks, unsigned int nr)
 {
@@ -64,7 +64,7 @@ static struct kheap_callsite_row row_of(struct kheap *heap, size_t bytes)
 	return found;
 }
 
-/* --- Exact ------------------------------------------------------------------------- */
+/* --- Exact -------------------------------------------------------------- */
 
 static void two_sites_are_told_apart_and_add_up(struct kunit *test)
 {
@@ -222,7 +222,7 @@ static void destroyed_heap_tells_who_left_blocks(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kheap_test_logged("site_b+"), 0u);
 }
 
-/* --- Sampled ------------------------------------------------------------------------ */
+/* --- Sampled ------------------------------------------------------------ */
 
 /* Six standard deviations of a binomial distribution: sqrt(20000 * 0.09). */
 #define DEVIATION	(6 * 42)
@@ -245,7 +245,7 @@ static void sampled_numbers_are_right_on_average(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, stats_of(heap).nr_unknown_frees, 0ul);
 }
 
-/* --- Under load ----------------------------------------------------------------------- */
+/* --- Under load --------------------------------------------------------- */
 
 struct load {
 	struct kheap *heap;

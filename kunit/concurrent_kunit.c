@@ -27,7 +27,7 @@ MODULE_PARM_DESC(concurrent_ms, "most that a storm takes, in milliseconds");
 #define TIMER_NS	(200 * NSEC_PER_USEC)
 #define TIMER_SHARE	8	/* an interrupt takes this part of a CPU at most */
 
-/* --- Blocks that describe themselves -------------------------------------------- */
+/* --- Blocks that describe themselves ------------------------------------ */
 
 /**
  * struct parcel - what is at the start of every block
@@ -170,7 +170,7 @@ static struct parcel *swap_parcel(struct storm *storm, struct rnd_state *rnd,
 	return xchg(&storm->exchange[prandom_u32_state(rnd) % NR_EXCHANGE], p);
 }
 
-/* --- Interrupts ------------------------------------------------------------------------ */
+/* --- Interrupts --------------------------------------------------------- */
 
 static enum hrtimer_restart work_in_interrupt(struct hrtimer *timer)
 {
@@ -213,7 +213,7 @@ static void interrupt_exit(struct interrupt *irq)
 		parcel_free(irq->mill->storm, irq->stash[i]);
 }
 
-/* --- Threads ---------------------------------------------------------------------------- */
+/* --- Threads ------------------------------------------------------------ */
 
 static void work_in_bulk(struct mill *mill)
 {
@@ -279,7 +279,7 @@ static int run_mill(void *data)
 	return 0;
 }
 
-/* --- The storm --------------------------------------------------------------------------- */
+/* --- The storm ---------------------------------------------------------- */
 
 static struct storm *storm_create(struct kunit *test)
 {

@@ -13,7 +13,7 @@
 #define SZIDX		(SIZE / 8 - 1)
 #define FAR_CPU		1	/* another CPU than the one cases run on */
 
-/* --- Setting the scene -------------------------------------------------------- */
+/* --- Setting the scene -------------------------------------------------- */
 
 /* A case's thread ends with the case, so its place need not be given back. */
 static void stay_on_cpu(struct kunit *test, unsigned int cpu)
@@ -80,7 +80,7 @@ static void maintain(struct kheap *heap)
 	flush_delayed_work(&heap->maint);
 }
 
-/* --- Coming and growing ---------------------------------------------------------- */
+/* --- Coming and growing ------------------------------------------------- */
 
 static void unused_class_does_not_exist(struct kunit *test)
 {
@@ -209,7 +209,7 @@ static void arrays_are_metadata_and_go_with_the_cache(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kheap_test_stats(heap).metadata_bytes, before);
 }
 
-/* --- Filling ------------------------------------------------------------------------ */
+/* --- Filling ------------------------------------------------------------ */
 
 static void freed_blocks_never_exceed_magazines_and_depot(struct kunit *test)
 {
@@ -356,7 +356,7 @@ static void magazines_of_two_sizes_are_counted_exactly(struct kunit *test)
 	}
 }
 
-/* --- Interrupted ---------------------------------------------------------------------- */
+/* --- Interrupted -------------------------------------------------------- */
 
 static bool same_cache(const struct kheap_cpu_cache *a,
 		       const struct kheap_cpu_cache *b)
@@ -542,7 +542,7 @@ static void object_freed_in_nmi_stays_constructed(struct kunit *test)
 	kheap_cache_free(cache, again);
 }
 
-/* --- Emptying ------------------------------------------------------------------------ */
+/* --- Emptying ----------------------------------------------------------- */
 
 struct visit {
 	struct kunit *test;

@@ -47,7 +47,7 @@ static void expect_damage(struct kunit *test, struct kheap *heap,
 	KHEAP_EXPECT_LOGGED(test, text);
 }
 
-/* --- Guard bytes ---------------------------------------------------------- */
+/* --- Guard bytes -------------------------------------------------------- */
 
 static void byte_behind_a_block_is_found(struct kunit *test)
 {
@@ -94,7 +94,7 @@ static void byte_before_a_block_is_found(struct kunit *test)
 	expect_damage(test, heap, KHEAP_BAD_GUARD, -1, -1);
 }
 
-/* --- Patterns ------------------------------------------------------------- */
+/* --- Patterns ----------------------------------------------------------- */
 
 static void memory_is_clean_then_dead(struct kunit *test)
 {
@@ -134,7 +134,7 @@ static void write_after_free_is_found(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kheap_test_refused_any(heap), 1);
 }
 
-/* --- Records -------------------------------------------------------------- */
+/* --- Records ------------------------------------------------------------ */
 
 static void second_free_tells_who_had_the_block(struct kunit *test)
 {
@@ -198,7 +198,7 @@ static void only_the_start_of_a_block_is_taken(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kheap_test_stats(heap).nr_allocated, 0);
 }
 
-/* --- Good use --------------------------------------------------------------- */
+/* --- Good use ----------------------------------------------------------- */
 
 static const unsigned int good_flags[] = {
 	KHEAP_DEBUG_CONSISTENCY, KHEAP_DEBUG_GUARD, KHEAP_DEBUG_POISON,

@@ -16,7 +16,7 @@ static bool failslab;
 module_param(failslab, bool, 0444);
 MODULE_PARM_DESC(failslab, "failslab is set up for requests that may wait");
 
-/* --- A bit of everything --------------------------------------------------------- */
+/* --- A bit of everything ------------------------------------------------ */
 
 #define NR_BLOCKS	80
 
@@ -168,7 +168,7 @@ static void expect_nothing_lost(struct kunit *test, struct kheap *heap)
 	KUNIT_EXPECT_EQ(test, kheap_test_sum(&stats), stats.held_bytes);
 }
 
-/* --- Pages --------------------------------------------------------------------------- */
+/* --- Pages -------------------------------------------------------------- */
 
 static const unsigned int page_orders[] = { 0, 1, 3, KHEAP_ARENA_ORDER };
 
@@ -294,7 +294,7 @@ static void block_that_cannot_shrink_stays(struct kunit *test)
 	kheap_free(heap, block);
 }
 
-/* --- The limit ------------------------------------------------------------------------ */
+/* --- The limit ---------------------------------------------------------- */
 
 /*
  * Every charge can be the one that is too much: pages, descriptors, classes,
@@ -327,7 +327,7 @@ static void any_limit_is_kept_and_loses_nothing(struct kunit *test)
 	work_undo(work);
 }
 
-/* --- Failures on demand ------------------------------------------------------------------ */
+/* --- Failures on demand ------------------------------------------------- */
 
 /*
  * The n-th allocation fails, for every n, until the workload is through
@@ -435,7 +435,7 @@ static void requests_that_must_not_fail_do_not(struct kunit *test)
 	kheap_free(other, others);
 }
 
-/* --- The slab allocator ------------------------------------------------------------------ */
+/* --- The slab allocator ------------------------------------------------- */
 
 /*
  * The n-th slab or page allocation of this thread fails. One that the kernel

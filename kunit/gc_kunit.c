@@ -31,7 +31,7 @@ static long collect(struct kunit *test, struct kheap *heap)
 	return kheap_gc_collect(heap, mode ? mode->flags : KHEAP_GC_FULL);
 }
 
-/* --- Shapes: garbage ------------------------------------------------------------ */
+/* --- Shapes: garbage ---------------------------------------------------- */
 
 static void self_loop_is_reclaimed(struct kunit *test)
 {
@@ -148,7 +148,7 @@ static void leaves_of_a_dead_cycle_go_with_it(struct kunit *test)
 	node_expect_empty(test, heap);
 }
 
-/* --- Shapes: alive ---------------------------------------------------------------- */
+/* --- Shapes: alive ------------------------------------------------------ */
 
 static void cycle_with_an_outside_count_stays(struct kunit *test)
 {
@@ -216,7 +216,7 @@ static void immortal_object_keeps_its_cycle(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nr_released(), 3);
 }
 
-/* --- Finalizers -------------------------------------------------------------------- */
+/* --- Finalizers --------------------------------------------------------- */
 
 static void finalizers_run_once_each_before_anything_is_cleared(struct kunit *test)
 {
@@ -305,7 +305,7 @@ static void finalizer_that_breaks_the_cycle_is_fine(struct kunit *test)
 	node_expect_empty(test, heap);
 }
 
-/* --- Weak references ----------------------------------------------------------------- */
+/* --- Weak references ---------------------------------------------------- */
 
 static unsigned int finalized_at_call;
 
@@ -358,7 +358,7 @@ static void weakref_that_is_garbage_itself_is_not_called(struct kunit *test)
 	node_expect_empty(test, heap);
 }
 
-/* --- Refusals --------------------------------------------------------------------------- */
+/* --- Refusals ----------------------------------------------------------- */
 
 static long answers[3];
 static struct kheap *refusing_heap;
@@ -444,7 +444,7 @@ static void candidates_that_find_no_memory_make_the_next_run_full(struct kunit *
 	node_expect_empty(test, heap);
 }
 
-/* --- What cannot be collected -------------------------------------------------------- */
+/* --- What cannot be collected ------------------------------------------- */
 
 static void stubborn_cycle_is_listed_and_stays_usable(struct kunit *test)
 {
@@ -485,7 +485,7 @@ static void cycle_without_clear_is_listed(struct kunit *test)
 	node_expect_empty(test, heap);
 }
 
-/* --- When it runs ------------------------------------------------------------------------ */
+/* --- When it runs ------------------------------------------------------- */
 
 static void collector_runs_by_itself_at_the_threshold(struct kunit *test)
 {
@@ -713,7 +713,7 @@ static void new_object_is_not_traversed_before_its_second_reference(struct kunit
 	node_expect_empty(test, heap);
 }
 
-/* --- Suite ----------------------------------------------------------------------------------- */
+/* --- Suite -------------------------------------------------------------- */
 
 #define GC_CASE(name)	KUNIT_CASE_PARAM(name, mode_gen_params)
 

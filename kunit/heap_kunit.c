@@ -15,7 +15,7 @@ static void destroy(void *heap)
 	kheap_destroy(heap);
 }
 
-/* --- Names ----------------------------------------------------------- */
+/* --- Names -------------------------------------------------------------- */
 
 static const struct name_param {
 	const char *desc;
@@ -109,7 +109,7 @@ static void name_is_copied(struct kunit *test)
 	kheap_destroy(heap);
 }
 
-/* --- Parameters ------------------------------------------------------ */
+/* --- Parameters --------------------------------------------------------- */
 
 static void unknown_flag_is_refused(struct kunit *test)
 {
@@ -184,7 +184,7 @@ static void default_page_source_is_the_page_allocator(struct kunit *test)
 	kheap_free(heap, block);
 }
 
-/* --- Heaps are private ----------------------------------------------- */
+/* --- Heaps are private -------------------------------------------------- */
 
 static void two_heaps_share_no_page(struct kunit *test)
 {
@@ -223,7 +223,7 @@ static void heap_is_listed_while_it_exists(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, found);
 }
 
-/* --- The limit ------------------------------------------------------- */
+/* --- The limit ---------------------------------------------------------- */
 
 #define LIMIT	((size_t)SZ_256K)
 
@@ -331,7 +331,7 @@ static void limit_too_small_for_anything_fails_cleanly(struct kunit *test)
 	kheap_destroy(heap);
 }
 
-/* --- Destruction ----------------------------------------------------- */
+/* --- Destruction -------------------------------------------------------- */
 
 static void destroy_with_live_blocks_reports_them_by_class(struct kunit *test)
 {

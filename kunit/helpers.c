@@ -8,7 +8,7 @@
 
 #include "helpers.h"
 
-/* --- The page source ------------------------------------------------- */
+/* --- The page source ---------------------------------------------------- */
 
 static bool source_refuses(struct kheap_test_source *source, gfp_t gfp,
 			   unsigned int order)
@@ -79,7 +79,7 @@ void kheap_test_source_reset(struct kheap_test_source *source)
 	source->max_order = KHEAP_ARENA_ORDER;
 }
 
-/* --- Heaps ----------------------------------------------------------- */
+/* --- Heaps -------------------------------------------------------------- */
 
 struct kheap_stats kheap_test_stats(struct kheap *heap)
 {
@@ -226,7 +226,7 @@ void kheap_test_untracked(struct kunit *test)
 							NULL), 0);
 }
 
-/* --- Blocks ---------------------------------------------------------- */
+/* --- Blocks ------------------------------------------------------------- */
 
 void *kheap_test_alloc(struct kunit *test, struct kheap *heap, size_t size)
 {
@@ -266,7 +266,7 @@ unsigned long kheap_test_refused_any(struct kheap *heap)
 	return kheap_test_stats(heap).nr_refused;
 }
 
-/* --- The log --------------------------------------------------------- */
+/* --- The log ------------------------------------------------------------ */
 
 #define LOG_LINES	64
 #define LOG_LINE	160

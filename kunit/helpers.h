@@ -10,7 +10,7 @@
 
 #include "internal.h"
 
-/* --- Heaps ----------------------------------------------------------- */
+/* --- Heaps -------------------------------------------------------------- */
 
 /**
  * struct kheap_test_source - where the pages of a test heap come from
@@ -99,7 +99,7 @@ void kheap_test_free_many(struct kheap *heap, void **blocks, size_t nr);
 unsigned long kheap_test_refused(struct kheap *heap, enum kheap_refusal why);
 unsigned long kheap_test_refused_any(struct kheap *heap);
 
-/* --- Reports --------------------------------------------------------- */
+/* --- Reports ------------------------------------------------------------ */
 
 /*
  * Record what kheap prints until the case ends, and let it print every report:

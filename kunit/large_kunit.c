@@ -9,7 +9,7 @@
 
 #include "helpers.h"
 
-/* --- Allocation ------------------------------------------------------ */
+/* --- Allocation --------------------------------------------------------- */
 
 static const struct size_param {
 	const char *desc;
@@ -169,7 +169,7 @@ static void account_of_large_blocks_agrees_with_the_sum(struct kunit *test)
 	}
 }
 
-/* --- Too large ------------------------------------------------------- */
+/* --- Too large ---------------------------------------------------------- */
 
 static const struct size_param too_large[] = {
 	{ "INT_MAX_and_1", (size_t)INT_MAX + 1 },
@@ -217,7 +217,7 @@ static void atomic_size_over_kmalloc_max_fails_without_a_warning(struct kunit *t
 			kheap_test_stats(heap).held_bytes);
 }
 
-/* --- Arrays ---------------------------------------------------------- */
+/* --- Arrays ------------------------------------------------------------- */
 
 static void calloc_zeroes_the_array(struct kunit *test)
 {
@@ -264,7 +264,7 @@ static void calloc_overflow_is_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kheap_test_refused_any(heap), i);
 }
 
-/* --- Change of size -------------------------------------------------- */
+/* --- Change of size ----------------------------------------------------- */
 
 static void realloc_of_null_allocates(struct kunit *test)
 {

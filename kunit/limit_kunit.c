@@ -113,7 +113,7 @@ static void expect_refused_once(struct kunit *test, struct client *client)
 	KUNIT_EXPECT_EQ(test, kheap_check(client->heap), 0);
 }
 
-/* --- What the heap does not need ------------------------------------------ */
+/* --- What the heap does not need ---------------------------------------- */
 
 static void free_memory_of_the_heap_makes_room(struct kunit *test)
 {
@@ -146,7 +146,7 @@ static void heap_in_use_is_not_waited_for(struct kunit *test)
 	expect_refused_once(test, client);
 }
 
-/* --- The client ------------------------------------------------------------ */
+/* --- The client --------------------------------------------------------- */
 
 static const size_t request_sizes[] = { 24, 8000, LARGE };
 

@@ -24,7 +24,7 @@ MODULE_PARM_DESC(model_ops, "blocks that a random run allocates, moves, frees");
 #define LARGEST		20000
 #define NR_CACHES	4
 
-/* --- Contents ------------------------------------------------------------------ */
+/* --- Contents ----------------------------------------------------------- */
 
 /**
  * struct shadow - what the model knows of a live block
@@ -93,7 +93,7 @@ static const struct {
 	{ "made_long", 700, 64, 0, construct_700 },
 };
 
-/* --- The model ------------------------------------------------------------------- */
+/* --- The model ---------------------------------------------------------- */
 
 /**
  * struct model - one run
@@ -219,7 +219,7 @@ static void see_off(struct model *m, struct shadow *s)
 	m->nr_done++;
 }
 
-/* --- Operations ------------------------------------------------------------------ */
+/* --- Operations --------------------------------------------------------- */
 
 static void op_alloc_object(struct model *m, struct shadow *s, gfp_t gfp)
 {
@@ -380,7 +380,7 @@ static void one_op(struct model *m)
 	}
 }
 
-/* --- The run ------------------------------------------------------------------------ */
+/* --- The run ------------------------------------------------------------ */
 
 static void verify_heap(struct model *m, bool trim)
 {

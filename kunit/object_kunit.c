@@ -17,7 +17,7 @@
 
 #define NR_ROUNDS	500U
 
-/* --- Types -------------------------------------------------------------------- */
+/* --- Types -------------------------------------------------------------- */
 
 static void expect_refused(struct kunit *test, struct kheap *heap,
 			   struct kheap_type_ops ops, int err)
@@ -110,7 +110,7 @@ static void type_destroy_frees_dead_objects_that_have_their_names_buffered(struc
 	node_type(test, heap, &node_ops);
 }
 
-/* --- References ---------------------------------------------------------------- */
+/* --- References --------------------------------------------------------- */
 
 static void new_object_has_one_reference_and_is_zero(struct kunit *test)
 {
@@ -266,7 +266,7 @@ static void ref_set_take_and_give_move_references(struct kunit *test)
 	kheap_trim(heap);
 }
 
-/* --- Release -------------------------------------------------------------------- */
+/* --- Release ------------------------------------------------------------ */
 
 static void release_defaults_to_clear(struct kunit *test)
 {
@@ -418,7 +418,7 @@ static void lookup_under_rcu_races_with_the_last_put(struct kunit *test)
 	kheap_trim(heap);
 }
 
-/* --- The trashcan ------------------------------------------------------------------ */
+/* --- The trashcan ------------------------------------------------------- */
 
 /* Where the last reference to a long structure is dropped. */
 enum where { IN_PROCESS, IN_SOFTIRQ, IN_HARDIRQ };
@@ -526,7 +526,7 @@ static void deep_tree_is_released_without_nesting(struct kunit *test)
 	kheap_trim(heap);
 }
 
-/* --- The end of a heap --------------------------------------------------------------- */
+/* --- The end of a heap -------------------------------------------------- */
 
 static void destroy(struct kunit *test, struct kheap *heap, unsigned int nr)
 {
@@ -617,7 +617,7 @@ static void heap_destroy_finalizes_before_anything_is_cleared(struct kunit *test
 	KUNIT_EXPECT_EQ(test, atomic_read(&nodes.nr_finalized), 4);
 }
 
-/* --- Suite ---------------------------------------------------------------------------- */
+/* --- Suite -------------------------------------------------------------- */
 
 static struct kunit_case object_cases[] = {
 	KUNIT_CASE(type_create_refuses_bad_ops),

@@ -37,7 +37,7 @@ static bool is_allocated(struct kheap_pool *pool, unsigned int idx)
 	return test_bit(pool->map_bit + idx, kheap_bitmap());
 }
 
-/* --- Carving --------------------------------------------------------- */
+/* --- Carving ------------------------------------------------------------ */
 
 static void virgin_memory_is_never_touched(struct kunit *test)
 {
@@ -123,7 +123,7 @@ static void allocated_bit_is_set_while_the_block_is_out(struct kunit *test)
 		kheap_free(heap, blocks[i]);
 }
 
-/* --- States ---------------------------------------------------------- */
+/* --- States ------------------------------------------------------------- */
 
 static void pool_first_block_makes_it_used(struct kunit *test)
 {
@@ -271,7 +271,7 @@ static void empty_pool_serves_another_class(struct kunit *test)
 	}
 }
 
-/* --- Links ----------------------------------------------------------- */
+/* --- Links -------------------------------------------------------------- */
 
 static u32 *link_of(void *block)
 {

@@ -120,7 +120,7 @@ static void heap_without_cpu_caches_frees_after_a_while(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, all_freed_soon(heap));
 }
 
-/* --- Readers ------------------------------------------------------------------------- */
+/* --- Readers ------------------------------------------------------------ */
 
 /*
  * Another thread gives up the block and does all it can to have it used again.
@@ -206,7 +206,7 @@ static void reader_sees_the_contents_until_it_is_done(struct kunit *test)
 	read_while_given_up(test, kheap_test_heap(test), NULL);
 }
 
-/* --- Caches whose objects outlive a grace period -------------------------------------- */
+/* --- Caches whose objects outlive a grace period ------------------------ */
 
 static struct kheap_cache *rcu_cache(struct kunit *test, struct kheap *heap,
 				     size_t size, void (*ctor)(void *object))
@@ -291,7 +291,7 @@ static void bad_pointers_to_an_rcu_cache_are_refused(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, all_freed_soon(heap));
 }
 
-/* --- Hard places ------------------------------------------------------------------------ */
+/* --- Hard places -------------------------------------------------------- */
 
 static void irqs_off_is_fine(struct kunit *test)
 {
@@ -363,7 +363,7 @@ static void nothing_is_lost_without_memory(struct kunit *test)
 	heap->limit_bytes = 0;
 }
 
-/* --- Refusals ---------------------------------------------------------------------------- */
+/* --- Refusals ----------------------------------------------------------- */
 
 static void second_free_is_refused(struct kunit *test)
 {

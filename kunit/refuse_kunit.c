@@ -12,7 +12,7 @@
 
 #include "helpers.h"
 
-/* --- Pointers that are no block's ------------------------------------ */
+/* --- Pointers that are no block's --------------------------------------- */
 
 enum foreign {
 	STACK, VMALLOC, KMALLOC, PAGE, MODULE_TEXT, MODULE_DATA, KERNEL_TEXT,
@@ -183,7 +183,7 @@ static void block_of_a_heap_that_is_gone_is_foreign(struct kunit *test)
 	expect_refused(test, heap, block, KHEAP_BAD_FOREIGN);
 }
 
-/* --- Pointers into blocks -------------------------------------------- */
+/* --- Pointers into blocks ----------------------------------------------- */
 
 static const size_t sizes[] = {
 	  8,  16,  24,  32,  40,  48,  56,  64,  72,  80,  88,  96, 104, 112,
@@ -263,7 +263,7 @@ static void inner_pointer_of_an_object_is_refused_on_all_its_pages(struct kunit 
 	KUNIT_EXPECT_EQ(test, kheap_test_refused_any(heap), 5999);
 }
 
-/* --- Blocks that are free -------------------------------------------- */
+/* --- Blocks that are free ----------------------------------------------- */
 
 static const struct flags_param {
 	const char *desc;
@@ -436,7 +436,7 @@ static void second_free_of_an_object_is_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kheap_test_refused(heap, KHEAP_BAD_FREED), 1);
 }
 
-/* --- Whose block it is ----------------------------------------------- */
+/* --- Whose block it is -------------------------------------------------- */
 
 static void block_of_another_heap_is_refused(struct kunit *test)
 {
@@ -459,7 +459,7 @@ static void block_of_another_heap_is_refused(struct kunit *test)
 	expect_refused(test, heap, block, KHEAP_BAD_HEAP);
 }
 
-/* --- Flags ----------------------------------------------------------- */
+/* --- Flags -------------------------------------------------------------- */
 
 static const struct gfp_param {
 	const char *desc;
@@ -510,7 +510,7 @@ static void zone_flags_are_refused_everywhere(struct kunit *test)
 	kheap_free(heap, block);
 }
 
-/* --- Reports --------------------------------------------------------- */
+/* --- Reports ------------------------------------------------------------ */
 
 static void expect_report(struct kunit *test, struct kheap *heap,
 			  const void *ptr, const char *text)
@@ -609,7 +609,7 @@ static void reasons_of_another_heap_are_its_own(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kheap_test_logged("refused"), 2);
 }
 
-/* --- What KASAN knows ------------------------------------------------ */
+/* --- What KASAN knows --------------------------------------------------- */
 
 /* KASAN's byte for the granule at @ptr; 0: all of it may be used. */
 static u8 kasan_byte(const void *ptr)

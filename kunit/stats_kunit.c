@@ -221,7 +221,7 @@ static void sum_holds_with_every_part_in_it(struct kunit *test)
 	kheap_free(heap, large);
 }
 
-/* --- While others are at work ---------------------------------------- */
+/* --- While others are at work ------------------------------------------- */
 
 #define NR_LIVE		200
 

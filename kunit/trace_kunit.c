@@ -12,7 +12,7 @@
 #define NR_BLOCKS	97
 #define NR_GETS		13
 
-/* --- What the probes have seen ------------------------------------------------ */
+/* --- What the probes have seen ------------------------------------------ */
 
 /**
  * struct seen - events of one heap
@@ -156,7 +156,7 @@ static void saw_gc_end(void *data, const struct kheap *heap, unsigned long run,
 #define EXPECT_NR(test, seen, n)					\
 	KUNIT_EXPECT_EQ(test, atomic_read(&(seen).nr), (int)(n))
 
-/* --- Blocks ------------------------------------------------------------------------ */
+/* --- Blocks ------------------------------------------------------------- */
 
 static bool is_ours(unsigned long ip)
 {
@@ -314,7 +314,7 @@ static void arenas_and_runs_are_told(struct kunit *test)
 	TRACE_OFF(kheap_arena_new, saw_arena, &new);
 }
 
-/* --- Objects ------------------------------------------------------------------------ */
+/* --- Objects ------------------------------------------------------------ */
 
 struct thing {
 	struct kheap_object obj;

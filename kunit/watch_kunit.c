@@ -125,7 +125,7 @@ static void heap_destroyed_while_watched_ends_the_watch(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, static_key_enabled(&kheap_careful_key), before);
 }
 
-/* --- Under load ------------------------------------------------------------------- */
+/* --- Under load --------------------------------------------------------- */
 
 struct load {
 	struct kheap *heap;

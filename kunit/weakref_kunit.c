@@ -161,7 +161,7 @@ static void reference_is_cleared_before_the_finalizer(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nr_released(), 1);
 }
 
-/* --- Races --------------------------------------------------------------------- */
+/* --- Races -------------------------------------------------------------- */
 
 static struct completion in_call, go_on;
 

@@ -77,7 +77,7 @@ void kheap_pool_set_tag(struct kheap_pool *pool, unsigned int span,
 		WRITE_ONCE(page[i].index, tag);
 }
 
-/* --- The order of usable arenas ------------------------------------------ */
+/* --- The order of usable arenas ----------------------------------------- */
 
 static void arena_set_nr_freepools(struct kheap_arena *arena, unsigned int nr)
 {
@@ -116,7 +116,7 @@ static struct kheap_arena *fullest_usable_arena(struct kheap_arena_set *set)
 			   usable_node);
 }
 
-/* --- Giving arenas back -------------------------------------------------- */
+/* --- Giving arenas back ------------------------------------------------- */
 
 /* Free the pages of an arena that is in no list any more, and the arena. */
 static void arena_free(struct kheap_arena *arena)
@@ -207,7 +207,7 @@ void kheap_arenas_release_deferred(struct kheap *heap)
 		arena_free(arena);
 }
 
-/* --- Taking arenas ------------------------------------------------------- */
+/* --- Taking arenas ------------------------------------------------------ */
 
 static void arena_init_pools(struct kheap_arena *arena)
 {
@@ -529,7 +529,7 @@ void kheap_pools_put(struct kheap *heap, struct list_head *pools)
 	kheap_maint_later(heap);
 }
 
-/* --- Walking and trimming ------------------------------------------------ */
+/* --- Walking and trimming ----------------------------------------------- */
 
 /**
  * kheap_arena_next() - step through the arenas of a set
@@ -724,7 +724,7 @@ bool kheap_arenas_trim_idle(struct kheap *heap)
 	return again;
 }
 
-/* --- Life cycle ---------------------------------------------------------- */
+/* --- Life cycle --------------------------------------------------------- */
 
 /**
  * kheap_arena_set_create() - prepare for pools of one span and node

@@ -9,7 +9,7 @@
 
 #include "alloc.h"
 
-/* --- Allocation ------------------------------------------------------------------ */
+/* --- Allocation --------------------------------------------------------- */
 
 /*
  * Take up to @nr blocks out of the loaded magazine, their allocated bits set.
@@ -106,7 +106,7 @@ int kheap_cache_alloc_bulk(struct kheap_cache *cache, gfp_t gfp, size_t nr,
 }
 EXPORT_SYMBOL_GPL(kheap_cache_alloc_bulk);
 
-/* --- Free -------------------------------------------------------------------------- */
+/* --- Free --------------------------------------------------------------- */
 
 /* Claim @ptr for @class, from a pool that carries @tag. */
 static __always_inline bool claim(struct kheap_class *class,

@@ -113,7 +113,7 @@ static bool is_chosen(unsigned int one_in)
 	return mul_u64_u64_shr(x, one_in, 64) == 0;
 }
 
-/* --- Stacks ---------------------------------------------------------------------- */
+/* --- Stacks ------------------------------------------------------------- */
 
 /*
  * In an interrupt, the frames of whoever was interrupted would make a site of
@@ -133,7 +133,7 @@ static depot_stack_handle_t save_stack(void)
 				kheap_mm_allowed());
 }
 
-/* --- Sites ------------------------------------------------------------------------- */
+/* --- Sites -------------------------------------------------------------- */
 
 static struct kheap_site *find_site(struct kheap_callsites *cs, u32 stack)
 {
@@ -201,7 +201,7 @@ static struct kheap_site *get_site(struct kheap_callsites *cs, u32 stack)
 	return site;
 }
 
-/* --- Records ------------------------------------------------------------------------ */
+/* --- Records ------------------------------------------------------------ */
 
 static struct record **bucket_of(struct kheap_callsites *cs, const void *ptr)
 {
@@ -396,7 +396,7 @@ void kheap_callsites_forget(const struct kheap_class *class)
 	mutex_unlock(&callsites_lock);
 }
 
-/* --- Switching ----------------------------------------------------------------------- */
+/* --- Switching ---------------------------------------------------------- */
 
 static struct kheap_callsites *callsites_create(struct kheap *heap,
 						unsigned int one_in)
@@ -521,7 +521,7 @@ void kheap_callsites_stop(struct kheap *heap)
 	mutex_unlock(&callsites_lock);
 }
 
-/* --- Reading -------------------------------------------------------------------------- */
+/* --- Reading ------------------------------------------------------------ */
 
 struct kheap_callsites *kheap_callsites_read_begin(struct kheap *heap)
 {

@@ -53,7 +53,7 @@ static int sorted_rows(struct kheap_callsites *cs,
 	return nr;
 }
 
-/* --- callsites ---------------------------------------------------------------------- */
+/* --- callsites ---------------------------------------------------------- */
 
 static unsigned long ms_since(u64 now, u64 then)
 {
@@ -164,7 +164,7 @@ static const struct file_operations callsites_fops = {
 	.release = single_release,
 };
 
-/* --- callsites_state ----------------------------------------------------------------- */
+/* --- callsites_state ---------------------------------------------------- */
 
 static int callsites_state_show(struct seq_file *seq, void *unused)
 {
@@ -192,7 +192,7 @@ void kheap_debugfs_add_callsites(struct kheap *heap)
 			    &callsites_state_fops);
 }
 
-/* --- Reports -------------------------------------------------------------------------- */
+/* --- Reports ------------------------------------------------------------ */
 
 static void report_row(const struct kheap_callsite_row *row)
 {

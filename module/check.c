@@ -75,7 +75,7 @@ static void expect(struct check *check, bool holds, enum violation what,
 
 static int report(struct check *check);
 
-/* --- Pools ------------------------------------------------------------------------ */
+/* --- Pools -------------------------------------------------------------- */
 
 static unsigned int count_listed(struct check *check, struct kheap_pool *pool)
 {
@@ -173,7 +173,7 @@ static void check_pool(struct check *check, struct kheap_arena *arena,
 	raw_spin_unlock_irqrestore(&node->lock, flags);
 }
 
-/* --- Arenas ------------------------------------------------------------------------ */
+/* --- Arenas ------------------------------------------------------------- */
 
 static unsigned int list_length(const struct list_head *list)
 {
@@ -236,7 +236,7 @@ static void check_set(struct check *check, struct kheap_arena_set *set)
 	raw_spin_unlock_irqrestore(&set->lock, flags);
 }
 
-/* --- Classes ------------------------------------------------------------------------ */
+/* --- Classes ------------------------------------------------------------ */
 
 static unsigned long count_used(struct check *check,
 				const struct kheap_class *class,

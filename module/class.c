@@ -38,7 +38,7 @@ unsigned long kheap_new_tag(void)
 	return get_random_long() | 1;
 }
 
-/* --- Geometry ---------------------------------------------------------------- */
+/* --- Geometry ----------------------------------------------------------- */
 
 /* The fewest pages whose tail waste is under 1/8, else the least wasteful. */
 static unsigned int best_span(size_t size)
@@ -159,7 +159,7 @@ void kheap_class_publish(struct kheap_class *class)
 	raw_spin_unlock_irqrestore(&heap->class_lock, flags);
 }
 
-/* --- Size classes -------------------------------------------------------------- */
+/* --- Size classes ------------------------------------------------------- */
 
 /* The size of the blocks of a size class. */
 size_t kheap_szidx_size(unsigned int szidx)
@@ -245,7 +245,7 @@ struct kheap_class *kheap_size_class(struct kheap *heap, unsigned int szidx,
 	return class;
 }
 
-/* --- Requests that miss ---------------------------------------------------------- */
+/* --- Requests that miss ------------------------------------------------- */
 
 static bool take_from_new_pool(struct kheap_class *class, gfp_t gfp, int nid,
 			       struct kheap_slot *slot)
@@ -445,7 +445,7 @@ void kheap_class_free_careful(struct kheap_class *class, struct kheap_slot slot)
 		kheap_push_into(class, &class->caches, slot);
 }
 
-/* --- The end of a class ------------------------------------------------------------ */
+/* --- The end of a class ------------------------------------------------- */
 
 /* Take every pool of @class in @arena from it; under the set's lock. */
 static void collect_pools(struct kheap_arena *arena, struct kheap_class *class,

@@ -18,7 +18,7 @@ DEFINE_PER_CPU(struct kheap_cpu_cache, kheap_cold_cache) = {
 	.busy = LOCAL_INIT(-1),
 };
 
-/* --- Magazines -------------------------------------------------------------------- */
+/* --- Magazines ---------------------------------------------------------- */
 
 static struct kheap_magazine *magazine_alloc(struct kheap_class *class,
 					     unsigned int nr_slots)
@@ -132,7 +132,7 @@ static void maybe_grow(struct kheap_class *class,
 	kheap_meta_free(class->heap, previous);
 }
 
-/* --- Misses ------------------------------------------------------------------ */
+/* --- Misses ------------------------------------------------------------- */
 
 /* Count a miss, and let a sleeping cache take in blocks again; under the mark. */
 static void note_miss(struct kheap_cpu_cache *cache)
@@ -337,7 +337,7 @@ bool kheap_cpu_cache_push(struct kheap_class *class, bool alien,
 	return pushed;
 }
 
-/* --- Draining ------------------------------------------------------------------ */
+/* --- Draining ----------------------------------------------------------- */
 
 /* Blocks in one cache; exact when its CPU is quiet. */
 static unsigned int nr_cached(const struct kheap_cpu_cache *cache)
@@ -507,7 +507,7 @@ unsigned long kheap_class_nr_cached(struct kheap_class *class)
 	return nr;
 }
 
-/* --- Life cycle ------------------------------------------------------------------ */
+/* --- Life cycle --------------------------------------------------------- */
 
 static size_t percpu_bytes(void)
 {

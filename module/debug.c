@@ -56,7 +56,7 @@ struct debug_record {
 	depot_stack_handle_t free_stack;
 };
 
-/* --- Letters -------------------------------------------------------------------- */
+/* --- Letters ------------------------------------------------------------ */
 
 static const struct {
 	char letter;
@@ -86,7 +86,7 @@ static int parse_letters(const char *text, unsigned int *flags)
 	return 0;
 }
 
-/* --- Geometry ------------------------------------------------------------------- */
+/* --- Geometry ----------------------------------------------------------- */
 
 static bool has_records(const struct kheap_class *class)
 {
@@ -147,7 +147,7 @@ void kheap_debug_pool_setup(struct kheap_class *class, struct kheap_pool *pool)
 		       0, sizeof(struct debug_record));
 }
 
-/* --- Reports -------------------------------------------------------------------- */
+/* --- Reports ------------------------------------------------------------ */
 
 static void print_stack(const char *what, depot_stack_handle_t stack)
 {
@@ -228,7 +228,7 @@ static void check_guards(struct kheap_class *class, u8 *block)
 	memset(block + size, GUARD_BYTE, end - size);
 }
 
-/* --- Patterns ------------------------------------------------------------------- */
+/* --- Patterns ----------------------------------------------------------- */
 
 /* Where the dead pattern starts: behind the link, or the header of an object. */
 static long dead_start(const struct kheap_class *class)
@@ -261,7 +261,7 @@ static void fill_dead(struct kheap_class *class, u8 *block)
 		memset(block + start, DEAD_BYTE, class->usable - start);
 }
 
-/* --- Allocation and free -------------------------------------------------------- */
+/* --- Allocation and free ------------------------------------------------ */
 
 static depot_stack_handle_t save_stack(const struct kheap_class *class)
 {
@@ -359,7 +359,7 @@ size_t kheap_debug_usable(const struct kheap_class *class, const void *block)
 				    class->usable;
 }
 
-/* --- Switching ------------------------------------------------------------------ */
+/* --- Switching ---------------------------------------------------------- */
 
 /**
  * kheap_debug_fix() - the flags of a heap, from now on for good
@@ -412,7 +412,7 @@ bool kheap_debug_valid(void)
 	return !parse_letters(debug, &flags);
 }
 
-/* --- debugfs -------------------------------------------------------------------- */
+/* --- debugfs ------------------------------------------------------------ */
 
 static int debug_show(struct seq_file *seq, void *unused)
 {

@@ -15,7 +15,7 @@
 
 static struct dentry *kheap_dir;
 
-/* --- heaps --------------------------------------------------------------------- */
+/* --- heaps -------------------------------------------------------------- */
 
 static int heaps_show(struct seq_file *seq, void *unused)
 {
@@ -36,7 +36,7 @@ static int heaps_show(struct seq_file *seq, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(heaps);
 
-/* --- stats ---------------------------------------------------------------------- */
+/* --- stats -------------------------------------------------------------- */
 
 #define STAT(field) { #field, offsetof(struct kheap_stats, field) }
 
@@ -74,7 +74,7 @@ static int stats_show(struct seq_file *seq, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(stats);
 
-/* --- classes ---------------------------------------------------------------------- */
+/* --- classes ------------------------------------------------------------ */
 
 static int classes_show(struct seq_file *seq, void *unused)
 {
@@ -103,7 +103,7 @@ static int classes_show(struct seq_file *seq, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(classes);
 
-/* --- arenas ------------------------------------------------------------------------ */
+/* --- arenas ------------------------------------------------------------- */
 
 /* What arenas_show() prints of an arena; @map has a character a pool. */
 struct arena_copy {
@@ -211,7 +211,7 @@ static int arenas_show(struct seq_file *seq, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(arenas);
 
-/* --- trim and check ------------------------------------------------------------------ */
+/* --- trim and check ----------------------------------------------------- */
 
 /* Accept a written 1 only. Return 0 or -errno. */
 static int expect_one(const char __user *buf, size_t len)
@@ -260,7 +260,7 @@ static const struct file_operations check_fops = {
 	.llseek = noop_llseek,
 };
 
-/* --- Life cycle ------------------------------------------------------------------------- */
+/* --- Life cycle --------------------------------------------------------- */
 
 void kheap_debugfs_add(struct kheap *heap)
 {

@@ -74,7 +74,7 @@ struct graph {
 	u16 stack[NR_NODES];
 };
 
-/* --- Gathering ------------------------------------------------------------------- */
+/* --- Gathering ---------------------------------------------------------- */
 
 static void add_node(struct kheap_walk *walk, struct kheap_type *type,
 		     struct kheap_object *obj, s64 word)
@@ -134,7 +134,7 @@ static int gather(struct graph *graph)
 	return 0;
 }
 
-/* --- Cycles ---------------------------------------------------------------------- */
+/* --- Cycles ------------------------------------------------------------- */
 
 static void discover(struct graph *graph, unsigned int idx,
 		     unsigned int parent)
@@ -203,7 +203,7 @@ static void find_cycles(struct graph *graph)
 			find_from(graph, idx);
 }
 
-/* --- Printing ---------------------------------------------------------------------- */
+/* --- Printing ----------------------------------------------------------- */
 
 /* Double outline: referred to from outside. Filled: in a cycle, one colour each. */
 static void show_node(struct seq_file *seq, const struct graph *graph,

@@ -14,7 +14,7 @@
 
 #include "debugfs_objects.h"
 
-/* --- types ---------------------------------------------------------------------- */
+/* --- types -------------------------------------------------------------- */
 
 static int types_show(struct seq_file *seq, void *unused)
 {
@@ -42,7 +42,7 @@ static int types_show(struct seq_file *seq, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(types);
 
-/* --- gc ---------------------------------------------------------------------------- */
+/* --- gc ----------------------------------------------------------------- */
 
 #define STAT(field) { #field, offsetof(struct kheap_gc_stats, field) }
 

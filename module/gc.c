@@ -28,7 +28,7 @@ const char *kheap_gc_reason_text(enum kheap_gc_reason reason)
 	return reason_texts[reason];
 }
 
-/* --- Who may run ----------------------------------------------------------------- */
+/* --- Who may run -------------------------------------------------------- */
 
 /**
  * kheap_gc_lock() - keep the collector from running
@@ -52,7 +52,7 @@ void kheap_gc_unlock(struct kheap_gc *gc)
 	mutex_unlock(&gc->mutex);
 }
 
-/* --- A run ------------------------------------------------------------------------ */
+/* --- A run -------------------------------------------------------------- */
 
 /* Free what died during a run; or, if it comes late, after it. */
 void kheap_gc_free_parked(struct kheap_gc *gc)
@@ -225,7 +225,7 @@ static void run_by_itself(struct work_struct *work)
 	kheap_gc_unlock(gc);
 }
 
-/* --- What could not be collected ------------------------------------------------- */
+/* --- What could not be collected ---------------------------------------- */
 
 /* Remember it, once, in place of the oldest. */
 void kheap_gc_list(struct kheap_gc_run *run, struct kheap_object *obj,
@@ -250,7 +250,7 @@ void kheap_gc_list(struct kheap_gc_run *run, struct kheap_object *obj,
 	oldest->reason = reason;
 }
 
-/* --- Settings --------------------------------------------------------------------- */
+/* --- Settings ----------------------------------------------------------- */
 
 void kheap_gc_enable(struct kheap *heap, bool on)
 {
@@ -304,7 +304,7 @@ void kheap_gc_get_stats(struct kheap *heap, struct kheap_gc_stats *stats)
 }
 EXPORT_SYMBOL_GPL(kheap_gc_get_stats);
 
-/* --- Freezing ---------------------------------------------------------------------- */
+/* --- Freezing ----------------------------------------------------------- */
 
 struct freeze_walk {
 	struct kheap_walk walk;
@@ -391,7 +391,7 @@ long kheap_gc_unfreeze(struct kheap *heap)
 }
 EXPORT_SYMBOL_GPL(kheap_gc_unfreeze);
 
-/* --- Life cycle ----------------------------------------------------------------------- */
+/* --- Life cycle --------------------------------------------------------- */
 
 struct kheap_gc *kheap_gc_create(struct kheap *heap)
 {

@@ -23,7 +23,7 @@ static __always_inline void kheap_gc_set_word(struct kheap_object *obj,
 		;
 }
 
-/* --- Candidates ----------------------------------------------------------- */
+/* --- Candidates --------------------------------------------------------- */
 
 #define KHEAP_GC_NAMES	((4096 - 16) / sizeof(void *))
 
@@ -49,7 +49,7 @@ struct kheap_gc_buffer {
 	struct kheap_gc_chunk *chunk;
 };
 
-/* --- The verdict ------------------------------------------------------------ */
+/* --- The verdict -------------------------------------------------------- */
 
 /*
  * One word a heap: the number of the attempt and what came of it. To commit is
@@ -62,7 +62,7 @@ struct kheap_gc_buffer {
 #define KHEAP_VERDICT_STATE	3L
 #define KHEAP_VERDICT_ATTEMPT	4L
 
-/* --- The table of a run ------------------------------------------------------ */
+/* --- The table of a run ------------------------------------------------- */
 
 #define KHEAP_GC_INDEX_MAX	(1U << (32 - KHEAP_GC_INDEX_SHIFT))
 #define KHEAP_GC_NR_A_RESCHED	1024U	/* entries; a power of two */
@@ -227,7 +227,7 @@ static __always_inline bool kheap_gc_forget(struct kheap_object *obj)
 	return true;
 }
 
-/* --- The collector ------------------------------------------------------------- */
+/* --- The collector ------------------------------------------------------ */
 
 #define KHEAP_GC_NR_LISTED	16
 

@@ -18,7 +18,7 @@
 
 #define NR_CALLS_A_RESCHED	64	/* callbacks of clients */
 
-/* --- Weak references ------------------------------------------------------------ */
+/* --- Weak references ---------------------------------------------------- */
 
 /* All weak references first, then the callbacks. */
 static void clear_weakrefs(struct kheap_gc_run *run)
@@ -54,7 +54,7 @@ static bool set_garbage(struct kheap_gc_run *run)
 	return finalizers;
 }
 
-/* --- Finalizers -------------------------------------------------------------------- */
+/* --- Finalizers --------------------------------------------------------- */
 
 /* Resurrected, or reached by what is. The collector's reference goes. */
 void kheap_gc_survive(struct kheap_gc_run *run, struct kheap_object *obj)
@@ -107,7 +107,7 @@ static bool finalize_and_verify(struct kheap_gc_run *run)
 	return kheap_gc_verify(run);
 }
 
-/* --- Clearing ------------------------------------------------------------------------ */
+/* --- Clearing ----------------------------------------------------------- */
 
 /*
  * The garbage's names are in the table, so it is BUFFERED from here on: what

@@ -18,7 +18,7 @@
 
 #define INDEX		(~0U << KHEAP_GC_INDEX_SHIFT)
 
-/* --- Memory ------------------------------------------------------------------- */
+/* --- Memory ------------------------------------------------------------- */
 
 static size_t table_bytes(unsigned int room)
 {
@@ -84,7 +84,7 @@ void kheap_gc_table_free(struct kheap_gc_run *run)
 		table_drop(run->gc->heap, run->table, run->room);
 }
 
-/* --- Entries -------------------------------------------------------------------- */
+/* --- Entries ------------------------------------------------------------ */
 
 /* Add an object, for which there is room. Its memory stays during the run. */
 static __always_inline struct kheap_gc_entry *
@@ -130,7 +130,7 @@ struct kheap_gc_entry *kheap_gc_add_any(struct kheap_gc_run *run,
 	return add(run, obj, atomic64_read(&obj->word));
 }
 
-/* --- All objects ------------------------------------------------------------------ */
+/* --- All objects -------------------------------------------------------- */
 
 static bool reserve(struct kheap_walk *walk, unsigned int nr)
 {
@@ -171,7 +171,7 @@ static bool reserve_for_all(struct kheap_gc_run *run)
 					   nr + nr / 16 + NR_A_POOL));
 }
 
-/* --- What the candidates reach ------------------------------------------------------- */
+/* --- What the candidates reach ------------------------------------------ */
 
 /* Count the edge, and make the target known if it is not. */
 static void visit_reach(struct kheap_visitor *visitor,

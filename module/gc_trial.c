@@ -12,7 +12,7 @@
 
 #include "gc.h"
 
-/* --- Edges ---------------------------------------------------------------------- */
+/* --- Edges -------------------------------------------------------------- */
 
 static void visit_count(struct kheap_visitor *visitor,
 			struct kheap_object *target)
@@ -37,7 +37,7 @@ void kheap_gc_count_edges(struct kheap_gc_run *run)
 			kheap_gc_traverse(run, (void *)entry->obj);
 }
 
-/* --- What is reached from outside ------------------------------------------------ */
+/* --- What is reached from outside --------------------------------------- */
 
 static void visit_drop(struct kheap_visitor *visitor,
 		       struct kheap_object *target)

@@ -104,7 +104,7 @@ static bool add_up(struct kheap_gc_run *run)
 	return all;
 }
 
-/* --- The verdict ------------------------------------------------------------------ */
+/* --- The verdict -------------------------------------------------------- */
 
 static long verdict_open(struct kheap_gc *gc)
 {

@@ -23,7 +23,7 @@ DEFINE_MUTEX(kheap_list_lock);
 LIST_HEAD(kheap_list);
 DEFINE_RAW_SPINLOCK(kheap_list_raw);
 
-/* --- The account --------------------------------------------------------------- */
+/* --- The account -------------------------------------------------------- */
 
 /* What was charged has been had: it may be the most that was ever held. */
 void kheap_note_peak(struct kheap *heap)
@@ -116,7 +116,7 @@ void kheap_meta_free(struct kheap *heap, const void *ptr)
 	kheap_uncharge(heap, bytes);
 }
 
-/* --- Maintenance ------------------------------------------------------------------ */
+/* --- Maintenance -------------------------------------------------------- */
 
 /* Have the maintenance work run as soon as may be. Any context except NMI. */
 void kheap_maint_now(struct kheap *heap)
@@ -206,7 +206,7 @@ size_t kheap_trim(struct kheap *heap)
 }
 EXPORT_SYMBOL_GPL(kheap_trim);
 
-/* --- Creation ----------------------------------------------------------------------- */
+/* --- Creation ----------------------------------------------------------- */
 
 static struct page *system_pages_alloc(void *ctx, gfp_t gfp,
 				       unsigned int order, int node)
@@ -382,7 +382,7 @@ struct kheap *kheap_create(const char *name, const struct kheap_params *params)
 }
 EXPORT_SYMBOL_GPL(kheap_create);
 
-/* --- Destruction ---------------------------------------------------------------------- */
+/* --- Destruction -------------------------------------------------------- */
 
 static void report_live(struct kheap *heap)
 {

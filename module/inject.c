@@ -96,7 +96,7 @@ void kheap_inject_init(struct kheap *heap)
 	heap->inject.rule.max = ULONG_MAX;
 }
 
-/* --- debugfs -------------------------------------------------------------------- */
+/* --- debugfs ------------------------------------------------------------ */
 
 static int inject_show(struct seq_file *seq, void *unused)
 {

@@ -10,7 +10,7 @@
 #include "gc.h"
 #include "trace.h"
 
-/* --- Reports ------------------------------------------------------------------ */
+/* --- Reports ------------------------------------------------------------ */
 
 /* @obj may be anything. */
 void kheap_object_refuse(struct kheap_object *obj, enum kheap_refusal why)
@@ -27,7 +27,7 @@ void kheap_object_refuse(struct kheap_object *obj, enum kheap_refusal why)
 		kheap_refuse_stray(obj, why);
 }
 
-/* --- Creation ------------------------------------------------------------------ */
+/* --- Creation ----------------------------------------------------------- */
 
 static __always_inline struct kheap_object *
 object_init(struct kheap_type *type, struct kheap_object *obj, gfp_t gfp)
@@ -76,7 +76,7 @@ struct kheap_object *kheap_object_new(struct kheap_type *type, gfp_t gfp)
 }
 EXPORT_SYMBOL_GPL(kheap_object_new);
 
-/* --- Memory ---------------------------------------------------------------------- */
+/* --- Memory ------------------------------------------------------------- */
 
 static __always_inline void free_block(struct kheap_type *type,
 				       struct kheap_object *obj)
@@ -100,7 +100,7 @@ void kheap_object_free(struct kheap_type *type, struct kheap_object *obj)
 		free_block(type, obj);
 }
 
-/* --- References ------------------------------------------------------------------ */
+/* --- References --------------------------------------------------------- */
 
 /* Set the count of a live object to one that get and put leave alone. */
 static bool stop_counting(struct kheap_object *obj, int refs)
@@ -310,7 +310,7 @@ bool __kheap_object_tryget(struct kheap_object *obj)
 }
 EXPORT_SYMBOL_GPL(__kheap_object_tryget);
 
-/* --- The end of an object ---------------------------------------------------------- */
+/* --- The end of an object ----------------------------------------------- */
 
 /* Keep the memory until the run is over. */
 static void park(struct kheap_type *type, struct kheap_object *obj)

@@ -90,7 +90,7 @@ kheap_weak_list(const struct kheap_type *type, struct kheap_object *obj)
 	return (void *)obj + type->weak_offset;
 }
 
-/* --- Walking the objects ------------------------------------------------------ */
+/* --- Walking the objects ------------------------------------------------ */
 
 /**
  * struct kheap_walk - a walk over all live objects of a heap

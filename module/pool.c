@@ -10,7 +10,7 @@
 
 #include "trace.h"
 
-/* --- Links --------------------------------------------------------------- */
+/* --- Links -------------------------------------------------------------- */
 
 /*
  * A link is the next block's index, twice, xor a key of the heap and the
@@ -64,7 +64,7 @@ static void set_state(struct kheap_pool *pool, enum kheap_pool_state state)
 	pool->state = state;
 }
 
-/* --- Lists by fill -------------------------------------------------------- */
+/* --- Lists by fill ------------------------------------------------------ */
 
 static struct kheap_pool *fullest_used_pool(struct kheap_class_node *node)
 {
@@ -123,7 +123,7 @@ static void pool_quarantine(struct kheap_class *class,
 	node->nr_quarantined++;
 }
 
-/* --- Setting up ------------------------------------------------------------ */
+/* --- Setting up --------------------------------------------------------- */
 
 /*
  * Detach the bits that a pool has outside its descriptor, if any. Return them,
@@ -216,7 +216,7 @@ bool kheap_pool_setup(struct kheap_pool *pool, struct kheap_class *class,
 	return true;
 }
 
-/* --- Taking blocks --------------------------------------------------------- */
+/* --- Taking blocks ------------------------------------------------------ */
 
 static unsigned int nr_free_listed(const struct kheap_class *class,
 				   const struct kheap_pool *pool)
@@ -384,7 +384,7 @@ unsigned int kheap_pool_join(struct kheap_pool *pool, struct kheap_slot *slots,
 	return taken;
 }
 
-/* --- Giving blocks back ------------------------------------------------------ */
+/* --- Giving blocks back ------------------------------------------------- */
 
 /* A block of a quarantined pool is not used again; the last one ends it. */
 static void quarantined_pool_give(struct kheap_class *class,

@@ -37,7 +37,7 @@ struct slab_heap {
 static DEFINE_MUTEX(slab_lock);
 static LIST_HEAD(slab_heaps);
 
-/* --- Heaps ---------------------------------------------------------------------- */
+/* --- Heaps -------------------------------------------------------------- */
 
 static struct slab_heap *heap_of_module(const struct module *owner)
 {
@@ -92,7 +92,7 @@ static struct slab_heap *slab_heap_get(struct module *owner,
 	return slab;
 }
 
-/* --- Caches --------------------------------------------------------------------- */
+/* --- Caches ------------------------------------------------------------- */
 
 /* Caches may have any name; those of heaps are files and columns. */
 static void make_name(char *to, const char *from, unsigned int nr)
@@ -239,7 +239,7 @@ int kheap_slab_shrink(struct kheap_cache *cache)
 }
 EXPORT_SYMBOL_GPL(kheap_slab_shrink);
 
-/* --- Objects ---------------------------------------------------------------------- */
+/* --- Objects ------------------------------------------------------------ */
 
 void *kheap_slab_alloc_nofail(struct kheap_cache *cache, gfp_t gfp)
 {
@@ -323,7 +323,7 @@ struct kheap *kheap_slab_heap_of(struct module *owner, gfp_t gfp)
 }
 EXPORT_SYMBOL_GPL(kheap_slab_heap_of);
 
-/* --- The end of a module ------------------------------------------------------------ */
+/* --- The end of a module ------------------------------------------------ */
 
 /* A module has ended, or never got under way: what it left goes, reported. */
 static int module_event(struct notifier_block *block, unsigned long event,

@@ -81,7 +81,7 @@ TRACE_DEFINE_ENUM(KHEAP_GC_PHASE_CLEAR);
 			 { KHEAP_GC_PHASE_VERIFY, "verify" },		\
 			 { KHEAP_GC_PHASE_CLEAR, "clear" })
 
-/* --- Blocks ---------------------------------------------------------------- */
+/* --- Blocks ------------------------------------------------------------- */
 
 TRACE_EVENT_FN(kheap_alloc,
 	TP_PROTO(const struct kheap_class *class, const void *ptr,
@@ -257,7 +257,7 @@ TRACE_EVENT(kheap_fail,
 		  (void *)__entry->call_site)
 );
 
-/* --- Runs of blocks, pools, arenas ------------------------------------------ */
+/* --- Runs of blocks, pools, arenas -------------------------------------- */
 
 DECLARE_EVENT_CLASS(kheap_run,
 	TP_PROTO(const struct kheap_class *class, unsigned int nr, int node,
@@ -365,7 +365,7 @@ DEFINE_EVENT(kheap_arena, kheap_arena_release,
 	TP_ARGS(arena)
 );
 
-/* --- Objects --------------------------------------------------------------- */
+/* --- Objects ------------------------------------------------------------ */
 
 DECLARE_EVENT_CLASS(kheap_object,
 	TP_PROTO(const struct kheap_type *type, const struct kheap_object *obj,
@@ -440,7 +440,7 @@ TRACE_EVENT(kheap_weakref_clear,
 		  __entry->garbage ? "garbage" : "dead")
 );
 
-/* --- The collector ----------------------------------------------------------- */
+/* --- The collector ------------------------------------------------------ */
 
 TRACE_EVENT(kheap_gc_start,
 	TP_PROTO(const struct kheap *heap, unsigned long run, bool full,

@@ -15,7 +15,7 @@
 /* How many live objects are listed when a type cannot be destroyed. */
 #define NR_LISTED	8
 
-/* --- Creation ------------------------------------------------------------------ */
+/* --- Creation ----------------------------------------------------------- */
 
 static bool ops_valid(const struct kheap_type_ops *ops)
 {
@@ -126,7 +126,7 @@ void kheap_type_exit(struct kheap_type *type)
 	free_percpu(type->nr_created);
 }
 
-/* --- Counts ------------------------------------------------------------------------ */
+/* --- Counts ------------------------------------------------------------- */
 
 unsigned long kheap_type_nr_live(struct kheap_type *type)
 {
@@ -147,7 +147,7 @@ unsigned long kheap_type_nr_created(const struct kheap_type *type)
 	return nr;
 }
 
-/* --- Walking ----------------------------------------------------------------------- */
+/* --- Walking ------------------------------------------------------------ */
 
 static void look_at_pool(struct kheap_walk *walk, struct kheap_pool *pool)
 {
@@ -213,7 +213,7 @@ bool kheap_walk_objects(struct kheap *heap, struct kheap_walk *walk)
 	return go_on;
 }
 
-/* --- Destruction --------------------------------------------------------------------- */
+/* --- Destruction -------------------------------------------------------- */
 
 struct list_walk {
 	struct kheap_walk walk;

@@ -26,7 +26,7 @@ static DEFINE_MUTEX(kheap_watch_lock);
 /* Every heap has this reason, and those to come; under kheap_list_lock. */
 static unsigned int watch_all;
 
-/* --- Switching -------------------------------------------------------------------- */
+/* --- Switching ---------------------------------------------------------- */
 
 static void choose_cpu(struct kheap_class *class)
 {
@@ -152,7 +152,7 @@ void kheap_watch_end(struct kheap *heap)
 		kheap_watch_stop(heap, BIT(bit));
 }
 
-/* --- Requests ---------------------------------------------------------------------- */
+/* --- Requests ----------------------------------------------------------- */
 
 /**
  * kheap_client_ip() - where in the client a request came from

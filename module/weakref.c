@@ -106,7 +106,7 @@ void kheap_weakref_clear(struct kheap_weakref *ref)
 }
 EXPORT_SYMBOL_GPL(kheap_weakref_clear);
 
-/* --- The death of a target -------------------------------------------------------- */
+/* --- The death of a target ---------------------------------------------- */
 
 /*
  * Is the weak reference itself in an object that is garbage? That one's

@@ -64,7 +64,7 @@ static unsigned int nr_samples = 3;
 module_param(nr_samples, uint, 0444);
 MODULE_PARM_DESC(nr_samples, "measurements of each figure, 1 to 16; default 3");
 
-/* --- Inputs ------------------------------------------------------------------ */
+/* --- Inputs ------------------------------------------------------------- */
 
 static void shuffle(u16 *numbers, unsigned int nr, struct rnd_state *rnd)
 {
@@ -91,7 +91,7 @@ static void prepare_inputs(void)
 	shuffle(order, BENCH_NR_OBJECTS, &rnd);
 }
 
-/* --- Running ------------------------------------------------------------------- */
+/* --- Running ------------------------------------------------------------ */
 
 static int begin_line(struct bench_line *line)
 {
@@ -222,7 +222,7 @@ static int run_figure(const char *name)
 	return nr_lines ? 0 : -ENOENT;
 }
 
-/* --- Files ----------------------------------------------------------------------- */
+/* --- Files -------------------------------------------------------------- */
 
 static ssize_t run_write(struct file *file, const char __user *buf, size_t len,
 			 loff_t *pos)

@@ -66,7 +66,7 @@ static const struct kheap_type_ops vertex_ops = {
 	.clear = vertex_clear,
 };
 
-/* --- Graphs -------------------------------------------------------------------- */
+/* --- Graphs ------------------------------------------------------------- */
 
 static unsigned int make_vertices(struct kheap_type *type,
 				  struct kheap_object **objs, unsigned int nr)
@@ -121,7 +121,7 @@ static struct kheap_object *make_cycle(struct kheap_type *type, unsigned int nr)
 	return root;
 }
 
-/* --- Scenes -------------------------------------------------------------------- */
+/* --- Scenes ------------------------------------------------------------- */
 
 static void *scene_begin(struct scene *scene, const char *name,
 			 unsigned int nr_live)
@@ -201,7 +201,7 @@ static const struct bench_side dead_side = {
 	.end	= scene_end,
 };
 
-/* --- Figures -------------------------------------------------------------------- */
+/* --- Figures ------------------------------------------------------------ */
 
 static void time_collect(struct bench_run *run, unsigned int flags,
 			 unsigned long nr_dead, u64 nr_ops)

@@ -12,7 +12,7 @@
 #define NR_PAIRS	10000
 #define PAYLOAD_BYTES	32
 
-/* --- The sides ----------------------------------------------------------------- */
+/* --- The sides ---------------------------------------------------------- */
 
 struct counted {
 	struct kheap_object obj;
@@ -123,7 +123,7 @@ static void krefed_release(struct kref *kref)
 	kmem_cache_free(kref_cache, container_of(kref, struct krefed, kref));
 }
 
-/* --- Counting ------------------------------------------------------------------- */
+/* --- Counting ----------------------------------------------------------- */
 
 static noinline void get_put_kheap(struct bench_run *run)
 {
@@ -161,7 +161,7 @@ static noinline void get_put_kref(struct bench_run *run)
 	kref_put(&krefed->kref, krefed_release);
 }
 
-/* --- A life ---------------------------------------------------------------------- */
+/* --- A life ------------------------------------------------------------- */
 
 static noinline void new_put_kheap(struct bench_run *run)
 {

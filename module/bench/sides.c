@@ -6,7 +6,7 @@
 
 #include "ops.h"
 
-/* --- Nobody ---------------------------------------------------------------- */
+/* --- Nobody ------------------------------------------------------------- */
 
 static void *nobody_begin(void)
 {
@@ -42,7 +42,7 @@ const struct bench_side bench_kmalloc_side = {
 	.end	= nobody_end,
 };
 
-/* --- kheap ----------------------------------------------------------------- */
+/* --- kheap -------------------------------------------------------------- */
 
 static struct kheap *cache_heap;
 
@@ -95,7 +95,7 @@ const struct bench_side bench_kheap_cache_side = {
 	.end	= kheap_cache_end,
 };
 
-/* --- SLUB ------------------------------------------------------------------ */
+/* --- SLUB --------------------------------------------------------------- */
 
 /*
  * As a client asks for it. The kernel may merge such a cache with others of
@@ -126,7 +126,7 @@ const struct bench_side bench_kmem_cache_side = {
 	.end	= kmem_cache_end,
 };
 
-/* --- Pools that hold objects in reserve ------------------------------------- */
+/* --- Pools that hold objects in reserve --------------------------------- */
 
 /* More than are ever out at once, so that the reserve does not run dry. */
 #define NR_RESERVED	4096

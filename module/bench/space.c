@@ -59,7 +59,7 @@ static void now_and_then(unsigned int i)
 		cond_resched();
 }
 
-/* --- Counting ------------------------------------------------------------------ */
+/* --- Counting ----------------------------------------------------------- */
 
 static int compare_words(const void *a, const void *b)
 {
@@ -109,7 +109,7 @@ static u64 arena_bytes(unsigned long arena)
 	return 1UL << ARENA_SHIFT;
 }
 
-/* --- The allocators ------------------------------------------------------------- */
+/* --- The allocators ----------------------------------------------------- */
 
 static void *heap_alloc(void *ctx, size_t size)
 {
@@ -251,7 +251,7 @@ static const struct space_ops own_ops = {
 	.held		= slabs_held,
 };
 
-/* --- Populations ------------------------------------------------------------------ */
+/* --- Populations -------------------------------------------------------- */
 
 static unsigned int random_size(struct rnd_state *rnd, unsigned int min)
 {
@@ -331,7 +331,7 @@ static void measure_space(struct bench_run *run, const struct space_ops *space,
 	vfree(scratch);
 }
 
-/* --- The figures -------------------------------------------------------------------- */
+/* --- The figures -------------------------------------------------------- */
 
 #define DEFINE_RETAINED(fn, ops, left_per_mille)			\
 	static void fn(struct bench_run *run)				\

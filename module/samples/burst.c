@@ -52,7 +52,7 @@ static size_t nr_bytes;
 static struct rnd_state rnd;
 static unsigned long nr_rounds, nr_failed, nr_damaged;
 
-/* --- One block ------------------------------------------------------------------ */
+/* --- One block ---------------------------------------------------------- */
 
 static void add_one(void)
 {
@@ -84,7 +84,7 @@ static void remove_one(void)
 	kheap_free(heap, parcel);
 }
 
-/* --- The load ------------------------------------------------------------------- */
+/* --- The load ----------------------------------------------------------- */
 
 static void go_up(void)
 {
@@ -113,7 +113,7 @@ static int run(void *unused)
 	return 0;
 }
 
-/* --- Life cycle ----------------------------------------------------------------- */
+/* --- Life cycle --------------------------------------------------------- */
 
 static void clean_up(void)
 {

@@ -97,7 +97,7 @@ static unsigned int nr_kept;
 static atomic_t nr_damaged;
 static bool stop;
 
-/* --- Blocks ------------------------------------------------------------------- */
+/* --- Blocks ------------------------------------------------------------- */
 
 static unsigned long parcel_check(const struct parcel *p)
 {
@@ -217,7 +217,7 @@ static void short_lived_heap(struct context *ctx, int nr)
 	ctx->nr_heaps++;
 }
 
-/* --- Contexts ------------------------------------------------------------------ */
+/* --- Contexts ----------------------------------------------------------- */
 
 static enum hrtimer_restart work_in_interrupt(struct hrtimer *timer)
 {
@@ -275,7 +275,7 @@ static void context_exit(struct context *ctx)
 		parcel_free(ctx, ctx->held[i]);
 }
 
-/* --- The exercise --------------------------------------------------------------- */
+/* --- The exercise ------------------------------------------------------- */
 
 static int start_everywhere(void)
 {

@@ -124,7 +124,7 @@ static bool pair_fails(struct kheap *heap, void **blocks, int here, int there)
 	return bad;
 }
 
-/* --- A node without memory ----------------------------------------------------- */
+/* --- A node without memory ---------------------------------------------- */
 
 static struct page *pages_of_one_node(void *ctx, gfp_t gfp, unsigned int order,
 				      int node)

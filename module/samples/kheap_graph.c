@@ -71,7 +71,7 @@ static struct person *to_person(struct kheap_object *obj)
 	return container_of(obj, struct person, obj);
 }
 
-/* --- What kheap asks of a type --------------------------------------------------- */
+/* --- What kheap asks of a type ------------------------------------------ */
 
 /*
  * traverse: name every counted reference that the object holds. A weak one is
@@ -147,7 +147,7 @@ static const struct kheap_type_ops user_ops = {
 	.release = user_release,
 };
 
-/* --- Making things ------------------------------------------------------------------ */
+/* --- Making things ------------------------------------------------------ */
 
 /* A new object is zero past its head, and has one reference: the caller's. */
 static struct kheap_object *host_new(unsigned int nr)
@@ -227,7 +227,7 @@ static int make_user(void)
 				  admin_gone);
 }
 
-/* --- Using them ------------------------------------------------------------------------ */
+/* --- Using them --------------------------------------------------------- */
 
 /* A weak reference is made a counted one before anybody looks at the target. */
 static void tell_admin(void)
@@ -260,7 +260,7 @@ static unsigned int count_hosts(void)
 	return nr;
 }
 
-/* --- The module ------------------------------------------------------------------------- */
+/* --- The module --------------------------------------------------------- */
 
 /*
  * From the last that was made to the first. Types go before their heap only if

@@ -50,7 +50,7 @@ static struct replay_result results[NR_REPLAY_RIVALS];
 
 static struct dentry *debugfs_dir;
 
-/* --- trace --------------------------------------------------------------- */
+/* --- trace -------------------------------------------------------------- */
 
 /* A write at offset 0 begins a new trace. */
 static int take_in(const char __user *buf, size_t len, loff_t pos)
@@ -102,7 +102,7 @@ static const struct file_operations trace_fops = {
 	.write	= trace_write,
 };
 
-/* --- run ----------------------------------------------------------------- */
+/* --- run ---------------------------------------------------------------- */
 
 /* Where to stop: 0 for nowhere, else the number of events to replay before. */
 static int parse_stop(const char *word, u64 *stop)
@@ -234,7 +234,7 @@ static const struct file_operations run_fops = {
 	.write	= run_write,
 };
 
-/* --- status, result ------------------------------------------------------ */
+/* --- status, result ----------------------------------------------------- */
 
 static const char *state_name(void)
 {

@@ -16,7 +16,7 @@
 
 #define REPLAY_GFP	(GFP_KERNEL | __GFP_NOWARN)
 
-/* --- A private heap ------------------------------------------------------ */
+/* --- A private heap ----------------------------------------------------- */
 
 static int heap_begin(struct replay_run *run)
 {
@@ -108,7 +108,7 @@ static const struct replay_rival kheap_rival = {
 	.end		= heap_end,
 };
 
-/* --- kmalloc and vmalloc ------------------------------------------------- */
+/* --- kmalloc and vmalloc ------------------------------------------------ */
 
 static int kmalloc_begin(struct replay_run *run)
 {

@@ -34,7 +34,7 @@ PARAM(nr_gets, 43, "references taken to each of them, and put but for the lost")
 
 static struct kheap *heap;
 
-/* --- Blocks -------------------------------------------------------------- */
+/* --- Blocks ------------------------------------------------------------- */
 
 struct blocks {
 	unsigned int nr;
@@ -102,7 +102,7 @@ static int leak_blocks(void)
 	return blocks ? 0 : -ENOMEM;
 }
 
-/* --- Objects ------------------------------------------------------------- */
+/* --- Objects ------------------------------------------------------------ */
 
 struct link {
 	struct kheap_object obj;
@@ -209,7 +209,7 @@ static int use_objects(void)
 	return nr < 0 ? nr : 0;
 }
 
-/* --- All of it ----------------------------------------------------------- */
+/* --- All of it ---------------------------------------------------------- */
 
 static struct blocks *crossing;
 

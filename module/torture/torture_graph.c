@@ -145,7 +145,7 @@ void graph_destroy(void)
 	kheap_destroy(torture.heap);
 }
 
-/* --- At rest ------------------------------------------------------------------- */
+/* --- At rest ------------------------------------------------------------ */
 
 static struct tnode *see(struct kheap_object *obj, unsigned long mark,
 			 struct tnode *todo, unsigned long *nr)

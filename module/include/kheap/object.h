@@ -58,7 +58,7 @@ struct kheap_object {
 
 static_assert(sizeof(struct kheap_object) == 16);
 
-/* --- Types ---------------------------------------------------------------- */
+/* --- Types -------------------------------------------------------------- */
 
 /**
  * enum kheap_type_flags - properties of a type
@@ -172,7 +172,7 @@ struct kheap_type *kheap_type_create(struct kheap *heap,
  */
 void kheap_type_destroy(struct kheap_type *type);
 
-/* --- References ------------------------------------------------------------ */
+/* --- References --------------------------------------------------------- */
 
 struct kheap_object *__kheap_object_get(struct kheap_object *obj);
 void __kheap_object_put(struct kheap_object *obj);
@@ -390,7 +390,7 @@ static inline void kheap_ref_give(struct kheap_object **slot,
 		kheap_object_put(mine);
 }
 
-/* --- Weak references -------------------------------------------------------- */
+/* --- Weak references ---------------------------------------------------- */
 
 /**
  * struct kheap_weakref - a reference that does not keep its target alive
@@ -450,7 +450,7 @@ struct kheap_object *kheap_weakref_get(struct kheap_weakref *ref);
  */
 void kheap_weakref_clear(struct kheap_weakref *ref);
 
-/* --- The collector ----------------------------------------------------------- */
+/* --- The collector ------------------------------------------------------ */
 
 /**
  * enum kheap_gc_flags - how kheap_gc_collect() works

@@ -69,7 +69,7 @@
 #undef dev_fmt
 #endif
 
-/* --- Caches of kheap ------------------------------------------------------------ */
+/* --- Caches of kheap ---------------------------------------------------- */
 
 /*
  * __GFP_ACCOUNT goes: SLUB charges objects, kheap could only charge pages, and
@@ -113,7 +113,7 @@ static inline unsigned int kheap_slab_size(struct kheap_cache *cache)
 	return kheap_cache_size(cache);
 }
 
-/* --- Caches of the kernel's, which a module may use as well ------------------------ */
+/* --- Caches of the kernel's, which a module may use as well ------------- */
 
 typedef struct kmem_cache kheap_real_cache;
 
@@ -141,7 +141,7 @@ static inline int kheap_real_alloc_bulk(kheap_real_cache *cache, gfp_t gfp,
 	return kmem_cache_alloc_bulk(cache, gfp, nr, objects);
 }
 
-/* --- Memory that may be of either ---------------------------------------------------- */
+/* --- Memory that may be of either --------------------------------------- */
 
 static inline void kheap_slab_kfree(const void *ptr)
 {
@@ -179,7 +179,7 @@ static inline void kheap_slab_free_bulk(struct kheap_cache *cache, size_t nr,
 			kheap_slab_kfree(objects[i]);
 }
 
-/* --- Memory pools: the element functions get their cache as an untyped pointer --------- */
+/* --- Memory pools: the element functions get their cache as an untyped pointer --- */
 
 static inline void *kheap_slab_mempool_alloc(gfp_t gfp, void *cache)
 {
@@ -228,7 +228,7 @@ static inline int kheap_real_mempool_init(mempool_t *pool, int nr,
 #define mempool_init_slab_pool(pool, nr, cache)				\
 	kheap_either(cache, mempool_init)(pool, nr, cache)
 
-/* --- The names that the module knows ---------------------------------------------------- */
+/* --- The names that the module knows ------------------------------------ */
 
 #undef kmem_cache
 #define kmem_cache	kheap_cache
@@ -358,7 +358,7 @@ do {									\
 #undef kvfree_rcu_mightsleep
 #define kvfree_rcu_mightsleep(ptr)	kheap_slab_rcu_1(ptr)
 
-/* --- kmalloc(), only where a file asks for it ---------------------------------------------- */
+/* --- kmalloc(), only where a file asks for it --------------------------- */
 
 /*
  * With -DKHEAP_SLAB_KMALLOC. Memory of a heap must not be given to anybody who
