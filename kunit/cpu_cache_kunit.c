@@ -73,13 +73,6 @@ static struct kheap_class_stats class_stats(struct kheap_class *class)
 	return stats;
 }
 
-/* Run the maintenance work now, and wait for it. */
-static void maintain(struct kheap *heap)
-{
-	mod_delayed_work(system_unbound_wq, &heap->maint, 0);
-	flush_delayed_work(&heap->maint);
-}
-
 /* --- Coming and growing ------------------------------------------------- */
 
 static void unused_class_does_not_exist(struct kunit *test)
@@ -600,8 +593,8 @@ static void idle_cache_is_drained_by_maintenance(struct kunit *test)
 	class = heap->classes[SZIDX];
 	KUNIT_ASSERT_GT(test, kheap_class_nr_cached(class), 0);
 	/* The first look remembers, the second one finds no change. */
-	maintain(heap);
-	maintain(heap);
+	kheap_test_maintain(heap);
+	kheap_test_maintain(heap);
 	KUNIT_EXPECT_EQ(test, kheap_class_nr_cached(class), 0);
 }
 
@@ -617,7 +610,7 @@ static void busy_cache_is_left_by_maintenance(struct kunit *test)
 		cancel_delayed_work_sync(&heap->maint);
 		warm_up(test, heap, SIZE);
 		cache->nr_slow++;
-		maintain(heap);
+		kheap_test_maintain(heap);
 		KUNIT_EXPECT_GT(test, kheap_class_nr_cached(class), 0);
 	}
 }
@@ -633,7 +626,7 @@ static void cached_blocks_always_have_maintenance_ahead(struct kunit *test)
 	bool ahead;
 
 	for (round = 0; round < 5; round++)
-		maintain(heap);
+		kheap_test_maintain(heap);
 	KUNIT_ASSERT_EQ(test, kheap_class_nr_cached(class), 0);
 	ahead = delayed_work_pending(&heap->maint);
 	KUNIT_EXPECT_FALSE(test, ahead);
@@ -642,7 +635,7 @@ static void cached_blocks_always_have_maintenance_ahead(struct kunit *test)
 	ahead = delayed_work_pending(&heap->maint);
 	KUNIT_EXPECT_TRUE(test, ahead);
 	for (round = 0; round < 5; round++)
-		maintain(heap);
+		kheap_test_maintain(heap);
 	KUNIT_EXPECT_EQ(test, kheap_class_nr_cached(class), 0);
 }
 
@@ -655,9 +648,9 @@ static void sleeping_cache_is_as_before_when_used_again(struct kunit *test)
 	struct kheap_class_stats before, after;
 	void **blocks;
 
-	maintain(heap);
-	maintain(heap);
-	maintain(heap);
+	kheap_test_maintain(heap);
+	kheap_test_maintain(heap);
+	kheap_test_maintain(heap);
 	KUNIT_EXPECT_EQ(test, nr_slots(cache), 0ul);
 	before = class_stats(class);
 	blocks = kheap_test_alloc_many(test, heap, SIZE, 200);

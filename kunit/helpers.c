@@ -226,6 +226,13 @@ void kheap_test_untracked(struct kunit *test)
 							NULL), 0);
 }
 
+/* flush_delayed_work() runs it again when it has armed itself by then. */
+void kheap_test_maintain(struct kheap *heap)
+{
+	mod_delayed_work(system_unbound_wq, &heap->maint, 0);
+	flush_work(&heap->maint.work);
+}
+
 /* --- Blocks ------------------------------------------------------------- */
 
 void *kheap_test_alloc(struct kunit *test, struct kheap *heap, size_t size)

@@ -77,6 +77,9 @@ struct kheap *kheap_test_heap_with(struct kunit *test, unsigned int flags,
 struct kheap_test_source *kheap_test_source(struct kheap *heap);
 void kheap_test_source_reset(struct kheap_test_source *source);
 
+/* Run the maintenance work now, once, and wait for it. */
+void kheap_test_maintain(struct kheap *heap);
+
 /*
  * Destroy a heap before the case ends; with all the checks, or as it is, with
  * nothing but a look at whether the pages come back.

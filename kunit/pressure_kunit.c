@@ -19,13 +19,6 @@ static unsigned long nr_cached(struct kheap *heap)
 	return kheap_test_stats(heap).cached_bytes / BYTES;
 }
 
-/* Run the maintenance work now, and wait for it. */
-static void maintain(struct kheap *heap)
-{
-	mod_delayed_work(system_unbound_wq, &heap->maint, 0);
-	flush_delayed_work(&heap->maint);
-}
-
 /* The maintenance work runs when it is told to, and not by itself. */
 static void hold_maintenance(struct kheap *heap)
 {
@@ -206,10 +199,10 @@ static void idle_pools_go_back_at_the_second_look(struct kunit *test)
 	struct kheap *heap = heap_with_spare(test);
 	void *block = kheap_test_alloc(test, heap, BYTES);
 
-	maintain(heap);
+	kheap_test_maintain(heap);
 	KUNIT_EXPECT_EQ(test, pages_out(heap), KHEAP_ARENA_POOLS);
 	KUNIT_EXPECT_TRUE(test, delayed_work_pending(&heap->maint));
-	maintain(heap);
+	kheap_test_maintain(heap);
 	KUNIT_EXPECT_EQ(test, pages_out(heap), 1);
 	KUNIT_EXPECT_FALSE(test, delayed_work_pending(&heap->maint));
 	kheap_free(heap, block);
@@ -219,8 +212,8 @@ static void idle_spare_goes_back_in_one_piece(struct kunit *test)
 {
 	struct kheap *heap = heap_with_spare(test);
 
-	maintain(heap);
-	maintain(heap);
+	kheap_test_maintain(heap);
+	kheap_test_maintain(heap);
 	KUNIT_EXPECT_EQ(test, pages_out(heap), 0);
 	KUNIT_EXPECT_EQ(test, atomic_read(&kheap_test_source(heap)->
 					  nr_frees[KHEAP_ARENA_ORDER]), 1);
@@ -235,14 +228,14 @@ static void pools_used_between_two_looks_stay(struct kunit *test)
 	for (round = 0; round < 5; round++) {
 		blocks = kheap_test_alloc_many(test, heap, BYTES, PER_ARENA);
 		kheap_test_free_many(heap, blocks, PER_ARENA);
-		maintain(heap);
+		kheap_test_maintain(heap);
 		/* No look but these, however long a round takes. */
 		hold_maintenance(heap);
 		KUNIT_EXPECT_EQ(test, pages_out(heap), KHEAP_ARENA_POOLS);
 	}
 	KUNIT_EXPECT_EQ(test, atomic_read(&kheap_test_source(heap)->nr_calls),
 			1);
-	maintain(heap);
+	kheap_test_maintain(heap);
 	KUNIT_EXPECT_EQ(test, pages_out(heap), 0);
 }
 
@@ -252,11 +245,11 @@ static void an_eighth_of_what_is_used_stays(struct kunit *test)
 	void **blocks = kheap_test_alloc_many(test, heap, BYTES,
 					      PER_ARENA / 2);
 
-	maintain(heap);
-	maintain(heap);
+	kheap_test_maintain(heap);
+	kheap_test_maintain(heap);
 	KUNIT_EXPECT_EQ(test, pages_out(heap), KHEAP_ARENA_POOLS / 2 +
 					       KHEAP_ARENA_POOLS / 16);
-	maintain(heap);
+	kheap_test_maintain(heap);
 	KUNIT_EXPECT_EQ(test, pages_out(heap), KHEAP_ARENA_POOLS / 2 +
 					       KHEAP_ARENA_POOLS / 16);
 	KUNIT_EXPECT_FALSE(test, delayed_work_pending(&heap->maint));
@@ -268,14 +261,14 @@ static void new_arena_and_empty_pool_have_maintenance_ahead(struct kunit *test)
 	struct kheap *heap = heap_with_spare(test);
 	void *block;
 
-	maintain(heap);
-	maintain(heap);
+	kheap_test_maintain(heap);
+	kheap_test_maintain(heap);
 	KUNIT_ASSERT_EQ(test, pages_out(heap), 0);
 	KUNIT_EXPECT_FALSE(test, delayed_work_pending(&heap->maint));
 	block = kheap_test_alloc(test, heap, BYTES);
 	KUNIT_EXPECT_TRUE(test, delayed_work_pending(&heap->maint));
-	maintain(heap);
-	maintain(heap);
+	kheap_test_maintain(heap);
+	kheap_test_maintain(heap);
 	KUNIT_EXPECT_FALSE(test, delayed_work_pending(&heap->maint));
 	kheap_free(heap, block);
 	KUNIT_EXPECT_TRUE(test, delayed_work_pending(&heap->maint));
