@@ -477,7 +477,7 @@ static struct kunit_case concurrent_cases[] = {
 	KUNIT_CASE_SLOW(threads_and_interrupts_share_heaps),
 	KUNIT_CASE_SLOW(readings_add_up_while_blocks_move),
 	KUNIT_CASE_SLOW(cpus_come_and_go_meanwhile),
-	KUNIT_CASE(first_uses_of_classes_may_race),
+	KUNIT_CASE_SLOW(first_uses_of_classes_may_race),
 	{}
 };
 

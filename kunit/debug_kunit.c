@@ -263,7 +263,8 @@ static struct kunit_case debug_cases[] = {
 	KUNIT_CASE(second_free_tells_who_had_the_block),
 	KUNIT_CASE_PARAM(usable_size_is_what_was_asked_for, size_gen_params),
 	KUNIT_CASE_PARAM(only_the_start_of_a_block_is_taken, size_gen_params),
-	KUNIT_CASE_PARAM(good_use_is_silent, good_flags_gen_params),
+	KUNIT_CASE_PARAM_ATTR(good_use_is_silent, good_flags_gen_params,
+			      { .speed = KUNIT_SPEED_SLOW }),
 	{}
 };
 

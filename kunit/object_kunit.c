@@ -638,7 +638,7 @@ static struct kunit_case object_cases[] = {
 	KUNIT_CASE(finalizer_runs_once_before_the_release),
 	KUNIT_CASE(process_type_is_released_in_process_context),
 	KUNIT_CASE(rcu_object_keeps_its_memory_for_a_grace_period),
-	KUNIT_CASE(lookup_under_rcu_races_with_the_last_put),
+	KUNIT_CASE_SLOW(lookup_under_rcu_races_with_the_last_put),
 	KUNIT_CASE_PARAM(long_list_is_released_without_nesting,
 			 where_gen_params),
 	KUNIT_CASE_PARAM(deep_tree_is_released_without_nesting,

@@ -345,8 +345,8 @@ static struct kunit_case stats_cases[] = {
 	KUNIT_CASE(every_failure_and_refusal_is_counted_once),
 	KUNIT_CASE(metadata_returns_to_its_start_after_trim),
 	KUNIT_CASE(sum_holds_with_every_part_in_it),
-	KUNIT_CASE_PARAM(sum_holds_in_every_reading_while_others_allocate,
-			 churn_gen_params),
+	KUNIT_CASE_PARAM_ATTR(sum_holds_in_every_reading_while_others_allocate,
+			      churn_gen_params, { .speed = KUNIT_SPEED_SLOW }),
 	KUNIT_CASE(class_numbers_add_up_while_others_allocate),
 	{}
 };

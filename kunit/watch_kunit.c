@@ -212,7 +212,7 @@ static struct kunit_case watch_cases[] = {
 	KUNIT_CASE(reasons_add_up),
 	KUNIT_CASE(all_means_later_heaps_too),
 	KUNIT_CASE(heap_destroyed_while_watched_ends_the_watch),
-	KUNIT_CASE(switching_under_load_loses_nothing),
+	KUNIT_CASE_SLOW(switching_under_load_loses_nothing),
 	{}
 };
 

@@ -269,7 +269,7 @@ static struct kunit_case weakref_cases[] = {
 	KUNIT_CASE(callback_that_is_cleared_by_another_callback_is_not_called),
 	KUNIT_CASE(reference_is_cleared_before_the_finalizer),
 	KUNIT_CASE(clear_waits_for_a_callback_that_runs),
-	KUNIT_CASE(upgrade_races_with_the_last_put),
+	KUNIT_CASE_SLOW(upgrade_races_with_the_last_put),
 	{}
 };
 

@@ -75,6 +75,8 @@ static int parse_letters(const char *text, unsigned int *flags)
 	unsigned int i;
 
 	*flags = 0;
+	if (sysfs_streq(text, "-"))
+		return 0;
 	for (; *text && *text != '\n'; text++) {
 		for (i = 0; i < ARRAY_SIZE(letters); i++)
 			if (*text == letters[i].letter)
@@ -417,12 +419,13 @@ bool kheap_debug_valid(void)
 static int debug_show(struct seq_file *seq, void *unused)
 {
 	struct kheap *heap = seq->private;
+	unsigned int flags = atomic_read(&heap->debug) & KHEAP_DEBUG_ALL;
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(letters); i++)
-		if (atomic_read(&heap->debug) & letters[i].flag)
+		if (flags & letters[i].flag)
 			seq_putc(seq, letters[i].letter);
-	seq_putc(seq, '\n');
+	seq_puts(seq, flags ? "\n" : "-\n");
 	return 0;
 }
 
