@@ -111,7 +111,7 @@ show_stats()
 	headline "5. $heap/stats at the peak"
 	awk -F': *' '
 		$1 == "held_bytes" { held = $2 }
-		/_bytes: / {
+		/^[a-z_]*_bytes: / && !/^nr_/ {
 			note = ""
 			if ($1 !~ /^(peak_held|limit)/)
 				note = sprintf("  %6.2f %%", 100 * $2 / held)

@@ -21,14 +21,13 @@ say()
 	echo "kheap-kunit: $*" >/dev/kmsg
 }
 
+# What leaked is older than $1, when $SECONDS, whole ones, were that.
 look()
 {
-	local start=$SECONDS
-
 	[ -e "$leaks" ] || return 0
 	echo scan >"$leaks"
-	while [ $((SECONDS - start)) -lt 6 ]; do
-		sleep 0.2
+	while [ $((SECONDS - $1)) -lt 6 ]; do
+		sleep 0.1
 	done
 	echo scan >"$leaks"
 	found=$(cat "$leaks")
@@ -52,8 +51,9 @@ insmod "$dir/module/kheap.ko" || exit 1
 insmod "$dir/kunit/kheap_kunit.ko" ${faults:+"$faults"} "$@" || exit 1
 symbols=$(grep '\[kheap' /proc/kallsyms | sed 's/^/symbol /')
 say "removing the modules"
+end=$SECONDS
 rmmod kheap_kunit || exit 1
 rmmod kheap || exit 1
 say "scanning for leaks"
-look
+look "$end"
 say "done"
