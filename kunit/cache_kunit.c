@@ -505,7 +505,7 @@ static struct kunit_case cache_cases[] = {
 	KUNIT_CASE(destroy_gives_everything_back),
 	KUNIT_CASE(destroy_with_live_objects_reports_and_frees_them),
 	KUNIT_CASE(destroy_of_nothing_is_fine),
-	KUNIT_CASE(create_and_destroy_100_times_loses_nothing),
+	KUNIT_CASE_SLOW(create_and_destroy_100_times_loses_nothing),
 	KUNIT_CASE(caches_and_classes_share_no_pool),
 	KUNIT_CASE(object_goes_back_to_its_own_cache_only),
 	KUNIT_CASE(wrong_cache_report_names_both),

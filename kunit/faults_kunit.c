@@ -507,19 +507,22 @@ static void heap_creation_survives_any_refusal(struct kunit *test)
 }
 
 static struct kunit_case faults_cases[] = {
-	KUNIT_CASE_PARAM(any_page_may_be_refused, page_orders_gen_params),
-	KUNIT_CASE_PARAM(any_page_may_be_refused_to_atomic_requests,
-			 page_orders_gen_params),
+	KUNIT_CASE_PARAM_ATTR(any_page_may_be_refused,
+			      page_orders_gen_params,
+			      { .speed = KUNIT_SPEED_SLOW }),
+	KUNIT_CASE_PARAM_ATTR(any_page_may_be_refused_to_atomic_requests,
+			      page_orders_gen_params,
+			      { .speed = KUNIT_SPEED_SLOW }),
 	KUNIT_CASE(no_page_at_all_fails_every_block),
 	KUNIT_CASE(refused_pages_are_not_in_the_peak),
 	KUNIT_CASE(held_blocks_survive_a_refusal),
 	KUNIT_CASE(block_that_cannot_shrink_stays),
 	KUNIT_CASE(any_limit_is_kept_and_loses_nothing),
-	KUNIT_CASE(every_allocation_may_be_made_to_fail),
+	KUNIT_CASE_SLOW(every_allocation_may_be_made_to_fail),
 	KUNIT_CASE(probability_and_seed_repeat),
 	KUNIT_CASE(only_sizes_in_the_range_fail),
 	KUNIT_CASE(requests_that_must_not_fail_do_not),
-	KUNIT_CASE(any_slab_object_may_be_refused),
+	KUNIT_CASE_SLOW(any_slab_object_may_be_refused),
 	KUNIT_CASE(heap_creation_survives_any_refusal),
 	{}
 };

@@ -443,7 +443,7 @@ static struct kunit_case heap_cases[] = {
 	KUNIT_CASE(destroy_of_a_clean_heap_reports_nothing),
 	KUNIT_CASE(destroy_takes_caches_along),
 	KUNIT_CASE(destroy_of_nothing_is_fine),
-	KUNIT_CASE(create_and_destroy_100_times_loses_nothing),
+	KUNIT_CASE_SLOW(create_and_destroy_100_times_loses_nothing),
 	KUNIT_CASE(destroy_waits_for_what_was_put_off),
 	{}
 };

@@ -281,7 +281,7 @@ static struct kunit_case pressure_cases[] = {
 	KUNIT_CASE(heaps_are_asked_until_it_is_enough),
 	KUNIT_CASE(busy_heap_is_left_alone),
 	KUNIT_CASE(list_of_heaps_is_not_waited_for),
-	KUNIT_CASE(reclaim_may_run_inside_every_allocation),
+	KUNIT_CASE_SLOW(reclaim_may_run_inside_every_allocation),
 	KUNIT_CASE(idle_pools_go_back_at_the_second_look),
 	KUNIT_CASE(idle_spare_goes_back_in_one_piece),
 	KUNIT_CASE(pools_used_between_two_looks_stay),

@@ -343,7 +343,7 @@ static struct kunit_case stats_cases[] = {
 	KUNIT_CASE(peak_stays_when_memory_goes),
 	KUNIT_CASE(refused_pages_do_not_count_for_the_peak),
 	KUNIT_CASE(every_failure_and_refusal_is_counted_once),
-	KUNIT_CASE(metadata_returns_to_its_start_after_trim),
+	KUNIT_CASE_SLOW(metadata_returns_to_its_start_after_trim),
 	KUNIT_CASE(sum_holds_with_every_part_in_it),
 	KUNIT_CASE_PARAM_ATTR(sum_holds_in_every_reading_while_others_allocate,
 			      churn_gen_params, { .speed = KUNIT_SPEED_SLOW }),

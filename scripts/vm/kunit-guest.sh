@@ -21,12 +21,12 @@ say()
 	echo "kheap-kunit: $*" >/dev/kmsg
 }
 
-# What leaked is older than $1, when $SECONDS, whole ones, were that.
+# What leaked is older than $1, microseconds of the clock.
 look()
 {
 	[ -e "$leaks" ] || return 0
 	echo scan >"$leaks"
-	while [ $((SECONDS - $1)) -lt 6 ]; do
+	while [ $((${EPOCHREALTIME/./} - $1)) -lt 5100000 ]; do
 		sleep 0.1
 	done
 	echo scan >"$leaks"
@@ -51,7 +51,7 @@ insmod "$dir/module/kheap.ko" || exit 1
 insmod "$dir/kunit/kheap_kunit.ko" ${faults:+"$faults"} "$@" || exit 1
 symbols=$(grep '\[kheap' /proc/kallsyms | sed 's/^/symbol /')
 say "removing the modules"
-end=$SECONDS
+end=${EPOCHREALTIME/./}
 rmmod kheap_kunit || exit 1
 rmmod kheap || exit 1
 say "scanning for leaks"
