@@ -405,13 +405,126 @@ static void pages_of_holes_belong_to_nobody(struct kunit *test)
 
 	for (i = 0; i < KHEAP_ARENA_POOLS; i++)
 		KUNIT_EXPECT_PTR_EQ(test, kheap_pool_of(base + i * PAGE_SIZE),
-				    &arena->pools[i]);
+				    kheap_arena_pool(arena, i));
 	kheap_trim(heap);
 	for (i = 0; i < KHEAP_ARENA_POOLS; i++)
-		if (&arena->pools[i] != kheap_pool_of(block))
+		if (base + i * PAGE_SIZE != kheap_pool_of(block)->base)
 			KUNIT_EXPECT_NULL(test, kheap_pool_of(base +
 							      i * PAGE_SIZE));
 	kheap_free(heap, block);
+}
+
+/* --- Descriptors of holes ------------------------------------------------ */
+
+#define CHUNK_BYTES	(KHEAP_CHUNK_POOLS * sizeof(struct kheap_pool))
+#define BARE		(KHEAP_ARENA_POOLS - KHEAP_CHUNK_POOLS)
+
+static size_t metadata(struct kheap *heap)
+{
+	return kheap_test_stats(heap).metadata_bytes;
+}
+
+static void pinned_page_keeps_eight_descriptors(struct kunit *test)
+{
+	struct kheap *heap = arena_heap(test);
+	void *block = kheap_test_alloc(test, heap, SIZE);
+	struct kheap_arena *arena = kheap_pool_of(block)->arena;
+	size_t before = metadata(heap);
+
+	kheap_trim(heap);
+	KUNIT_EXPECT_EQ(test, arena->nr_bare, BARE);
+	KUNIT_EXPECT_EQ(test, before - metadata(heap),
+			(KHEAP_ARENA_CHUNKS - 1) *
+			kmalloc_size_roundup(CHUNK_BYTES));
+	KUNIT_EXPECT_EQ(test, kheap_test_stats(heap).nr_holes, 63);
+	kheap_test_expect_sound(test, heap);
+	kheap_free(heap, block);
+}
+
+static void refill_regains_descriptors(struct kunit *test)
+{
+	struct kheap *heap = arena_heap(test);
+	void **blocks = kheap_test_alloc_many(test, heap, SIZE, POOL);
+	struct kheap_arena *arena = kheap_pool_of(blocks[0])->arena;
+	size_t before = metadata(heap);
+	void **more;
+
+	kheap_trim(heap);
+	more = kheap_test_alloc_many(test, heap, SIZE, 8 * POOL);
+	KUNIT_EXPECT_EQ(test, arena->nr_holes, 55);
+	KUNIT_EXPECT_EQ(test, arena->nr_bare, 48);
+	kheap_test_expect_sound(test, heap);
+	kheap_test_free_many(heap, more, 8 * POOL);
+	more = kheap_test_alloc_many(test, heap, SIZE, 63 * POOL);
+	KUNIT_EXPECT_EQ(test, arena->nr_bare, 0);
+	KUNIT_EXPECT_EQ(test, metadata(heap), before);
+	KUNIT_EXPECT_EQ(test, kheap_test_stats(heap).nr_arenas, 1);
+	kheap_test_free_many(heap, more, 63 * POOL);
+	kheap_test_free_many(heap, blocks, POOL);
+}
+
+static void refill_prefers_holes_with_descriptors(struct kunit *test)
+{
+	struct kheap *heap = arena_heap(test);
+	void **blocks = kheap_test_alloc_many(test, heap, SIZE, 2 * ARENA);
+	struct kheap_arena *few = kheap_pool_of(blocks[0])->arena;
+	struct kheap_arena *many = kheap_pool_of(blocks[ARENA])->arena;
+	void *more;
+
+	/* Of the one all holes are bare, of the other none is. */
+	kheap_test_free_many(heap, blocks + ARENA + POOL, POOL);
+	kheap_test_free_many(heap, blocks + KHEAP_CHUNK_POOLS * POOL,
+			     BARE * POOL);
+	kheap_trim(heap);
+	KUNIT_EXPECT_EQ(test, few->nr_bare, few->nr_holes);
+	KUNIT_EXPECT_EQ(test, few->nr_bare, BARE);
+	KUNIT_EXPECT_EQ(test, many->nr_holes, 1);
+	KUNIT_EXPECT_EQ(test, many->nr_bare, 0);
+	kheap_test_expect_sound(test, heap);
+	more = kheap_test_alloc(test, heap, SIZE);
+	KUNIT_EXPECT_PTR_EQ(test, kheap_pool_of(more)->arena, many);
+	kheap_free(heap, more);
+	kheap_test_free_many(heap, blocks, KHEAP_CHUNK_POOLS * POOL);
+	kheap_test_free_many(heap, blocks + ARENA, POOL);
+	kheap_test_free_many(heap, blocks + ARENA + 2 * POOL, 62 * POOL);
+}
+
+static void descriptors_stay_while_somebody_walks_there(struct kunit *test)
+{
+	struct kheap *heap = arena_heap(test);
+	void *block = kheap_test_alloc(test, heap, SIZE);
+	struct kheap_arena *arena = kheap_pool_of(block)->arena;
+	struct kheap_arena_set *set = arena->set;
+
+	KUNIT_ASSERT_PTR_EQ(test, kheap_arena_next(set, NULL), arena);
+	kheap_trim(heap);
+	KUNIT_EXPECT_EQ(test, arena->nr_holes, 63);
+	KUNIT_EXPECT_EQ(test, arena->nr_bare, 0);
+	KUNIT_EXPECT_NULL(test, kheap_arena_next(set, arena));
+	KUNIT_EXPECT_EQ(test, arena->nr_bare, BARE);
+	kheap_test_expect_sound(test, heap);
+	kheap_free(heap, block);
+}
+
+static void refill_without_memory_for_descriptors_fails(struct kunit *test)
+{
+	struct kheap *heap = arena_heap(test);
+	void **blocks = kheap_test_alloc_many(test, heap, SIZE,
+					      KHEAP_CHUNK_POOLS * POOL);
+	struct kheap_arena *arena = kheap_pool_of(blocks[0])->arena;
+	void *more;
+
+	kheap_trim(heap);
+	KUNIT_ASSERT_EQ(test, arena->nr_holes, arena->nr_bare);
+	heap->limit_bytes = kheap_test_stats(heap).held_bytes + PAGE_SIZE;
+	KUNIT_EXPECT_NULL(test, kheap_alloc(heap, SIZE, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, pages_out(heap), KHEAP_CHUNK_POOLS);
+	kheap_test_expect_sound(test, heap);
+	heap->limit_bytes += kmalloc_size_roundup(CHUNK_BYTES);
+	more = kheap_test_alloc(test, heap, SIZE);
+	KUNIT_EXPECT_PTR_EQ(test, kheap_pool_of(more)->arena, arena);
+	kheap_free(heap, more);
+	kheap_test_free_many(heap, blocks, KHEAP_CHUNK_POOLS * POOL);
 }
 
 /* --- Pools of several pages --------------------------------------------- */
@@ -544,6 +657,11 @@ static struct kunit_case arena_cases[] = {
 	KUNIT_CASE(refilled_arena_without_holes_goes_back_by_pages),
 	KUNIT_CASE(refused_refill_fails_and_works_later),
 	KUNIT_CASE(pages_of_holes_belong_to_nobody),
+	KUNIT_CASE(pinned_page_keeps_eight_descriptors),
+	KUNIT_CASE(refill_regains_descriptors),
+	KUNIT_CASE(refill_prefers_holes_with_descriptors),
+	KUNIT_CASE(descriptors_stay_while_somebody_walks_there),
+	KUNIT_CASE(refill_without_memory_for_descriptors_fails),
 	KUNIT_CASE_PARAM(span_pages_all_lead_to_their_pool, span_gen_params),
 	KUNIT_CASE_PARAM(span_pool_goes_by_pages_and_returns_in_one_piece,
 			 span_gen_params),

@@ -9,74 +9,6 @@
 
 #include "trace.h"
 
-static struct page *pages_alloc(struct kheap *heap, gfp_t gfp,
-				unsigned int order, int node)
-{
-	struct page *page;
-
-	if (!kheap_charge(heap, PAGE_SIZE << order))
-		return NULL;
-	page = heap->page_ops->alloc(heap->page_ctx, gfp, order, node);
-	if (page)
-		kheap_note_peak(heap);
-	else
-		kheap_uncharge(heap, PAGE_SIZE << order);
-	return page;
-}
-
-static void pages_free(struct kheap *heap, struct page *page,
-		       unsigned int order)
-{
-	heap->page_ops->free(heap->page_ctx, page, order);
-	kheap_uncharge(heap, PAGE_SIZE << order);
-}
-
-/* What of the client's gfp flags is for the page allocator. */
-static gfp_t page_gfp(struct kheap *heap, gfp_t gfp)
-{
-	gfp &= ~(__GFP_ZERO | __GFP_COMP | GFP_ZONEMASK);
-	if (heap->flags & KHEAP_ACCOUNT)
-		gfp |= __GFP_ACCOUNT;
-	return gfp;
-}
-
-/* What kheap_pool_of() and kheap_parked_bits() read. */
-static void pool_mark_pages(struct kheap_pool *pool, struct page *page,
-			    unsigned int span)
-{
-	unsigned int i;
-
-	for (i = 0; i < 1U << span; i++) {
-		set_page_private(page + i, (unsigned long)pool);
-		page[i].lru.next = (void *)((unsigned long)pool ^
-					    kheap_map.secret);
-		page[i].lru.prev = NULL;
-		page[i].index = 0;
-	}
-}
-
-static void pool_unmark_pages(struct page *page, unsigned int span)
-{
-	unsigned int i;
-
-	for (i = 0; i < 1U << span; i++) {
-		set_page_private(page + i, 0);
-		page[i].index = 0;
-		INIT_LIST_HEAD(&page[i].lru);
-	}
-}
-
-/* What kheap_owned_pool() compares; 0 for a pool without a class. */
-void kheap_pool_set_tag(struct kheap_pool *pool, unsigned int span,
-			unsigned long tag)
-{
-	struct page *page = virt_to_page(pool->base);
-	unsigned int i;
-
-	for (i = 0; i < 1U << span; i++)
-		WRITE_ONCE(page[i].index, tag);
-}
-
 /* --- The order of usable arenas ----------------------------------------- */
 
 static void arena_set_nr_freepools(struct kheap_arena *arena, unsigned int nr)
@@ -116,6 +48,26 @@ static struct kheap_arena *fullest_usable_arena(struct kheap_arena_set *set)
 			   usable_node);
 }
 
+/* Put an arena with holes where fill_hole() looks for it. */
+static void arena_list_holed(struct kheap_arena *arena)
+{
+	struct kheap_arena_set *set = arena->set;
+
+	if (arena->nr_holes > arena->nr_bare)
+		list_move(&arena->holed_node, &set->holed);
+	else
+		list_move_tail(&arena->holed_node, &set->holed);
+}
+
+/* Descriptors that an arena need not have; not while somebody walks there. */
+static void arena_shed(struct kheap_arena *arena, struct list_head *chunks)
+{
+	if (arena->nr_holes && !arena->nr_pins)
+		kheap_arena_shed_chunks(arena, chunks);
+	if (arena->nr_holes)
+		arena_list_holed(arena);
+}
+
 /* --- Giving arenas back ------------------------------------------------- */
 
 /* Free the pages of an arena that is in no list any more, and the arena. */
@@ -123,25 +75,24 @@ static void arena_free(struct kheap_arena *arena)
 {
 	struct kheap *heap = arena->set->heap;
 	unsigned int span = arena->set->span;
-	unsigned int i, j;
+	struct kheap_pool *pool;
+	unsigned int i;
 
 	trace_kheap_arena_release(arena);
-	for (i = 0; i < arena->nr_totalpools; i++) {
-		struct kheap_pool *pool = &arena->pools[i];
+	kheap_for_each_pool(pool, arena, i) {
 		struct page *page;
 
 		kheap_meta_free(heap, kheap_pool_detach_map(pool));
 		if (pool->state == KHEAP_POOL_HOLE)
 			continue;
 		page = virt_to_page(pool->base);
-		pool_unmark_pages(page, span);
+		kheap_pool_unmark_pages(page, span);
 		if (arena->split)
-			for (j = 0; j < 1U << span; j++)
-				pages_free(heap, page + j, 0);
+			kheap_pages_free_split(heap, page, span);
 	}
 	if (!arena->split)
-		pages_free(heap, arena->page, arena->order);
-	kheap_meta_free(heap, arena->pools);
+		kheap_pages_free(heap, arena->page, arena->order);
+	kheap_arena_free_chunks(arena);
 	kheap_meta_free(heap, arena);
 }
 
@@ -212,19 +163,17 @@ void kheap_arenas_release_deferred(struct kheap *heap)
 static void arena_init_pools(struct kheap_arena *arena)
 {
 	unsigned int span = arena->set->span;
+	struct kheap_pool *pool;
 	unsigned int i;
 
 	INIT_LIST_HEAD(&arena->freepools);
-	for (i = 0; i < arena->nr_totalpools; i++) {
-		struct kheap_pool *pool = &arena->pools[i];
+	kheap_for_each_pool(pool, arena, i) {
 		struct page *page = arena->page + (i << span);
 
-		pool->arena = arena;
-		pool->class = &kheap_cold_class;
 		pool->base = page_address(page);
 		pool->state = KHEAP_POOL_EMPTY;
 		list_add_tail(&pool->list, &arena->freepools);
-		pool_mark_pages(pool, page, span);
+		kheap_pool_mark_pages(pool, page, span);
 	}
 }
 
@@ -233,55 +182,24 @@ static struct kheap_arena *arena_describe(struct kheap_arena_set *set,
 					  struct page *page,
 					  unsigned int order, gfp_t gfp)
 {
-	unsigned int nr_pools = 1U << (order - set->span);
 	struct kheap *heap = set->heap;
 	struct kheap_arena *arena;
 
 	arena = kheap_meta_alloc(heap, sizeof(*arena), gfp, set->node);
 	if (!arena)
 		return NULL;
-	arena->pools = kheap_meta_alloc(heap, nr_pools * sizeof(*arena->pools),
-					gfp, set->node);
-	if (!arena->pools) {
-		kheap_meta_free(heap, arena);
-		return NULL;
-	}
 	arena->set = set;
 	arena->page = page;
 	arena->order = order;
-	arena->nr_totalpools = nr_pools;
+	arena->nr_totalpools = 1U << (order - set->span);
+	if (!kheap_arena_alloc_chunks(arena, gfp)) {
+		kheap_meta_free(heap, arena);
+		return NULL;
+	}
 	arena->serial = atomic_long_inc_return(&heap->nr_serials);
 	arena_init_pools(arena);
 	trace_kheap_arena_new(arena);
 	return arena;
-}
-
-/*
- * Ask for 64 pages, and settle for fewer. Only the smallest request may try
- * as hard as the caller allows; a context that cannot wait leaves the high
- * orders, which are hard to make again, alone.
- */
-static struct page *arena_pages(struct kheap *heap, unsigned int span,
-				gfp_t gfp, int node, unsigned int *orderp)
-{
-	gfp_t soft = (gfp & ~(__GFP_DIRECT_RECLAIM | __GFP_NOFAIL)) |
-		     __GFP_NORETRY | __GFP_NOWARN;
-	unsigned int order = KHEAP_ARENA_ORDER;
-	struct page *page;
-
-	if (!gfpflags_allow_blocking(gfp))
-		order = PAGE_ALLOC_COSTLY_ORDER;
-	for (; order > span; order--) {
-		page = pages_alloc(heap, soft, order, node);
-		if (page)
-			goto found;
-	}
-	page = pages_alloc(heap, gfp, order, node);
-	if (!page)
-		return NULL;
-found:
-	*orderp = order;
-	return page;
 }
 
 /* The set for pages of @node; nodes other than the first need not have one. */
@@ -335,36 +253,50 @@ static struct kheap_pool *pool_from_usable(struct kheap_arena_set *set,
 	return pool;
 }
 
-static struct kheap_pool *first_hole(struct kheap_arena *arena)
+/*
+ * A hole of the set. If none has a descriptor it is one of *@chunk, which is
+ * used up; NULL if there is no chunk either, or no hole.
+ */
+static struct kheap_pool *find_hole(struct kheap_arena_set *set,
+				    struct kheap_pool **chunk)
 {
-	unsigned int i;
+	struct kheap_arena *arena;
 
-	for (i = 0; i < arena->nr_totalpools; i++)
-		if (arena->pools[i].state == KHEAP_POOL_HOLE)
-			return &arena->pools[i];
-	return NULL;
+	arena = list_first_entry_or_null(&set->holed, struct kheap_arena,
+					 holed_node);
+	if (!arena)
+		return NULL;
+	if (arena->nr_holes == arena->nr_bare) {
+		if (!*chunk)
+			return NULL;
+		kheap_arena_regain_chunk(arena, *chunk);
+		*chunk = NULL;
+	}
+	return kheap_arena_first_hole(arena);
 }
 
-/* Put @page in the first hole of @set, as an empty pool, and take it. */
+/* Put @page in a hole of @set, as an empty pool, and take it. */
 static struct kheap_pool *fill_hole(struct kheap_arena_set *set,
 				    struct kheap_class *class,
-				    struct page *page)
+				    struct page *page,
+				    struct kheap_pool **chunk)
 {
-	struct kheap_pool *pool = NULL;
 	struct kheap_arena *arena;
+	struct kheap_pool *pool;
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&set->lock, flags);
-	arena = list_first_entry_or_null(&set->holed, struct kheap_arena,
-					 holed_node);
-	if (arena) {
-		pool = first_hole(arena);
+	pool = find_hole(set, chunk);
+	if (pool) {
+		arena = pool->arena;
 		pool->base = page_address(page);
 		trace_kheap_pool_state(pool, KHEAP_POOL_HOLE, KHEAP_POOL_EMPTY);
 		pool->state = KHEAP_POOL_EMPTY;
-		pool_mark_pages(pool, page, set->span);
+		kheap_pool_mark_pages(pool, page, set->span);
 		list_add(&pool->list, &arena->freepools);
-		if (!--arena->nr_holes)
+		if (--arena->nr_holes)
+			arena_list_holed(arena);
+		else
 			list_del(&arena->holed_node);
 		set->nr_holes--;
 		set->nr_pages += 1UL << set->span;
@@ -378,31 +310,29 @@ static struct kheap_pool *fill_hole(struct kheap_arena_set *set,
 static struct kheap_pool *pool_from_hole(struct kheap_arena_set *set,
 					 struct kheap_class *class, gfp_t gfp)
 {
-	struct kheap_pool *pool;
+	struct kheap_pool *pool = NULL, *chunk = NULL;
 	struct page *page;
 
 	if (!set || !READ_ONCE(set->nr_holes))
 		return NULL;
-	page = pages_alloc(set->heap, gfp | __GFP_NOWARN | __GFP_THISNODE,
-			   set->span, set->node);
+	page = kheap_pages_alloc(set->heap, gfp | __GFP_NOWARN |
+				 __GFP_THISNODE, set->span, set->node);
 	if (!page)
 		return NULL;
-	if (page_to_nid(page) == set->node) {
-		if (set->span)
-			split_page(page, set->span);
-		pool = fill_hole(set, class, page);
-		if (pool)
-			return pool;
-		if (set->span) {
-			unsigned int i;
-
-			for (i = 0; i < 1U << set->span; i++)
-				pages_free(set->heap, page + i, 0);
-			return NULL;
-		}
+	if (set->span)
+		split_page(page, set->span);
+	if (page_to_nid(page) == set->node)
+		pool = fill_hole(set, class, page, &chunk);
+	if (!pool && READ_ONCE(set->nr_holes)) {
+		chunk = kheap_chunk_alloc(set, KHEAP_CHUNK_POOLS,
+					  gfp | __GFP_NOWARN);
+		if (chunk)
+			pool = fill_hole(set, class, page, &chunk);
+		kheap_meta_free(set->heap, chunk);
 	}
-	pages_free(set->heap, page, set->span);
-	return NULL;
+	if (!pool)
+		kheap_pages_free_split(set->heap, page, set->span);
+	return pool;
 }
 
 static struct kheap_pool *pool_from_new_arena(struct kheap_class *class,
@@ -416,14 +346,14 @@ static struct kheap_pool *pool_from_new_arena(struct kheap_class *class,
 	unsigned int order;
 	struct page *page;
 
-	page = arena_pages(heap, class->span, gfp, node, &order);
+	page = kheap_arena_pages(heap, class->span, gfp, node, &order);
 	if (!page)
 		return NULL;
 	set = set_of_node(heap, class->span, page_to_nid(page), gfp);
 	if (set)
 		arena = arena_describe(set, page, order, gfp);
 	if (!arena) {
-		pages_free(heap, page, order);
+		kheap_pages_free(heap, page, order);
 		return NULL;
 	}
 	pool = list_first_entry(&arena->freepools, struct kheap_pool, list);
@@ -479,7 +409,7 @@ struct kheap_pool *kheap_pool_get(struct kheap_class *class, gfp_t gfp,
 	pool = pool_from_usable(set, class);
 	if (pool)
 		return pool;
-	gfp = page_gfp(heap, gfp);
+	gfp = kheap_page_gfp(heap, gfp);
 	if (kheap_mm_allowed())
 		pool = pool_from_hole(set, class, gfp);
 	if (!pool && !(gfp & __GFP_THISNODE))
@@ -547,6 +477,7 @@ struct kheap_arena *kheap_arena_next(struct kheap_arena_set *set,
 {
 	struct kheap_arena *next = NULL;
 	LIST_HEAD(release);
+	LIST_HEAD(chunks);
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&set->lock, flags);
@@ -561,19 +492,28 @@ struct kheap_arena *kheap_arena_next(struct kheap_arena_set *set,
 		arena->nr_pins--;
 		if (arena_is_empty(arena))
 			arena_emptied(arena, &release);
+		else
+			arena_shed(arena, &chunks);
 	}
 	raw_spin_unlock_irqrestore(&set->lock, flags);
 	arenas_release(set->heap, &release);
+	kheap_chunks_free(set->heap, &chunks);
 	return next;
 }
 
+/* What is to be freed when the set's lock is released. */
+struct taken {
+	struct list_head pages;
+	struct list_head chunks;
+	struct list_head arenas;
+};
+
 /*
- * Make holes of up to @nr empty pools of an arena that stays, and collect their
- * pages; under the set's lock. Those that were returned first go. Return how
- * many there are now.
+ * Make holes of @nr empty pools of an arena that stays, and collect their
+ * pages; under the set's lock. Those that were returned first go.
  */
-static unsigned int arena_punch_holes(struct kheap_arena *arena,
-				      unsigned int nr, struct list_head *pages)
+static void arena_punch_holes(struct kheap_arena *arena, unsigned int nr,
+			      struct taken *taken)
 {
 	struct kheap_arena_set *set = arena->set;
 	struct kheap_pool *pool, *next;
@@ -591,17 +531,17 @@ static unsigned int arena_punch_holes(struct kheap_arena *arena,
 		if (!left--)
 			break;
 		list_del(&pool->list);
-		pool_unmark_pages(page, set->span);
+		kheap_pool_unmark_pages(page, set->span);
 		trace_kheap_pool_state(pool, pool->state, KHEAP_POOL_HOLE);
 		pool->state = KHEAP_POOL_HOLE;
 		for (i = 0; i < 1U << set->span; i++)
-			list_add(&page[i].lru, pages);
+			list_add(&page[i].lru, &taken->pages);
 	}
 	arena->nr_holes += nr;
 	set->nr_holes += nr;
 	set->nr_pages -= (unsigned long)nr << set->span;
 	arena_set_nr_freepools(arena, arena->nr_freepools - nr);
-	return nr;
+	arena_shed(arena, &taken->chunks);
 }
 
 /*
@@ -610,8 +550,7 @@ static unsigned int arena_punch_holes(struct kheap_arena *arena,
  * a walker stands on goes when the walker leaves. Return how many were taken.
  */
 static unsigned int set_take_empty(struct kheap_arena_set *set,
-				   unsigned long nr, struct list_head *pages,
-				   struct list_head *release)
+				   unsigned long nr, struct taken *taken)
 {
 	struct kheap_arena *arena;
 	unsigned int nr_free;
@@ -620,44 +559,52 @@ static unsigned int set_take_empty(struct kheap_arena_set *set,
 	for (nr_free = KHEAP_ARENA_POOLS; nr_free; nr_free--) {
 		hlist_for_each_entry(arena, &set->usable[nr_free],
 				     usable_node) {
-			if (!arena_is_empty(arena))
-				return arena_punch_holes(arena,
-							 min_t(unsigned long,
-							       nr, nr_free),
-							 pages);
+			if (!arena_is_empty(arena)) {
+				nr_free = min_t(unsigned long, nr, nr_free);
+				arena_punch_holes(arena, nr_free, taken);
+				return nr_free;
+			}
 			if (nr_free > nr || arena->nr_pins)
 				continue;
-			arena_unlink(arena, release);
+			arena_unlink(arena, &taken->arenas);
 			return nr_free;
 		}
 	}
 	return 0;
 }
 
+static void free_taken(struct kheap *heap, struct taken *taken)
+{
+	struct page *page, *next;
+
+	list_for_each_entry_safe(page, next, &taken->pages, lru) {
+		list_del(&page->lru);
+		kheap_pages_free(heap, page, 0);
+	}
+	kheap_chunks_free(heap, &taken->chunks);
+	arenas_release(heap, &taken->arenas);
+}
+
 /* Give back up to @nr empty pools of a set. Return the bytes. */
 static size_t set_give_back(struct kheap_arena_set *set, unsigned long nr)
 {
-	struct page *page, *next;
-	unsigned int taken;
+	unsigned int nr_taken;
 	unsigned long flags;
+	struct taken taken;
 	size_t bytes = 0;
 
 	while (nr) {
-		LIST_HEAD(release);
-		LIST_HEAD(pages);
-
+		INIT_LIST_HEAD(&taken.pages);
+		INIT_LIST_HEAD(&taken.chunks);
+		INIT_LIST_HEAD(&taken.arenas);
 		raw_spin_lock_irqsave(&set->lock, flags);
-		taken = set_take_empty(set, nr, &pages, &release);
+		nr_taken = set_take_empty(set, nr, &taken);
 		raw_spin_unlock_irqrestore(&set->lock, flags);
-		if (!taken)
+		if (!nr_taken)
 			break;
-		list_for_each_entry_safe(page, next, &pages, lru) {
-			list_del(&page->lru);
-			pages_free(set->heap, page, 0);
-		}
-		arenas_release(set->heap, &release);
-		nr -= taken;
-		bytes += (size_t)taken << set->span << PAGE_SHIFT;
+		free_taken(set->heap, &taken);
+		nr -= nr_taken;
+		bytes += (size_t)nr_taken << set->span << PAGE_SHIFT;
 		cond_resched();
 	}
 	return bytes;

@@ -188,14 +188,19 @@ static unsigned int list_length(const struct list_head *list)
 static void check_arena(struct check *check, struct kheap_arena *arena)
 {
 	struct kheap_arena_set *set = arena->set;
-	unsigned int i, nr_holes = 0;
+	unsigned int i, nr_holes, nr_pools = 0;
+	struct kheap_pool *pool;
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&set->lock, flags);
-	for (i = 0; i < arena->nr_totalpools; i++) {
-		check_pool(check, arena, &arena->pools[i]);
-		nr_holes += arena->pools[i].state == KHEAP_POOL_HOLE;
+	nr_holes = arena->nr_bare;
+	kheap_for_each_pool(pool, arena, i) {
+		check_pool(check, arena, pool);
+		nr_holes += pool->state == KHEAP_POOL_HOLE;
+		nr_pools++;
 	}
+	expect(check, nr_pools + arena->nr_bare == arena->nr_totalpools,
+	       ARENA_HOLES, arena);
 	expect(check, list_length(&arena->freepools) == arena->nr_freepools,
 	       ARENA_EMPTY, arena);
 	expect(check, nr_holes == arena->nr_holes, ARENA_HOLES, arena);
@@ -267,12 +272,13 @@ static void check_class_node(struct check *check, struct kheap_class *class,
 	struct kheap_class_node *node = &class->node[set->node];
 	unsigned long flags, nr_pools = 0;
 	struct kheap_arena *arena;
+	struct kheap_pool *pool;
 	unsigned int i;
 
 	raw_spin_lock_irqsave(&set->lock, flags);
 	list_for_each_entry(arena, &set->arenas, list)
-		for (i = 0; i < arena->nr_totalpools; i++)
-			nr_pools += arena->pools[i].class == class;
+		kheap_for_each_pool(pool, arena, i)
+			nr_pools += pool->class == class;
 	expect(check, nr_pools == node->nr_pools, CLASS_POOLS, class);
 	raw_spin_unlock_irqrestore(&set->lock, flags);
 	expect(check, count_used(check, class, node) <= node->nr_pools,

@@ -451,11 +451,10 @@ void kheap_class_free_careful(struct kheap_class *class, struct kheap_slot slot)
 static void collect_pools(struct kheap_arena *arena, struct kheap_class *class,
 			  struct list_head *pools)
 {
+	struct kheap_pool *pool;
 	unsigned int i;
 
-	for (i = 0; i < arena->nr_totalpools; i++) {
-		struct kheap_pool *pool = &arena->pools[i];
-
+	kheap_for_each_pool(pool, arena, i) {
 		if (pool->class != class)
 			continue;
 		if (pool->state == KHEAP_POOL_USED)
@@ -483,14 +482,15 @@ void kheap_forget_blocks(struct kheap *heap)
 {
 	struct kheap_arena_set *set;
 	struct kheap_arena *arena;
+	struct kheap_pool *pool;
 	unsigned int i, j;
 
 	if (!IS_ENABLED(CONFIG_DEBUG_KMEMLEAK))
 		return;
 	kheap_for_each_set(set, heap, i)
 		list_for_each_entry(arena, &set->arenas, list)
-			for (j = 0; j < arena->nr_totalpools; j++)
-				forget_blocks(&arena->pools[j]);
+			kheap_for_each_pool(pool, arena, j)
+				forget_blocks(pool);
 }
 
 /* Give all pools of a class back, whatever is in them. Nobody uses it. */

@@ -151,6 +151,7 @@ static u16 pool_block_size(const struct kheap_pool *pool, char map_char)
 static void copy_arena(struct kheap_arena *arena, struct arena_copy *copy)
 {
 	struct kheap_arena_set *set = arena->set;
+	struct kheap_pool *pool;
 	unsigned long flags;
 	unsigned int i;
 
@@ -159,10 +160,11 @@ static void copy_arena(struct kheap_arena *arena, struct arena_copy *copy)
 	copy->nr_totalpools = arena->nr_totalpools;
 	copy->nr_freepools = arena->nr_freepools;
 	copy->nr_holes = arena->nr_holes;
-	for (i = 0; i < arena->nr_totalpools; i++) {
-		copy->map[i] = pool_char(&arena->pools[i]);
-		copy->sizes[i] = pool_block_size(&arena->pools[i],
-						 copy->map[i]);
+	memset(copy->map, '_', copy->nr_totalpools);
+	memset(copy->sizes, 0, sizeof(copy->sizes));
+	kheap_for_each_pool(pool, arena, i) {
+		copy->map[i] = pool_char(pool);
+		copy->sizes[i] = pool_block_size(pool, copy->map[i]);
 	}
 	copy->map[i] = '\0';
 	raw_spin_unlock_irqrestore(&set->lock, flags);

@@ -34,14 +34,40 @@ void kheap_finish_deferred(struct kheap *heap);
 void kheap_maint_now(struct kheap *heap);
 void kheap_maint_later(struct kheap *heap);
 
+/* pages.c */
+struct page *kheap_pages_alloc(struct kheap *heap, gfp_t gfp,
+			       unsigned int order, int node);
+void kheap_pages_free(struct kheap *heap, struct page *page,
+		      unsigned int order);
+void kheap_pages_free_split(struct kheap *heap, struct page *page,
+			    unsigned int order);
+gfp_t kheap_page_gfp(struct kheap *heap, gfp_t gfp);
+void kheap_pool_mark_pages(struct kheap_pool *pool, struct page *page,
+			   unsigned int span);
+void kheap_pool_unmark_pages(struct page *page, unsigned int span);
+void kheap_pool_set_tag(struct kheap_pool *pool, unsigned int span,
+			unsigned long tag);
+struct page *kheap_arena_pages(struct kheap *heap, unsigned int span,
+			       gfp_t gfp, int node, unsigned int *orderp);
+
+/* chunk.c */
+struct kheap_pool *kheap_chunk_alloc(struct kheap_arena_set *set,
+				     unsigned int nr_pools, gfp_t gfp);
+void kheap_chunks_free(struct kheap *heap, struct list_head *chunks);
+bool kheap_arena_alloc_chunks(struct kheap_arena *arena, gfp_t gfp);
+void kheap_arena_free_chunks(struct kheap_arena *arena);
+void kheap_arena_shed_chunks(struct kheap_arena *arena,
+			     struct list_head *chunks);
+void kheap_arena_regain_chunk(struct kheap_arena *arena,
+			      struct kheap_pool *pools);
+struct kheap_pool *kheap_arena_first_hole(const struct kheap_arena *arena);
+
 /* arena.c */
 int kheap_arena_set_create(struct kheap *heap, unsigned int span, int node,
 			   gfp_t gfp);
 struct kheap_pool *kheap_pool_get(struct kheap_class *class, gfp_t gfp,
 				  int node);
 void kheap_pools_put(struct kheap *heap, struct list_head *pools);
-void kheap_pool_set_tag(struct kheap_pool *pool, unsigned int span,
-			unsigned long tag);
 struct kheap_arena *kheap_arena_next(struct kheap_arena_set *set,
 				     struct kheap_arena *arena);
 size_t kheap_arenas_trim(struct kheap *heap);

@@ -93,6 +93,8 @@
 
 #define KHEAP_ARENA_ORDER	6	/* pages asked for at once: 64 */
 #define KHEAP_ARENA_POOLS	(1 << KHEAP_ARENA_ORDER)
+#define KHEAP_CHUNK_POOLS	8	/* descriptors allocated at once */
+#define KHEAP_ARENA_CHUNKS	(KHEAP_ARENA_POOLS / KHEAP_CHUNK_POOLS)
 #define KHEAP_NR_SPANS		4	/* pools of 1, 2, 4 and 8 pages */
 #define KHEAP_NR_FILLS		4	/* used pools are listed by quarters */
 #define KHEAP_INLINE_BLOCKS	BITS_PER_LONG
@@ -160,20 +162,23 @@ static_assert(sizeof(struct kheap_pool) == 64 || IS_ENABLED(CONFIG_DEBUG_LIST));
  * @holed_node: in the set's list of arenas with holes, when there are any
  * @freepools: the empty pools, the last one returned first
  * @page: first page
- * @pools: descriptors, @nr_totalpools of them
+ * @chunks: the pools' descriptors, %KHEAP_CHUNK_POOLS a chunk; NULL for one
+ *	in which all are holes, see kheap_arena_pool()
  * @nr_freepools: length of @freepools
  * @nr_totalpools: pools that the arena was made with
  * @nr_holes: pools whose pages have gone back to the system
+ * @nr_bare: those of them without a descriptor
  * @nr_pins: walkers that stand on this arena
  * @order: order of the allocation at @page
  * @parked: a pool may have parked bits, see kheap_parked_bits()
  * @split: the pages are separate: some have left or arrived alone
  * @serial: number of the arena in its heap, from 1
  *
- * Under the set's lock; @set, @page, @pools, @nr_totalpools, @order and
- * @serial are constant.
+ * Under the set's lock; @set, @page, @nr_totalpools, @order and @serial are
+ * constant. While @nr_pins is not 0 no chunk goes away.
  *
  *   nr_freepools == length of freepools <= nr_totalpools - nr_holes
+ *   nr_bare == pools of chunks that are NULL <= nr_holes
  */
 struct kheap_arena {
 	struct kheap_arena_set *set;
@@ -183,10 +188,11 @@ struct kheap_arena {
 	struct list_head holed_node;
 	struct list_head freepools;
 	struct page *page;
-	struct kheap_pool *pools;
+	struct kheap_pool *chunks[KHEAP_ARENA_CHUNKS];
 	u16 nr_freepools;
 	u16 nr_totalpools;
 	u16 nr_holes;
+	u16 nr_bare;
 	u16 nr_pins;
 	u8 order;
 	bool split;
@@ -201,7 +207,7 @@ struct kheap_arena {
  * @node: the memory node that all pages are of
  * @span: order of a pool: pools are 1 << @span pages
  * @arenas: all arenas
- * @holed: arenas with holes
+ * @holed: arenas with holes; first those with a hole that has a descriptor
  * @usable: arenas by number of empty pools; [0] stays unused
  * @usable_map: bit n is set when usable[n] has an arena
  * @nr_arenas: length of @arenas

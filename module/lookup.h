@@ -45,6 +45,33 @@ static inline struct kheap_arena_set *kheap_set_from(struct kheap *heap,
 #define kheap_for_each_set(set, heap, i)				\
 	for ((i) = 0; ((set) = kheap_set_from(heap, &(i))); (i)++)
 
+/* Descriptor number @i of an arena; NULL for a hole that has none. */
+static inline struct kheap_pool *
+kheap_arena_pool(const struct kheap_arena *arena, unsigned int i)
+{
+	struct kheap_pool *chunk = READ_ONCE(arena->chunks[i /
+							   KHEAP_CHUNK_POOLS]);
+
+	return chunk ? &chunk[i % KHEAP_CHUNK_POOLS] : NULL;
+}
+
+/* The arena's pool number @i, or the next with a descriptor; NULL at the end. */
+static inline struct kheap_pool *
+kheap_pool_from(const struct kheap_arena *arena, unsigned int *i)
+{
+	struct kheap_pool *pool;
+
+	for (; *i < arena->nr_totalpools; ++*i) {
+		pool = kheap_arena_pool(arena, *i);
+		if (pool)
+			return pool;
+	}
+	return NULL;
+}
+
+#define kheap_for_each_pool(pool, arena, i)				\
+	for ((i) = 0; ((pool) = kheap_pool_from(arena, &(i))); (i)++)
+
 static inline struct kheap_class_node *kheap_pool_node(struct kheap_pool *pool)
 {
 	return &pool->class->node[pool->arena->set->node];

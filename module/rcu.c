@@ -144,6 +144,7 @@ static bool gather_arena(struct sweep *sweep, struct kheap_arena *arena)
 {
 	struct kheap_arena_set *set = arena->set;
 	unsigned long flags;
+	struct kheap_pool *pool;
 	bool room = true;
 	unsigned int i;
 
@@ -151,8 +152,11 @@ static bool gather_arena(struct sweep *sweep, struct kheap_arena *arena)
 	if (!READ_ONCE(arena->parked) || !xchg(&arena->parked, false))
 		return true;
 	raw_spin_lock_irqsave(&set->lock, flags);
-	for (i = 0; i < arena->nr_totalpools && room; i++)
-		room = gather_pool(sweep, &arena->pools[i]);
+	kheap_for_each_pool(pool, arena, i) {
+		room = gather_pool(sweep, pool);
+		if (!room)
+			break;
+	}
 	raw_spin_unlock_irqrestore(&set->lock, flags);
 	if (!room)
 		WRITE_ONCE(arena->parked, true);

@@ -199,14 +199,16 @@ bool kheap_walk_objects(struct kheap *heap, struct kheap_walk *walk)
 {
 	struct kheap_arena_set *set;
 	struct kheap_arena *arena;
+	struct kheap_pool *pool;
 	bool go_on = true;
 	unsigned int i, p;
 
 	kheap_for_each_set(set, heap, i) {
 		arena = NULL;
 		while ((arena = kheap_arena_next(set, arena))) {
-			for (p = 0; p < arena->nr_totalpools && go_on; p++)
-				go_on = walk_pool(walk, &arena->pools[p]);
+			kheap_for_each_pool(pool, arena, p) {
+				go_on = go_on && walk_pool(walk, pool);
+			}
 			cond_resched();
 		}
 	}

@@ -23,6 +23,7 @@ import drgn
 
 PAGE = 4096
 NR_SPANS = 4
+CHUNK_POOLS = 8
 LIST_MAX = 1 << 20      # a torn list could go round
 STATES = ("hole", "empty", "moving", "used", "full", "quarantined")
 
@@ -134,11 +135,18 @@ def arenas(heap):
             yield from entries(arena_set.arenas, "struct kheap_arena", "list")
 
 
+def arena_pools(arena):
+    """Yield an arena's pools; None for a hole without a descriptor."""
+    for i in range(arena.nr_totalpools.value_()):
+        chunk = arena.chunks[i // CHUNK_POOLS]
+        yield chunk[i % CHUNK_POOLS] if chunk.value_() else None
+
+
 def pools(heap):
-    """Yield the heap's pools, holes included."""
+    """Yield the heap's pools that have a descriptor."""
     for arena in arenas(heap):
-        for i in range(arena.nr_totalpools.value_()):
-            yield arena.pools[i]
+        yield from (pool for pool in arena_pools(arena)
+                    if pool is not None)
 
 
 def state(pool):
@@ -196,8 +204,8 @@ def map_char(pool):
 
 def arena_map(arena):
     """Return a character a pool."""
-    return "".join(map_char(arena.pools[i])
-                   for i in range(arena.nr_totalpools.value_()))
+    return "".join(map_char(pool) if pool is not None else "_"
+                   for pool in arena_pools(arena))
 
 
 def what(prog, address):

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The page source, which a client can replace, and what struct page says while
+ * a page is a pool's.
+ */
+#include "internal.h"
+
+/* 2^@order pages in one piece, charged; NULL if there are none or no limit left. */
+struct page *kheap_pages_alloc(struct kheap *heap, gfp_t gfp,
+			       unsigned int order, int node)
+{
+	struct page *page;
+
+	if (!kheap_charge(heap, PAGE_SIZE << order))
+		return NULL;
+	page = heap->page_ops->alloc(heap->page_ctx, gfp, order, node);
+	if (page)
+		kheap_note_peak(heap);
+	else
+		kheap_uncharge(heap, PAGE_SIZE << order);
+	return page;
+}
+
+/* Give them back as they were taken. */
+void kheap_pages_free(struct kheap *heap, struct page *page,
+		      unsigned int order)
+{
+	heap->page_ops->free(heap->page_ctx, page, order);
+	kheap_uncharge(heap, PAGE_SIZE << order);
+}
+
+/* Give 2^@order pages back that were taken together and split since. */
+void kheap_pages_free_split(struct kheap *heap, struct page *page,
+			    unsigned int order)
+{
+	unsigned int i;
+
+	for (i = 0; i < 1U << order; i++)
+		kheap_pages_free(heap, page + i, 0);
+}
+
+/* What of the client's gfp flags is for the page allocator. */
+gfp_t kheap_page_gfp(struct kheap *heap, gfp_t gfp)
+{
+	gfp &= ~(__GFP_ZERO | __GFP_COMP | GFP_ZONEMASK);
+	if (heap->flags & KHEAP_ACCOUNT)
+		gfp |= __GFP_ACCOUNT;
+	return gfp;
+}
+
+/* What kheap_pool_of() and kheap_parked_bits() read. */
+void kheap_pool_mark_pages(struct kheap_pool *pool, struct page *page,
+			   unsigned int span)
+{
+	unsigned int i;
+
+	for (i = 0; i < 1U << span; i++) {
+		set_page_private(page + i, (unsigned long)pool);
+		page[i].lru.next = (void *)((unsigned long)pool ^
+					    kheap_map.secret);
+		page[i].lru.prev = NULL;
+		page[i].index = 0;
+	}
+}
+
+/* Nobody's pages again. */
+void kheap_pool_unmark_pages(struct page *page, unsigned int span)
+{
+	unsigned int i;
+
+	for (i = 0; i < 1U << span; i++) {
+		set_page_private(page + i, 0);
+		page[i].index = 0;
+		INIT_LIST_HEAD(&page[i].lru);
+	}
+}
+
+/* What kheap_owned_pool() compares; 0 for a pool without a class. */
+void kheap_pool_set_tag(struct kheap_pool *pool, unsigned int span,
+			unsigned long tag)
+{
+	struct page *page = virt_to_page(pool->base);
+	unsigned int i;
+
+	for (i = 0; i < 1U << span; i++)
+		WRITE_ONCE(page[i].index, tag);
+}
+
+/*
+ * Ask for 64 pages, and settle for fewer. Only the smallest request may try
+ * as hard as the caller allows; a context that cannot wait leaves the high
+ * orders, which are hard to make again, alone.
+ */
+struct page *kheap_arena_pages(struct kheap *heap, unsigned int span,
+			       gfp_t gfp, int node, unsigned int *orderp)
+{
+	gfp_t soft = (gfp & ~(__GFP_DIRECT_RECLAIM | __GFP_NOFAIL)) |
+		     __GFP_NORETRY | __GFP_NOWARN;
+	unsigned int order = KHEAP_ARENA_ORDER;
+	struct page *page;
+
+	if (!gfpflags_allow_blocking(gfp))
+		order = PAGE_ALLOC_COSTLY_ORDER;
+	for (; order > span; order--) {
+		page = kheap_pages_alloc(heap, soft, order, node);
+		if (page)
+			goto found;
+	}
+	page = kheap_pages_alloc(heap, gfp, order, node);
+	if (!page)
+		return NULL;
+found:
+	*orderp = order;
+	return page;
+}
