@@ -26,7 +26,7 @@ static void size_desc(const unsigned int *size, char *desc)
 	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%u_bytes", *size);
 }
 
-KUNIT_ARRAY_PARAM(size, sizes, size_desc);
+KHEAP_TEST_SWEEP_PARAM(size, sizes, size_desc, 7);
 
 static unsigned int param_size(struct kunit *test)
 {

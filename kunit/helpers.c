@@ -8,6 +8,10 @@
 
 #include "helpers.h"
 
+bool kheap_test_sweep = true;
+module_param_named(sweep, kheap_test_sweep, bool, 0444);
+MODULE_PARM_DESC(sweep, "try all sizes, not some (default: Y)");
+
 /* --- The page source ---------------------------------------------------- */
 
 static bool source_refuses(struct kheap_test_source *source, gfp_t gfp,

@@ -70,6 +70,24 @@ void kheap_test_untracked_exit(struct kunit_suite *suite);
 /* The same for the rest of a case. */
 void kheap_test_untracked(struct kunit *test);
 
+/*
+ * The module's parameter "sweep": try all values. Without it a case that has a
+ * value for each of many sizes tries one in @step, for the daily loop.
+ */
+extern bool kheap_test_sweep;
+
+#define KHEAP_TEST_SWEEP_PARAM(name, array, get_desc, step)		\
+static const void *name##_gen_params(const void *prev, char *desc)	\
+{									\
+	typeof((array)[0]) *next = prev;				\
+									\
+	next = next ? next + (kheap_test_sweep ? 1 : (step)) : (array);	\
+	if (next - (array) >= ARRAY_SIZE(array))			\
+		return NULL;						\
+	get_desc(next, desc);						\
+	return next;							\
+}
+
 /* A heap with a name of its own, destroyed when the case ends. */
 struct kheap *kheap_test_heap(struct kunit *test);
 struct kheap *kheap_test_heap_with(struct kunit *test, unsigned int flags,

@@ -91,8 +91,7 @@ static void destroy_waits_for_pending_blocks(struct kunit *test)
 	kheap_free_rcu(heap, kheap_test_alloc(test, heap, 100));
 	kheap_free_rcu(heap, kheap_test_alloc(test, heap, LARGE));
 	kheap_test_watch_log(test);
-	kheap_test_source(heap)->nr_live = nr_live(heap);
-	kheap_test_heap_destroy(test, heap);
+	kheap_test_heap_end(test, heap);
 	KUNIT_EXPECT_EQ(test, kheap_test_logged("live blocks"), 0u);
 }
 

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Run the KUnit suites in the test kernel and say how they ended.
 
-The test kernel boots; inserting kheap_kunit.ko runs the suites.  All suites are shared out between two machines that run side by
-side.  They leave out the cases that KUnit calls slow, unless --all is given
+The test kernel boots; inserting kheap_kunit.ko runs the suites.  All suites
+are shared out between two machines that run side by side.  They leave out the
+cases that KUnit calls slow, and try some sizes, not all, unless --all is given
 or a suite is named.  Results are read from the kernel log as they appear.  A
 report of KASAN, lockdep, kmemleak or any other checker fails the run, and so
 does a run in which no suite was seen.  The last line is "N passed, N failed".
@@ -169,9 +170,11 @@ class Guest(threading.Thread):
         """Return the command that boots it."""
         args = self.args
         append = f"{APPEND} {args.append} kunit.filter_glob={self.glob}"
+        param = args.param
         machine = ["--cpus", str(args.cpus or 4), "--mem", args.mem or "1024"]
         if not (args.all or args.suite):
             append += " kunit.filter=speed>slow"
+            param = ["sweep=0", *param]
             # What is left has little to do at once: a thread a machine.
             machine = ["--cpus", str(args.cpus or 2), "--one-thread",
                        "--mem", args.mem or "512"]
@@ -180,7 +183,7 @@ class Guest(threading.Thread):
                 "--timeout", str(args.timeout),
                 "--console-log", str(self.console), "--append", append,
                 "--", "bash", str(common.VM_DIR / "kunit-guest.sh"),
-                str(common.build_dir() / args.kernel), *args.param]
+                str(common.build_dir() / args.kernel), *param]
 
     def run(self):
         """Boot, follow the log."""
