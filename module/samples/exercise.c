@@ -3,9 +3,10 @@
  * A client that puts a heap through everything at once, for the integration
  * tests and for a look at a busy heap in debugfs: on every CPU a thread, a timer
  * in hard and one in soft interrupt context allocate, free, resize and pass each
- * other blocks for a while, and heaps come and go. Then blocks go from one memory node to another, if there
- * are several. What was found wrong makes the insertion fail with -EUCLEAN.
- * Until the module goes, the heap "exercise" stays with some blocks.
+ * other blocks for a while, and heaps come and go. Then blocks go from one
+ * memory node to another, if there are several. What was found wrong makes the
+ * insertion fail with -EUCLEAN. Until the module goes, the heap "exercise" stays
+ * with some blocks.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -17,6 +18,7 @@
 #include <linux/prandom.h>
 #include <linux/slab.h>
 #include <kheap/kheap.h>
+#include <kheap/object.h>
 
 #include "exercise.h"
 
@@ -31,6 +33,10 @@ MODULE_PARM_DESC(nr_keep, "blocks that are held until the module goes");
 static unsigned int nr_leak;
 module_param(nr_leak, uint, 0444);
 MODULE_PARM_DESC(nr_leak, "how many of them are left for the heap to report");
+
+static bool stuck;
+module_param(stuck, bool, 0444);
+MODULE_PARM_DESC(stuck, "leave garbage that the collector cannot clear");
 
 static unsigned int seed;
 module_param(seed, uint, 0444);
@@ -351,6 +357,58 @@ static void keep_some(void)
 	}
 }
 
+/* --- Garbage that stays ------------------------------------------------- */
+
+struct loop {
+	struct kheap_object obj;
+	struct kheap_object *self;
+};
+
+static void loop_traverse(struct kheap_object *obj,
+			  struct kheap_visitor *visitor)
+{
+	kheap_visit(visitor, container_of(obj, struct loop, obj)->self);
+}
+
+static void loop_keep(struct kheap_object *obj)
+{
+}
+
+/* Mistakes that clients make: no clear, and one that forgets a reference. */
+static const struct kheap_type_ops stubborn_ops = {
+	.name = "stubborn",
+	.size = sizeof(struct loop),
+	.traverse = loop_traverse,
+};
+
+static const struct kheap_type_ops forgetful_ops = {
+	.name = "forgetful",
+	.size = sizeof(struct loop),
+	.traverse = loop_traverse,
+	.clear = loop_keep,
+};
+
+static int leave_loop(const struct kheap_type_ops *ops)
+{
+	struct kheap_type *type = kheap_type_create(heap, ops);
+	struct kheap_object *obj;
+
+	if (IS_ERR(type))
+		return PTR_ERR(type);
+	obj = kheap_object_new(type, GFP_KERNEL);
+	if (!obj)
+		return -ENOMEM;
+	kheap_ref_give(&container_of(obj, struct loop, obj)->self, obj);
+	return 0;
+}
+
+static int leave_garbage(void)
+{
+	int err = leave_loop(&stubborn_ops);
+
+	return err ? err : leave_loop(&forgetful_ops);
+}
+
 /* Nothing damaged, nothing refused, nothing lost, and all bytes add up. */
 static int verdict(void)
 {
@@ -408,6 +466,8 @@ static int __init exercise_init(void)
 	}
 	if (!err)
 		err = verdict();
+	if (!err && stuck)
+		err = leave_garbage();
 	if (err)
 		clean_up();
 	return err;

@@ -84,6 +84,21 @@ refused threshold many
 refused collect now
 refused ""
 
+step "gc: garbage that cannot be collected is listed with the reason"
+load_module kheap_exercise ms=10 stuck=1
+exercise=$KHEAP_DEBUGFS/exercise
+echo full >"$exercise/gc"
+hex='(0x)?[0-9a-f]+'
+for line in "stubborn $hex no-clear" "forgetful $hex referenced-after-clear"; do
+	grep -Exq "uncollectable: $line in run [0-9]+" "$exercise/gc" ||
+		fail "no line '$line': $(cat "$exercise/gc")"
+done
+assert_eq 2 "$(awk -F': *' '$1 == "nr_uncollectable" { print $2 }' \
+	"$exercise/gc")" "nr_uncollectable"
+cat "$exercise/gc"
+expect_log 'heap .exercise. destroyed with 2 live objects'
+unload_module kheap_exercise
+
 step "what is alive is released with the heap"
 expect_log 'heap .torture. destroyed with'
 unload_module kheap_torture
