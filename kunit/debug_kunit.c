@@ -3,9 +3,10 @@
  * Blocks under observation: each fault of a client is found and told exactly,
  * and good use is not.
  */
+#include <linux/printk.h>
 #include <linux/string.h>
 
-#include "helpers.h"
+#include "nodes.h"
 
 #define GUARD_BYTE	0xfd
 #define CLEAN_BYTE	0xcd
@@ -92,6 +93,38 @@ static void byte_before_a_block_is_found(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kheap_test_refused_any(heap), 0);
 	kheap_free(heap, two);
 	expect_damage(test, heap, KHEAP_BAD_GUARD, -1, -1);
+}
+
+/* Who wrote beyond one block may have written elsewhere in its pool, too. */
+static void damaged_pool_is_quarantined_and_its_blocks_are_good(struct kunit *test)
+{
+	struct kheap *heap = debug_heap(test, KHEAP_DEBUG_GUARD);
+	void **blocks = kheap_test_alloc_many(test, heap, 100, 5), *later;
+	struct kheap_pool *pool = kheap_pool_of(blocks[0]);
+	unsigned int i;
+
+	for (i = 0; i < 5; i++)
+		memset(blocks[i], i, 100);
+	((u8 *)blocks[2])[100] = 0;
+	kheap_free(heap, blocks[2]);
+	KUNIT_EXPECT_EQ(test, kheap_test_refused(heap, KHEAP_BAD_GUARD), 1);
+	KUNIT_EXPECT_EQ(test, pool->state, KHEAP_POOL_QUARANTINED);
+	KUNIT_EXPECT_EQ(test, kheap_test_stats(heap).nr_pools_quarantined, 1);
+	later = kheap_test_alloc(test, heap, 100);
+	KUNIT_EXPECT_PTR_NE(test, kheap_pool_of(later), pool);
+	kheap_test_expect_sound(test, heap);
+	for (i = 0; i < 5; i++) {
+		if (i == 2)
+			continue;
+		KUNIT_EXPECT_NULL(test, memchr_inv(blocks[i], i, 100));
+		KUNIT_EXPECT_EQ(test, kheap_usable_size(heap, blocks[i]), 100);
+		kheap_free(heap, blocks[i]);
+	}
+	/* All are back: the pool is as good as new. */
+	kheap_trim(heap);
+	KUNIT_EXPECT_EQ(test, kheap_test_stats(heap).nr_pools_quarantined, 0);
+	kheap_free(heap, later);
+	KUNIT_EXPECT_EQ(test, kheap_test_refused_any(heap), 1);
 }
 
 /* --- Patterns ----------------------------------------------------------- */
@@ -198,6 +231,240 @@ static void only_the_start_of_a_block_is_taken(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kheap_test_stats(heap).nr_allocated, 0);
 }
 
+/* An allocation has a number, and so has the next one. */
+static void report_has_dump_number_and_stacks(struct kunit *test)
+{
+	struct kheap *heap = debug_heap(test, KHEAP_DEBUG_GUARD |
+					      KHEAP_DEBUG_USER);
+	u8 *block = kheap_test_alloc(test, heap, 30);
+
+	kheap_free(heap, block);
+	block = kheap_test_alloc(test, heap, 30);
+	kheap_test_watch_log(test);
+	memcpy(block + 31, "\x01\x23\x45\x67", 4);
+	kheap_free(heap, block);
+	expect_damage(test, heap, KHEAP_BAD_GUARD, 31, 34);
+	KHEAP_EXPECT_LOGGED(test, "01 23 45 67");
+	KHEAP_EXPECT_LOGGED(test, "30 bytes asked for, allocation 2");
+	KHEAP_EXPECT_LOGGED(test, "allocated by:");
+	/* Of the life before: this free is the one that reports. */
+	KHEAP_EXPECT_LOGGED(test, "freed by:");
+}
+
+static void damage_is_counted_each_time_and_told_once(struct kunit *test)
+{
+	struct kheap *heap = debug_heap(test, KHEAP_DEBUG_GUARD);
+	unsigned int i;
+
+	kheap_test_watch_log(test);
+	for (i = 0; i < 5; i++) {
+		u8 *block = kheap_test_alloc(test, heap, 50);
+
+		block[50] = 0;
+		kheap_free(heap, block);
+	}
+	KUNIT_EXPECT_EQ(test, kheap_test_refused(heap, KHEAP_BAD_GUARD), 5);
+	KUNIT_EXPECT_EQ(test, kheap_test_logged("damaged from"), 1);
+}
+
+static void each_allocation_and_free_is_traced(struct kunit *test)
+{
+	struct kheap *heap = debug_heap(test, KHEAP_DEBUG_TRACE);
+	static const size_t traced[] = { 20, 1000, 9000 };
+	char text[80];
+	unsigned int i;
+
+	kheap_test_watch_log(test);
+	for (i = 0; i < ARRAY_SIZE(traced); i++) {
+		void *block = kheap_test_alloc(test, heap, traced[i]);
+
+		snprintf(text, sizeof(text), "heap '%s': alloc %p, %zu bytes, ",
+			 heap->name, block, traced[i]);
+		KHEAP_EXPECT_LOGGED(test, text);
+		kheap_test_forget_log();
+		kheap_free(heap, block);
+		snprintf(text, sizeof(text), "heap '%s': free %p, ",
+			 heap->name, block);
+		KHEAP_EXPECT_LOGGED(test, text);
+		KHEAP_EXPECT_LOGGED(test, __func__);
+		kheap_test_forget_log();
+	}
+}
+
+/* --- Caches, types, large blocks ---------------------------------------- */
+
+static void construct(void *object)
+{
+	memset(object, 0x77, 40);
+}
+
+static void object_of_a_cache_is_guarded(struct kunit *test)
+{
+	struct kheap *heap = debug_heap(test, KHEAP_DEBUG_GUARD |
+					      KHEAP_DEBUG_USER);
+	struct kheap_cache *cache = kheap_cache_create(heap, "made", 40, 0, 0,
+						       construct);
+	u8 *object;
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, cache);
+	kheap_test_watch_log(test);
+	object = kheap_cache_alloc(cache, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, object);
+	KUNIT_EXPECT_NULL(test, memchr_inv(object, 0x77, 40));
+	object[-2] = 1;
+	object[40] = 1;
+	kheap_cache_free(cache, object);
+	expect_damage(test, heap, KHEAP_BAD_GUARD, -2, 40);
+	KHEAP_EXPECT_LOGGED(test, "cache made, blocks of");
+	KHEAP_EXPECT_LOGGED(test, "allocated by:");
+}
+
+static void dead_object_that_is_written_to_is_found(struct kunit *test)
+{
+	struct kheap *heap = debug_heap(test, KHEAP_DEBUG_POISON |
+					      KHEAP_DEBUG_USER);
+	struct kheap_type *type = node_type(test, heap, &node_bare_ops);
+	struct node *node = node_new(test, type), *again;
+	size_t at = offsetof(struct node, canary);
+
+	KUNIT_EXPECT_EQ(test, node->nr_finalized, 0);
+	node_put(node);
+	kheap_test_watch_log(test);
+	scribble((void *)node + at, 0x66, 2);
+	again = node_new(test, type);
+	KUNIT_ASSERT_PTR_EQ(test, again, node);
+	expect_damage(test, heap, KHEAP_BAD_POISON, at, at + 1);
+	KHEAP_EXPECT_LOGGED(test, "66 66");
+	KHEAP_EXPECT_LOGGED(test, "freed by:");
+	node_put(again);
+}
+
+static void object_is_guarded(struct kunit *test)
+{
+	struct kheap *heap = debug_heap(test, KHEAP_DEBUG_GUARD);
+	struct node *node = node_new(test, node_type(test, heap,
+						     &node_leaf_ops));
+
+	kheap_test_watch_log(test);
+	((u8 *)node)[sizeof(*node)] = 0;
+	node_put(node);
+	expect_damage(test, heap, KHEAP_BAD_GUARD, sizeof(*node),
+		      sizeof(*node));
+}
+
+static const size_t large_sizes[] = { 8193, 12288, 50000, 300000 };
+
+KUNIT_ARRAY_PARAM(large_size, large_sizes, size_desc);
+
+static void byte_behind_a_large_block_is_found(struct kunit *test)
+{
+	struct kheap *heap = debug_heap(test, KHEAP_DEBUG_GUARD |
+					      KHEAP_DEBUG_USER);
+	long size = param_size(test);
+	u8 *block = kheap_test_alloc(test, heap, size);
+
+	KUNIT_EXPECT_EQ(test, kheap_usable_size(heap, block), size);
+	kheap_test_watch_log(test);
+	block[size + 2] = 0x42;
+	block[size + 5] = 0x43;
+	kheap_free(heap, block);
+	expect_damage(test, heap, KHEAP_BAD_GUARD, size + 2, size + 5);
+	KHEAP_EXPECT_LOGGED(test, "42 fd fd 43");
+	KHEAP_EXPECT_LOGGED(test, "bytes asked for, allocation 1");
+	KHEAP_EXPECT_LOGGED(test, "allocated by:");
+}
+
+static void large_memory_is_clean(struct kunit *test)
+{
+	struct kheap *heap = debug_heap(test, KHEAP_DEBUG_POISON |
+					      KHEAP_DEBUG_GUARD);
+	size_t size = param_size(test);
+	void *block = kheap_test_alloc(test, heap, size);
+
+	if (!want_init_on_alloc(GFP_KERNEL))
+		KUNIT_EXPECT_NULL(test, memchr_inv(block, CLEAN_BYTE, size));
+	memset(block, 0x42, size);
+	kheap_free(heap, block);
+	block = kheap_zalloc(heap, size, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, block);
+	KUNIT_EXPECT_NULL(test, memchr_inv(block, 0, size));
+	kheap_free_rcu(heap, block);
+	kheap_trim(heap);
+	KUNIT_EXPECT_EQ(test, kheap_test_refused_any(heap), 0);
+}
+
+/* What was given up by a realloc that did not move is the client's no more. */
+static void block_resized_in_place_is_guarded_anew(struct kunit *test)
+{
+	static const size_t from[] = { 100, 700, 8000, 50000 };
+	struct kheap *heap = debug_heap(test, KHEAP_DEBUG_GUARD);
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(from); i++) {
+		u8 *block = kheap_test_alloc(test, heap, from[i]);
+		size_t size = from[i] - 10;
+
+		memset(block, 0x55, from[i]);
+		KUNIT_ASSERT_PTR_EQ(test, kheap_realloc(heap, block, size,
+							GFP_KERNEL), block);
+		KUNIT_EXPECT_EQ(test, kheap_usable_size(heap, block), size);
+		KUNIT_EXPECT_NULL(test, memchr_inv(block, 0x55, size));
+		block[size] = 0x55;
+		kheap_free(heap, block);
+		KUNIT_EXPECT_EQ(test, kheap_test_refused(heap, KHEAP_BAD_GUARD),
+				i + 1);
+	}
+}
+
+/* --- Switching ---------------------------------------------------------- */
+
+static void flags_are_fixed_by_the_first_use(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+
+	kheap_free(heap, kheap_test_alloc(test, heap, 64));
+	KUNIT_EXPECT_EQ(test, kheap_debug_set(heap, KHEAP_DEBUG_GUARD), -EBUSY);
+	KUNIT_EXPECT_EQ(test, atomic_read(&heap->debug), KHEAP_DEBUG_FIXED);
+	KUNIT_EXPECT_EQ(test, heap->watch & KHEAP_WATCH_DEBUG, 0);
+}
+
+static void flags_can_be_changed_before_the_first_use(struct kunit *test)
+{
+	struct kheap *heap = debug_heap(test, KHEAP_DEBUG_USER);
+	u8 *block;
+
+	KUNIT_EXPECT_EQ(test, kheap_debug_set(heap, 0), 0);
+	KUNIT_EXPECT_EQ(test, heap->watch & KHEAP_WATCH_DEBUG, 0);
+	KUNIT_EXPECT_EQ(test, kheap_debug_set(heap, KHEAP_DEBUG_GUARD), 0);
+	KUNIT_EXPECT_NE(test, heap->watch & KHEAP_WATCH_DEBUG, 0);
+	block = kheap_test_alloc(test, heap, 64);
+	block[64] = 0;
+	kheap_free(heap, block);
+	KUNIT_EXPECT_EQ(test, kheap_test_refused(heap, KHEAP_BAD_GUARD), 1);
+	KUNIT_EXPECT_EQ(test, kheap_debug_set(heap, 0), -EBUSY);
+}
+
+/* F finds a forged link where the block is, not when it is taken. */
+static void consistency_is_checked_at_each_request(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap_with(test, KHEAP_NO_CPU_CACHE |
+						  KHEAP_DEBUG_CONSISTENCY, 0);
+	void **blocks = kheap_test_alloc_many(test, heap, 512, 5);
+	u32 *link = blocks[1] + KHEAP_LINK_OFFSET;
+
+	kheap_free(heap, blocks[1]);
+	kheap_test_watch_log(test);
+	*link ^= 1;
+	kheap_free(heap, blocks[2]);
+	KHEAP_EXPECT_LOGGED(test, "links lead to free, carved blocks");
+	*link ^= 1;
+	kheap_test_forget_log();
+	kheap_free(heap, blocks[3]);
+	KUNIT_EXPECT_EQ(test, kheap_test_logged("check: "), 0);
+	kheap_free(heap, blocks[0]);
+	kheap_free(heap, blocks[4]);
+}
+
 /* --- Good use ----------------------------------------------------------- */
 
 static const unsigned int good_flags[] = {
@@ -211,11 +478,6 @@ static void flags_desc(const unsigned int *flags, char *desc)
 }
 
 KUNIT_ARRAY_PARAM(good_flags, good_flags, flags_desc);
-
-static void construct(void *object)
-{
-	memset(object, 0x77, 40);
-}
 
 static void good_use_is_silent(struct kunit *test)
 {
@@ -258,11 +520,25 @@ static struct kunit_case debug_cases[] = {
 	KUNIT_CASE_PARAM(byte_behind_a_block_is_found, size_gen_params),
 	KUNIT_CASE(first_and_last_damaged_byte_are_told),
 	KUNIT_CASE(byte_before_a_block_is_found),
+	KUNIT_CASE(damaged_pool_is_quarantined_and_its_blocks_are_good),
 	KUNIT_CASE_PARAM(memory_is_clean_then_dead, size_gen_params),
 	KUNIT_CASE(write_after_free_is_found),
 	KUNIT_CASE(second_free_tells_who_had_the_block),
 	KUNIT_CASE_PARAM(usable_size_is_what_was_asked_for, size_gen_params),
 	KUNIT_CASE_PARAM(only_the_start_of_a_block_is_taken, size_gen_params),
+	KUNIT_CASE(report_has_dump_number_and_stacks),
+	KUNIT_CASE(damage_is_counted_each_time_and_told_once),
+	KUNIT_CASE(each_allocation_and_free_is_traced),
+	KUNIT_CASE(object_of_a_cache_is_guarded),
+	KUNIT_CASE(dead_object_that_is_written_to_is_found),
+	KUNIT_CASE(object_is_guarded),
+	KUNIT_CASE_PARAM(byte_behind_a_large_block_is_found,
+			 large_size_gen_params),
+	KUNIT_CASE_PARAM(large_memory_is_clean, large_size_gen_params),
+	KUNIT_CASE(block_resized_in_place_is_guarded_anew),
+	KUNIT_CASE(flags_are_fixed_by_the_first_use),
+	KUNIT_CASE(flags_can_be_changed_before_the_first_use),
+	KUNIT_CASE(consistency_is_checked_at_each_request),
 	KUNIT_CASE_PARAM_ATTR(good_use_is_silent, good_flags_gen_params,
 			      { .speed = KUNIT_SPEED_SLOW }),
 	{}
@@ -270,7 +546,7 @@ static struct kunit_case debug_cases[] = {
 
 static struct kunit_suite debug_suite = {
 	.name = "kheap_debug",
-	.init = kheap_test_init,
+	.init = node_test_init,
 	.exit = kheap_test_exit,
 	.test_cases = debug_cases,
 };

@@ -203,6 +203,14 @@ static size_t usable_or_refuse(struct kheap *heap, const void *ptr)
 	return size;
 }
 
+/* A block that is now @size bytes long, and has not moved. */
+static void *resized(struct kheap *heap, void *ptr, size_t size)
+{
+	if (unlikely(READ_ONCE(heap->watch)))
+		kheap_debug_resized(heap, ptr, size);
+	return ptr;
+}
+
 size_t kheap_usable_size(struct kheap *heap, const void *ptr)
 {
 	return ptr ? usable_or_refuse(heap, ptr) : 0;
@@ -220,14 +228,13 @@ void *kheap_realloc(struct kheap *heap, void *ptr, size_t size, gfp_t gfp)
 	if (!usable)
 		return NULL;
 	/* CPython's rule: stay unless a quarter or more can be given back. */
-	if (size <= usable && 4 * size > 3 * usable)
-		return ptr;
-	if (size <= usable && usable == 1 << KHEAP_BLOCK_SHIFT)
-		return ptr;
+	if (size <= usable &&
+	    (4 * size > 3 * usable || usable == 1 << KHEAP_BLOCK_SHIFT))
+		return resized(heap, ptr, size);
 	moved = kheap_alloc(heap, size, size <= usable ?
 			    gfp | __GFP_NOWARN : gfp);
 	if (!moved)
-		return size <= usable ? ptr : NULL;
+		return size <= usable ? resized(heap, ptr, size) : NULL;
 	memcpy(moved, ptr, min(size, usable));
 	kheap_free(heap, ptr);
 	return moved;

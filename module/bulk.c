@@ -13,32 +13,37 @@
 
 /*
  * Take up to @nr blocks out of the loaded magazine, their allocated bits set.
- * Return how many; 0 also when somebody is at it.
+ * Return how many; 0 also when somebody is at it. It ends at a block that is in
+ * use already, see kheap_own_and_enable().
  */
 static size_t pop_run(struct kheap_class *class, void **ptrs, size_t nr)
 {
 	unsigned long *bitmap = kheap_bitmap();
 	struct kheap_cpu_cache *cache;
-	size_t taken = 0;
+	void **start = ptrs;
+	void *twice = NULL;
 
 	preempt_disable();
 	cache = raw_cpu_ptr(class->cpu);
 	if (likely(kheap_mark_busy(cache))) {
 		const struct kheap_slot *slot = cache->top;
+		void **end = ptrs + min_t(size_t, nr, slot - cache->base);
 
-		void **end;
-
-		taken = min_t(size_t, nr, slot - cache->base);
-		WRITE_ONCE(cache->top, cache->top - taken);
-		for (end = ptrs + taken; ptrs != end; ptrs++) {
+		for (; ptrs != end; ptrs++) {
 			slot--;
-			set_bit(slot->bit, bitmap);
+			if (unlikely(test_and_set_bit(slot->bit, bitmap))) {
+				twice = slot->block;
+				break;
+			}
 			*ptrs = slot->block;
 		}
+		WRITE_ONCE(cache->top, (struct kheap_slot *)slot);
 		kheap_clear_busy(cache);
 	}
 	preempt_enable();
-	return taken;
+	if (unlikely(twice))
+		kheap_pool_block_twice(twice);
+	return ptrs - start;
 }
 
 static int class_alloc_bulk(struct kheap_class *class, size_t size, gfp_t gfp,

@@ -310,6 +310,15 @@ static bool take_from_new_memory(struct kheap_class *class, gfp_t gfp, int nid,
 	       take_from_new_pool(class, gfp, nid, slot);
 }
 
+static bool take_slot(struct kheap_class *class, gfp_t gfp, int nid,
+		      bool local, struct kheap_slot *slot)
+{
+	return (local && class->max_slots &&
+		kheap_cpu_cache_refill(class, slot)) ||
+	       kheap_pools_take(class, nid, slot, 1) ||
+	       take_from_new_memory(class, gfp, nid, slot);
+}
+
 /**
  * kheap_class_alloc_slow() - allocate a block that kheap_pop() did not have
  * @class: the class
@@ -328,15 +337,16 @@ void *kheap_class_alloc_slow(struct kheap_class *class, gfp_t gfp, int nid)
 	if (unlikely(in_nmi()))
 		return NULL;
 	might_alloc(gfp);
+	if (unlikely(this_cpu_read(kheap_taken_block)))
+		kheap_pool_block_twice(this_cpu_xchg(kheap_taken_block, NULL));
 	if (nid == NUMA_NO_NODE)
 		nid = numa_mem_id();
 	do {
-		if ((local && class->max_slots &&
-		     kheap_cpu_cache_refill(class, &slot)) ||
-		    kheap_pools_take(class, nid, &slot, 1) ||
-		    take_from_new_memory(class, gfp, nid, &slot)) {
-			set_bit(slot.bit, kheap_bitmap());
-			return slot.block;
+		while (take_slot(class, gfp, nid, local, &slot)) {
+			if (likely(!test_and_set_bit(slot.bit,
+						     kheap_bitmap())))
+				return slot.block;
+			kheap_pool_block_twice(slot.block);
 		}
 	} while (kheap_relieve(class->heap, kheap_pool_bytes(class), gfp,
 			       &step));
@@ -377,6 +387,16 @@ static void defer_free(struct kheap_class *class, void *block)
 	irq_work_queue(&heap->nmi_work);
 }
 
+/* Free a block, its allocated bit clear, past the per-CPU caches. */
+void kheap_class_free_to_pool(struct kheap_class *class, struct kheap_slot slot)
+{
+	LIST_HEAD(empties);
+
+	kheap_pools_give(class, &slot, 1, &empties);
+	if (!list_empty(&empties))
+		kheap_pools_put(class->heap, &empties);
+}
+
 /**
  * kheap_class_free_slow() - free a block that the loaded magazine did not take
  * @class: the class
@@ -388,17 +408,11 @@ static void defer_free(struct kheap_class *class, void *block)
 void kheap_class_free_slow(struct kheap_class *class, struct kheap_slot slot,
 			   bool alien)
 {
-	LIST_HEAD(empties);
-
-	if (unlikely(in_nmi())) {
+	if (unlikely(in_nmi()))
 		defer_free(class, slot.block);
-		return;
-	}
-	if (class->max_slots && kheap_cpu_cache_push(class, alien, slot))
-		return;
-	kheap_pools_give(class, &slot, 1, &empties);
-	if (!list_empty(&empties))
-		kheap_pools_put(class->heap, &empties);
+	else if (!class->max_slots ||
+		 !kheap_cpu_cache_push(class, alien, slot))
+		kheap_class_free_to_pool(class, slot);
 }
 
 /**
@@ -438,8 +452,13 @@ void kheap_class_free_careful(struct kheap_class *class, struct kheap_slot slot)
 	if (want_init_on_free())
 		kheap_zero(class, slot.block);
 	kheap_kasan_mark(class, slot.block, KHEAP_KASAN_FREE);
-	if (static_branch_unlikely(&kheap_numa_key) &&
-	    kheap_block_pool(slot.block)->arena->set->node != numa_mem_id())
+	/* The block of a damaged pool may be the damaged one. */
+	if (class->debug && READ_ONCE(kheap_block_pool(slot.block)->state) ==
+			    KHEAP_POOL_QUARANTINED)
+		kheap_class_free_to_pool(class, slot);
+	else if (static_branch_unlikely(&kheap_numa_key) &&
+		 kheap_block_pool(slot.block)->arena->set->node !=
+		 numa_mem_id())
 		kheap_class_free_slow(class, slot, true);
 	else
 		kheap_push_into(class, &class->caches, slot);

@@ -86,6 +86,22 @@ static inline void kheap_shrinker_destroy(struct shrinker *shrinker)
 #endif
 
 /*
+ * What preempt_enable() decrements, where it does so inline and nothing checks
+ * it. The counter moved in v6.2 (commit 64701838bf05, "x86/percpu: Move
+ * preempt_count next to current_task").
+ */
+#if defined(CONFIG_PREEMPTION) && defined(CONFIG_SMP) && \
+	!defined(CONFIG_DEBUG_PREEMPT) && \
+	!defined(CONFIG_TRACE_PREEMPT_TOGGLE) && \
+	!defined(CONFIG_KASAN) && !defined(CONFIG_KCSAN)
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
+#define KHEAP_PREEMPT_COUNT	pcpu_hot.preempt_count
+#else
+#define KHEAP_PREEMPT_COUNT	__preempt_count
+#endif
+#endif
+
+/*
  * KASAN's generic mode exports this one function of its own to modules, with
  * its prototype in mm/kasan. A granule is 8 bytes; the value 0 makes them
  * accessible, 0xff is "use-after-free" in a report.

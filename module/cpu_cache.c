@@ -18,6 +18,9 @@ DEFINE_PER_CPU(struct kheap_cpu_cache, kheap_cold_cache) = {
 	.busy = LOCAL_INIT(-1),
 };
 
+/* What a fast path has found in a cache and is in use; for the slow path. */
+DEFINE_PER_CPU(void *, kheap_taken_block);
+
 /* --- Magazines ---------------------------------------------------------- */
 
 static struct kheap_magazine *magazine_alloc(struct kheap_class *class,

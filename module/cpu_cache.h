@@ -36,12 +36,58 @@ static __always_inline void kheap_clear_busy(struct kheap_cpu_cache *cache)
 }
 
 /**
+ * kheap_own_and_enable() - set the allocated bit of a block, enable preemption
+ * @bit: the bit's number
+ *
+ * The bit is clear, unless somebody forged a link by which the block is in the
+ * caches twice: see pool_take_listed(). Preemption is off, and on afterwards.
+ * "dec" leaves the carry flag alone, so one jump tells that the bit was set and
+ * that the scheduler is due; and to look costs no instruction.
+ *
+ * Return: false if the bit was set: the block is somebody's.
+ */
+#ifdef KHEAP_PREEMPT_COUNT
+static __always_inline bool kheap_own_and_enable(unsigned long bit)
+{
+	asm goto(LOCK_PREFIX "btsq %[bit], %[map]\n\t"
+		 "decl %%gs:%a[count]\n\t"
+		 "jbe 1f\n\t"
+		 ".pushsection .text.unlikely, \"ax\"\n"
+		 "1:\tjc %l[taken]\n\t"
+		 "jmp %l[due]\n\t"
+		 ".popsection"
+		 : /* no output */
+		 : [bit] "r" (bit), [map] "m" (*kheap_bitmap()),
+		   [count] "i" (&KHEAP_PREEMPT_COUNT)
+		 : "cc", "memory"
+		 : taken, due);
+	return true;
+due:
+	__preempt_schedule();
+	return true;
+taken:
+	/* The scheduler may be due all the same. */
+	preempt_disable();
+	preempt_enable();
+	return false;
+}
+#else
+static __always_inline bool kheap_own_and_enable(unsigned long bit)
+{
+	bool taken = test_and_set_bit(bit, kheap_bitmap());
+
+	preempt_enable();
+	return !taken;
+}
+#endif
+
+/**
  * kheap_pop_from() - take a block out of the CPU's loaded magazine
  * @caches: the per-CPU caches of a class
  *
  * Context: Any context, NMI included.
  * Return: The block, its allocated bit set; NULL if the magazine is empty or
- * somebody this CPU interrupted is at it.
+ * somebody this CPU interrupted is at it, or if the block is in use already.
  */
 static __always_inline void *
 kheap_pop_from(struct kheap_cpu_cache __percpu **caches)
@@ -65,9 +111,14 @@ kheap_pop_from(struct kheap_cpu_cache __percpu **caches)
 		__builtin_unreachable();
 	bit = slot->bit;
 	kheap_clear_busy(cache);
-	preempt_enable();
-	set_bit(bit, kheap_bitmap());
+	if (unlikely(!kheap_own_and_enable(bit)))
+		goto out_taken;
 	return block;
+
+out_taken:
+	/* No call: it would have registers saved on the way here. */
+	this_cpu_write(kheap_taken_block, block);
+	return NULL;
 
 out_clear:
 	kheap_clear_busy(cache);

@@ -90,10 +90,15 @@ static int parse_letters(const char *text, unsigned int *flags)
 
 /* --- Geometry ----------------------------------------------------------- */
 
+static bool observes(unsigned int flags)
+{
+	return flags & (KHEAP_DEBUG_GUARD | KHEAP_DEBUG_POISON |
+			KHEAP_DEBUG_USER);
+}
+
 static bool has_records(const struct kheap_class *class)
 {
-	return class->debug & (KHEAP_DEBUG_GUARD | KHEAP_DEBUG_POISON |
-			       KHEAP_DEBUG_USER);
+	return observes(class->debug);
 }
 
 static size_t record_offset(const struct kheap_class *class)
@@ -181,19 +186,28 @@ void kheap_debug_print(const struct kheap_class *class,
 	print_stack("freed", record->free_stack);
 }
 
-/* Bytes from @start to @end, as offsets in a block, are not @byte any more. */
-static void report_damage(struct kheap_class *class, const u8 *block,
-			  enum kheap_refusal why, long first, long last)
+static void print_damage(const u8 *block, size_t size, long first, long last)
 {
-	const struct kheap_pool *pool = kheap_block_pool(block);
-
-	if (!kheap_refuse(class->heap, why, block, class))
-		return;
-	pr_err("  damaged from offset %ld to %ld of %u\n", first, last,
-	       record_of(class, block)->size);
+	pr_err("  damaged from offset %ld to %ld of %zu\n", first, last, size);
 	print_hex_dump(KERN_ERR, KBUILD_MODNAME ":   ", DUMP_PREFIX_NONE, 16,
 		       1, block + first, min_t(long, last - first + 1,
 					       DUMP_BYTES), true);
+}
+
+/*
+ * Bytes from @first to @last, as offsets in a block, are not what they should
+ * be. Who wrote there may have written to other free blocks of the pool, too.
+ */
+static void report_damage(struct kheap_class *class, const u8 *block,
+			  enum kheap_refusal why, long first, long last)
+{
+	struct kheap_pool *pool = kheap_block_pool(block);
+
+	if (!in_nmi())
+		kheap_pool_quarantine(pool);
+	if (!kheap_refuse(class->heap, why, block, class))
+		return;
+	print_damage(block, record_of(class, block)->size, first, last);
 	kheap_debug_print(class, pool, block);
 }
 
@@ -265,30 +279,53 @@ static void fill_dead(struct kheap_class *class, u8 *block)
 
 /* --- Allocation and free ------------------------------------------------ */
 
-static depot_stack_handle_t save_stack(const struct kheap_class *class)
+static depot_stack_handle_t save_stack(unsigned int flags)
 {
 	unsigned long frames[MAX_FRAMES];
 	unsigned int nr;
 
-	if (!(class->debug & KHEAP_DEBUG_USER) || in_nmi())
+	if (!(flags & KHEAP_DEBUG_USER) || in_nmi())
 		return 0;
 	nr = stack_trace_save(frames, ARRAY_SIZE(frames), 2);
 	return kheap_stack_save(frames, nr, kheap_mm_allowed());
 }
 
-static void trace(const struct kheap_class *class, const char *what,
-		  const void *block, size_t size, unsigned long caller)
+static void trace(const struct kheap *heap, unsigned int flags,
+		  const char *what, const void *block, size_t size,
+		  unsigned long caller)
 {
-	if (class->debug & KHEAP_DEBUG_TRACE)
-		pr_info("heap '%s': %s %p, %zu bytes, by %pS\n",
-			class->heap->name, what, block, size,
-			(void *)kheap_client_ip(caller));
+	if (flags & KHEAP_DEBUG_TRACE)
+		pr_info("heap '%s': %s %p, %zu bytes, by %pS\n", heap->name,
+			what, block, size, (void *)kheap_client_ip(caller));
 }
 
 static void check_pool(const struct kheap_class *class, const void *block)
 {
 	if (class->debug & KHEAP_DEBUG_CONSISTENCY && !in_nmi())
 		kheap_check_pool(kheap_block_pool(block));
+}
+
+/**
+ * kheap_debug_rejects() - put back a cached block whose pool is in quarantine
+ * @class: its class
+ * @block: the block, its allocated bit set
+ *
+ * Context: Any context.
+ * Return: false if it may be handed out.
+ */
+bool kheap_debug_rejects(struct kheap_class *class, void *block)
+{
+	struct kheap_pool *pool = kheap_block_pool(block);
+	struct kheap_slot slot = { .block = block };
+	unsigned long idx;
+
+	if (likely(READ_ONCE(pool->state) != KHEAP_POOL_QUARANTINED) ||
+	    in_nmi())
+		return false;
+	kheap_block_index(class, pool, block, &idx);
+	clear_bit(pool->map_bit + idx, kheap_bitmap());
+	kheap_class_free_to_pool(class, slot);
+	return true;
 }
 
 /**
@@ -307,7 +344,7 @@ void kheap_debug_alloc(struct kheap_class *class, void *block, size_t size,
 	struct debug_record *record = record_of(class, block);
 
 	check_pool(class, block);
-	trace(class, "alloc", block, size, caller);
+	trace(class->heap, class->debug, "alloc", block, size, caller);
 	if (!has_records(class))
 		return;
 	kheap_kasan_mark(class, block, KHEAP_KASAN_LIVE);
@@ -317,7 +354,7 @@ void kheap_debug_alloc(struct kheap_class *class, void *block, size_t size,
 	record->serial = atomic_long_inc_return(&class->heap->nr_debug);
 	record->size = size;
 	record->dead = false;
-	record->alloc_stack = save_stack(class);
+	record->alloc_stack = save_stack(class->debug);
 	if (!class->ctor)
 		memset(block, class->type || want_init_on_alloc(gfp) ? 0 :
 			      CLEAN_BYTE, size);
@@ -339,13 +376,15 @@ void kheap_debug_free(struct kheap_class *class, void *block,
 
 	check_pool(class, block);
 	if (!has_records(class)) {
-		trace(class, "free", block, class->usable, caller);
+		trace(class->heap, class->debug, "free", block, class->usable,
+		      caller);
 		return;
 	}
-	trace(class, "free", block, record->size, caller);
+	trace(class->heap, class->debug, "free", block, record->size,
+	      caller);
 	if (class->debug & KHEAP_DEBUG_GUARD)
 		check_guards(class, block);
-	record->free_stack = save_stack(class);
+	record->free_stack = save_stack(class->debug);
 	if (is_poisoned(class)) {
 		fill_dead(class, block);
 		record->dead = true;
@@ -359,6 +398,99 @@ size_t kheap_debug_usable(const struct kheap_class *class, const void *block)
 {
 	return has_records(class) ? record_of(class, block)->size :
 				    class->usable;
+}
+
+/**
+ * kheap_debug_resized() - a block was resized where it is
+ * @heap: its heap
+ * @ptr: the block
+ * @size: bytes that are the client's now
+ *
+ * Context: Any context except NMI.
+ */
+void kheap_debug_resized(struct kheap *heap, void *ptr, size_t size)
+{
+	struct kheap_pool *pool = kheap_pool_of(ptr);
+	struct debug_record *record;
+
+	if (!pool)
+		return kheap_large_resized(heap, ptr, size);
+	if (!has_records(pool->class))
+		return;
+	record = record_of(pool->class, ptr);
+	record->size = max_t(size_t, size, 1);
+	memset(ptr + record->size, GUARD_BYTE,
+	       record_offset(pool->class) - record->size);
+}
+
+/* --- Large blocks ------------------------------------------------------- */
+
+/*
+ * What a large block has behind what was asked for, up to the end of its last
+ * page, are guard bytes. There are none before it, and its dead bytes are not
+ * looked at: its pages go back to the system.
+ */
+
+/* Guard bytes that a large block has at least. */
+size_t kheap_debug_large_guard(const struct kheap *heap)
+{
+	return atomic_read(&heap->debug) & KHEAP_DEBUG_GUARD ?
+	       GUARD_BYTES / 2 : 0;
+}
+
+void kheap_debug_large_resized(struct kheap *heap, struct kheap_large *large)
+{
+	memset(large->ptr + large->bytes - large->slack, GUARD_BYTE,
+	       large->slack);
+}
+
+/* A large block was allocated, and is nobody's yet. */
+void kheap_debug_large_alloc(struct kheap *heap, struct kheap_large *large,
+			     size_t size, gfp_t gfp, unsigned long caller)
+{
+	unsigned int flags = atomic_read(&heap->debug);
+
+	trace(heap, flags, "alloc", large->ptr, size, caller);
+	if (!observes(flags))
+		return;
+	large->observed = true;
+	large->slack = large->bytes - size;
+	large->serial = atomic_long_inc_return(&heap->nr_debug);
+	large->stack = save_stack(flags);
+	if (flags & KHEAP_DEBUG_POISON && !want_init_on_alloc(gfp))
+		memset(large->ptr, CLEAN_BYTE, size);
+	kheap_debug_large_resized(heap, large);
+}
+
+static void check_large_guard(struct kheap *heap, struct kheap_large *large)
+{
+	long first = LONG_MAX, last = LONG_MIN;
+	long size = large->bytes - large->slack;
+
+	find_damage(large->ptr, size, large->bytes, GUARD_BYTE, &first, &last);
+	if (last == LONG_MIN ||
+	    !kheap_refuse(heap, KHEAP_BAD_GUARD, large->ptr, NULL))
+		return;
+	print_damage(large->ptr, size, first, last);
+	pr_err("  large block %p, %ld bytes asked for, allocation %llu\n",
+	       large->ptr, size, large->serial);
+	print_stack("allocated", large->stack);
+}
+
+/* A large block is freed, and is nobody's any more. */
+void kheap_debug_large_free(struct kheap *heap, struct kheap_large *large,
+			    unsigned long caller)
+{
+	unsigned int flags = atomic_read(&heap->debug);
+
+	trace(heap, flags, "free", large->ptr, large->bytes - large->slack,
+	      caller);
+	if (!large->observed)
+		return;
+	if (flags & KHEAP_DEBUG_GUARD)
+		check_large_guard(heap, large);
+	if (flags & KHEAP_DEBUG_POISON)
+		memset(large->ptr, DEAD_BYTE, large->bytes);
 }
 
 /* --- Switching ---------------------------------------------------------- */
@@ -378,7 +510,7 @@ unsigned int kheap_debug_fix(struct kheap *heap)
 }
 
 /* Set the flags. Return 0, -EBUSY if the heap has a class already, -ENOMEM. */
-static int set_flags(struct kheap *heap, unsigned int flags)
+int kheap_debug_set(struct kheap *heap, unsigned int flags)
 {
 	int old = atomic_read(&heap->debug);
 
@@ -403,7 +535,7 @@ void kheap_debug_init(struct kheap *heap)
 	parse_letters(debug, &flags);
 	flags |= heap->flags & KHEAP_DEBUG_ALL;
 	if (flags)
-		set_flags(heap, flags);
+		kheap_debug_set(heap, flags);
 }
 
 /* Is the module's parameter one? */
@@ -448,7 +580,7 @@ static ssize_t debug_write(struct file *file, const char __user *buf,
 		return -EFAULT;
 	err = parse_letters(text, &flags);
 	if (!err)
-		err = set_flags(heap, flags);
+		err = kheap_debug_set(heap, flags);
 	return err ?: len;
 }
 

@@ -11,6 +11,7 @@ extern raw_spinlock_t kheap_list_raw;
 extern struct list_head kheap_list;
 extern struct kheap_class kheap_cold_class;
 DECLARE_PER_CPU(struct kheap_cpu_cache, kheap_cold_cache);
+DECLARE_PER_CPU(void *, kheap_taken_block);
 extern bool kheap_leak_tracking;
 DECLARE_STATIC_KEY_FALSE(kheap_numa_key);
 DECLARE_STATIC_KEY_FALSE(kheap_careful_key);
@@ -86,6 +87,8 @@ unsigned int kheap_pools_take(struct kheap_class *class, int node,
 void kheap_pools_give(struct kheap_class *class, struct kheap_slot *slots,
 		      unsigned int nr, struct list_head *empties);
 u16 kheap_link_next(struct kheap_pool *pool, unsigned int idx);
+void kheap_pool_quarantine(struct kheap_pool *pool);
+void kheap_pool_block_twice(void *block);
 
 /* class.c */
 int kheap_class_init(struct kheap_class *class, struct kheap *heap,
@@ -105,6 +108,8 @@ struct kheap_class *kheap_class_find(struct kheap *heap, const char *name);
 struct kheap_class *kheap_size_class(struct kheap *heap, unsigned int szidx,
 				     gfp_t gfp);
 void *kheap_class_alloc_slow(struct kheap_class *class, gfp_t gfp, int nid);
+void kheap_class_free_to_pool(struct kheap_class *class,
+			      struct kheap_slot slot);
 void kheap_class_free_slow(struct kheap_class *class, struct kheap_slot slot,
 			   bool alien);
 void *kheap_class_alloc_missed(struct kheap_class *class, size_t size,
@@ -151,9 +156,10 @@ void *kheap_watched_alloc(struct kheap_class *class, size_t size, gfp_t gfp,
 			  int nid, unsigned long caller);
 void kheap_watched_free(struct kheap_class *class, void *block,
 			unsigned long caller);
-void kheap_watched_large_alloc(struct kheap *heap, const void *ptr,
-			       size_t size, size_t bytes);
-void kheap_watched_large_free(struct kheap *heap, const void *ptr);
+void kheap_watched_large_alloc(struct kheap *heap, struct kheap_large *large,
+			       size_t size, gfp_t gfp, unsigned long caller);
+void kheap_watched_large_free(struct kheap *heap, struct kheap_large *large,
+			      unsigned long caller);
 
 /* large.c */
 void *kheap_large_alloc(struct kheap *heap, size_t size, gfp_t gfp, int node,
@@ -161,6 +167,7 @@ void *kheap_large_alloc(struct kheap *heap, size_t size, gfp_t gfp, int node,
 bool kheap_large_free(struct kheap *heap, const void *ptr,
 		      unsigned long caller);
 size_t kheap_large_size(struct kheap *heap, const void *ptr);
+void kheap_large_resized(struct kheap *heap, void *ptr, size_t size);
 enum kheap_refusal kheap_large_diagnose(struct kheap *heap, const void *ptr,
 					char *owner);
 bool kheap_large_park(struct kheap *heap, const void *ptr);
@@ -209,12 +216,21 @@ size_t kheap_debug_geometry(struct kheap_class *class, size_t align);
 void kheap_debug_pool_setup(struct kheap_class *class, struct kheap_pool *pool);
 void kheap_debug_print(const struct kheap_class *class,
 		       const struct kheap_pool *pool, const void *ptr);
+bool kheap_debug_rejects(struct kheap_class *class, void *block);
 void kheap_debug_alloc(struct kheap_class *class, void *block, size_t size,
 		       gfp_t gfp, unsigned long caller);
 void kheap_debug_free(struct kheap_class *class, void *block,
 		      unsigned long caller);
 size_t kheap_debug_usable(const struct kheap_class *class, const void *block);
+void kheap_debug_resized(struct kheap *heap, void *ptr, size_t size);
+size_t kheap_debug_large_guard(const struct kheap *heap);
+void kheap_debug_large_alloc(struct kheap *heap, struct kheap_large *large,
+			     size_t size, gfp_t gfp, unsigned long caller);
+void kheap_debug_large_free(struct kheap *heap, struct kheap_large *large,
+			    unsigned long caller);
+void kheap_debug_large_resized(struct kheap *heap, struct kheap_large *large);
 unsigned int kheap_debug_fix(struct kheap *heap);
+int kheap_debug_set(struct kheap *heap, unsigned int flags);
 void kheap_debug_init(struct kheap *heap);
 bool kheap_debug_valid(void);
 extern const struct file_operations kheap_debug_fops;

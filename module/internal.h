@@ -459,6 +459,30 @@ struct kheap_cache {
 	struct kheap_class class;
 };
 
+/**
+ * struct kheap_large - one large block
+ * @node: in the heap's tree; under its large_lock
+ * @ptr: the block
+ * @dead: in the heap's list of blocks to free later, or after a grace period
+ * @serial: number of the allocation in the heap, from 1, if @observed
+ * @bytes: its size, whole pages
+ * @slack: the last of them that are guard bytes and not the client's
+ * @stack: who allocated it, if that is recorded
+ * @parked: waits for a grace period; under the heap's large_lock
+ * @observed: it was allocated with debug flags
+ */
+struct kheap_large {
+	struct rb_node node;
+	void *ptr;
+	struct llist_node dead;
+	u64 serial;
+	u32 bytes;
+	u32 slack;
+	depot_stack_handle_t stack;
+	bool parked;
+	bool observed;
+};
+
 /* --- Heaps -------------------------------------------------------------- */
 
 /* Why a request was refused; the names are in report.c. */

@@ -14,22 +14,6 @@
 #include "internal.h"
 #include "trace.h"
 
-/**
- * struct kheap_large - one large block
- * @node: in the heap's tree; under its large_lock
- * @ptr: the block
- * @bytes: its size, whole pages
- * @parked: waits for a grace period; under the heap's large_lock
- * @dead: in the heap's list of blocks to free later, or after a grace period
- */
-struct kheap_large {
-	struct rb_node node;
-	const void *ptr;
-	size_t bytes;
-	bool parked;
-	struct llist_node dead;
-};
-
 static bool large_less(struct rb_node *a, const struct rb_node *b)
 {
 	return rb_entry(a, struct kheap_large, node)->ptr <
@@ -210,7 +194,7 @@ static void system_free(struct kheap *heap, struct kheap_large *large)
 void *kheap_large_alloc(struct kheap *heap, size_t size, gfp_t gfp, int nid,
 			unsigned long caller)
 {
-	size_t bytes = PAGE_ALIGN(size);
+	size_t bytes = PAGE_ALIGN(size + kheap_debug_large_guard(heap));
 	struct kheap_large *large = NULL;
 	unsigned int step = 0;
 	u64 start = trace_kheap_large_alloc_enabled() ? local_clock() : 0;
@@ -229,13 +213,15 @@ void *kheap_large_alloc(struct kheap *heap, size_t size, gfp_t gfp, int nid,
 	if (!large)
 		goto fail_uncharge;
 	large->bytes = bytes;
+	large->slack = 0;
 	large->parked = false;
+	large->observed = false;
 	large->ptr = system_alloc(bytes, gfp, nid);
 	if (!large->ptr)
 		goto fail_uncharge;
 	kheap_note_peak(heap);
 	if (unlikely(READ_ONCE(heap->watch)))
-		kheap_watched_large_alloc(heap, large->ptr, size, bytes);
+		kheap_watched_large_alloc(heap, large, size, gfp, caller);
 	raw_spin_lock_irqsave(&heap->large_lock, flags);
 	rb_add(&large->node, &heap->large, large_less);
 	heap->nr_large++;
@@ -245,7 +231,7 @@ void *kheap_large_alloc(struct kheap *heap, size_t size, gfp_t gfp, int nid,
 		trace_kheap_large_alloc(heap, large->ptr, size, bytes, gfp,
 					start ? local_clock() - start : 0,
 					kheap_client_ip(caller));
-	return (void *)large->ptr;
+	return large->ptr;
 
 fail_uncharge:
 	record_free(heap, large);
@@ -294,7 +280,7 @@ bool kheap_large_free(struct kheap *heap, const void *ptr,
 		trace_kheap_large_free(heap, ptr, large->bytes,
 				       kheap_client_ip(caller));
 	if (unlikely(READ_ONCE(heap->watch)))
-		kheap_watched_large_free(heap, ptr);
+		kheap_watched_large_free(heap, large, caller);
 	if (may_free_here(large)) {
 		system_free(heap, large);
 	} else {
@@ -333,7 +319,7 @@ void kheap_large_free_parked(struct kheap *heap, struct llist_node *list)
 		trace_kheap_large_free(heap, large->ptr, large->bytes,
 				       _RET_IP_);
 		if (unlikely(READ_ONCE(heap->watch)))
-			kheap_watched_large_free(heap, large->ptr);
+			kheap_watched_large_free(heap, large, _RET_IP_);
 		system_free(heap, large);
 	}
 }
@@ -347,9 +333,24 @@ size_t kheap_large_size(struct kheap *heap, const void *ptr)
 
 	raw_spin_lock_irqsave(&heap->large_lock, flags);
 	large = find_live(heap, ptr);
-	size = large ? large->bytes : 0;
+	size = large ? large->bytes - large->slack : 0;
 	raw_spin_unlock_irqrestore(&heap->large_lock, flags);
 	return size;
+}
+
+/* A large block was resized in place: what is behind it now is guard bytes. */
+void kheap_large_resized(struct kheap *heap, void *ptr, size_t size)
+{
+	struct kheap_large *large;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&heap->large_lock, flags);
+	large = find_live(heap, ptr);
+	if (large && large->observed)
+		large->slack = large->bytes - size;
+	raw_spin_unlock_irqrestore(&heap->large_lock, flags);
+	if (large && large->observed)
+		kheap_debug_large_resized(heap, large);
 }
 
 /* The last block that does not start behind @ptr; under large_lock. */

@@ -107,8 +107,8 @@ static void pool_settle(struct kheap_class *class,
 }
 
 /*
- * A link of @pool is corrupted: its free blocks cannot be trusted any more.
- * The pool leaves the used list for good; its allocated blocks stay valid.
+ * @pool is damaged: its free blocks cannot be trusted any more. It leaves the
+ * used list; its allocated blocks stay valid.
  */
 static void pool_quarantine(struct kheap_class *class,
 			    struct kheap_class_node *node,
@@ -121,6 +121,25 @@ static void pool_quarantine(struct kheap_class *class,
 	node->nr_virgin -= kheap_pool_nr_virgin(class, pool);
 	node->nr_lost += class->nr_blocks - pool->nr_used;
 	node->nr_quarantined++;
+}
+
+/**
+ * kheap_pool_quarantine() - put a pool out of use in which damage was found
+ * @pool: a pool of a class, with a block in somebody's hands
+ *
+ * Its allocated blocks stay valid. When all are free, it is as good as new.
+ *
+ * Context: Any context except NMI, no kheap lock held.
+ */
+void kheap_pool_quarantine(struct kheap_pool *pool)
+{
+	struct kheap_class_node *node = kheap_pool_node(pool);
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&node->lock, flags);
+	if (pool->state == KHEAP_POOL_USED || pool->state == KHEAP_POOL_FULL)
+		pool_quarantine(pool->class, node, pool);
+	raw_spin_unlock_irqrestore(&node->lock, flags);
 }
 
 /* --- Setting up --------------------------------------------------------- */
@@ -487,4 +506,31 @@ void kheap_pools_give(struct kheap_class *class, struct kheap_slot *slots,
 		slots += given;
 		nr -= given;
 	}
+}
+
+/**
+ * kheap_pool_block_twice() - a block came out of a cache that is somebody's
+ * @block: the block, or NULL if another CPU was faster
+ *
+ * A forged link led to it when it was in a cache already. The pool is put out
+ * of use, and forgets that it gave the block twice; so it cannot have become
+ * empty before.
+ *
+ * Context: Any context except NMI, no kheap lock held.
+ */
+noinline __cold void kheap_pool_block_twice(void *block)
+{
+	struct kheap_pool *pool = kheap_pool_of(block);
+	struct kheap_slot slot = { .block = block };
+	struct kheap_class *class;
+	LIST_HEAD(empties);
+
+	/* Its heap may have ended since. */
+	if (!pool || pool->class == &kheap_cold_class)
+		return;
+	class = pool->class;
+	kheap_refuse(class->heap, KHEAP_BAD_LINK, block, class);
+	kheap_pool_quarantine(pool);
+	kheap_pools_give(class, &slot, 1, &empties);
+	kheap_pools_put(class->heap, &empties);
 }

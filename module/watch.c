@@ -175,6 +175,18 @@ unsigned long kheap_client_ip(unsigned long ip)
 	return ip;
 }
 
+/* Take a block, out of this CPU's cache if it has one. */
+static void *take_block(struct kheap_class *class, gfp_t gfp, int nid,
+			bool *fast)
+{
+	void *block = NULL;
+
+	if (nid == NUMA_NO_NODE || nid == numa_mem_id())
+		block = kheap_pop_from(&class->caches);
+	*fast = block;
+	return block ?: kheap_class_alloc_slow(class, gfp, nid);
+}
+
 /**
  * kheap_watched_alloc() - allocate a block of a watched heap
  * @class: the class
@@ -190,16 +202,14 @@ void *kheap_watched_alloc(struct kheap_class *class, size_t size, gfp_t gfp,
 			  int nid, unsigned long caller)
 {
 	u64 start = trace_kheap_alloc_enabled() ? local_clock() : 0;
-	void *block = NULL;
+	void *block;
 	bool fast;
 
 	if (kheap_inject_fails(class->heap, size, gfp))
 		return NULL;
-	if (nid == NUMA_NO_NODE || nid == numa_mem_id())
-		block = kheap_pop_from(&class->caches);
-	fast = block;
-	if (!fast)
-		block = kheap_class_alloc_slow(class, gfp, nid);
+	do
+		block = take_block(class, gfp, nid, &fast);
+	while (block && class->debug && kheap_debug_rejects(class, block));
 	if (block && trace_kheap_alloc_enabled())
 		trace_kheap_alloc(class, block, size, gfp, fast,
 				  start ? local_clock() - start : 0,
@@ -232,16 +242,20 @@ void kheap_watched_free(struct kheap_class *class, void *block,
 }
 
 /* A large block was allocated, and is nobody's yet. */
-void kheap_watched_large_alloc(struct kheap *heap, const void *ptr,
-			       size_t size, size_t bytes)
+void kheap_watched_large_alloc(struct kheap *heap, struct kheap_large *large,
+			       size_t size, gfp_t gfp, unsigned long caller)
 {
+	kheap_debug_large_alloc(heap, large, size, gfp, caller);
 	if (READ_ONCE(heap->watch) & KHEAP_WATCH_CALLSITES)
-		kheap_callsite_alloc(heap, NULL, ptr, size, bytes);
+		kheap_callsite_alloc(heap, NULL, large->ptr, size,
+				     large->bytes);
 }
 
 /* A large block is freed, and is nobody's any more. */
-void kheap_watched_large_free(struct kheap *heap, const void *ptr)
+void kheap_watched_large_free(struct kheap *heap, struct kheap_large *large,
+			      unsigned long caller)
 {
+	kheap_debug_large_free(heap, large, caller);
 	if (READ_ONCE(heap->watch) & KHEAP_WATCH_CALLSITES)
-		kheap_callsite_free(heap, ptr);
+		kheap_callsite_free(heap, large->ptr);
 }

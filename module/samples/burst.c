@@ -16,7 +16,7 @@
 
 static unsigned int mib = 32;
 module_param(mib, uint, 0444);
-MODULE_PARM_DESC(mib, "bytes at the top, in MiB");
+MODULE_PARM_DESC(mib, "bytes at the top, in MiB; 0 with still: the heap is not used");
 
 static unsigned int left = 10;
 module_param(left, uint, 0444);
@@ -150,7 +150,7 @@ static int __init burst_init(void)
 	int err;
 
 	nr_max = (size_t)mib * SZ_1M / ((SIZE_MIN + SIZE_MAX_HERE) / 4);
-	parcels = vmalloc(array_size(nr_max, sizeof(*parcels)));
+	parcels = vmalloc(array_size(nr_max + 1, sizeof(*parcels)));
 	heap = kheap_create("burst", &params);
 	if (!parcels || IS_ERR(heap)) {
 		kheap_destroy(heap);

@@ -39,9 +39,9 @@ struct kheap_cache;
  *	the allocating task, as if each request had %__GFP_ACCOUNT.
  * @KHEAP_DEBUG_CONSISTENCY: check a block's pool whenever the block is allocated
  *	or freed
- * @KHEAP_DEBUG_GUARD: guard bytes before and behind each block of up to
- *	%KHEAP_MEDIUM_MAX bytes, looked at when it is freed. kheap_usable_size() is
- *	what was asked for.
+ * @KHEAP_DEBUG_GUARD: guard bytes before and behind each block, of a large one
+ *	only behind it, looked at when it is freed. kheap_usable_size() is what was
+ *	asked for.
  * @KHEAP_DEBUG_POISON: fresh memory is filled with 0xCD, dead memory with 0xDD,
  *	which is looked at when it is allocated again. Not with a constructor.
  * @KHEAP_DEBUG_USER: keep the stacks that allocated and freed each block, for
