@@ -44,7 +44,8 @@ static void give(struct kheap_cache *cache, void **objects, unsigned int nr)
 
 static const size_t sizes[] = {
 	1, 7, 8, 9, 100, 512, 513, 640, 1000, 1024, 1365, 2048, 2049, 3000,
-	4095, 4096, 4097, 5000, 5462, 6000, 7000, 8191, 8192,
+	4095, 4096, 4097, 5000, 5462, 6000, 7000, 8191, 8192, 8193, 9000,
+	10922, 12288, 16384, 16385, 20000, 24575, 24576,
 };
 
 static void number_desc(const size_t *n, char *desc)
@@ -289,14 +290,14 @@ static const struct create_param {
 } creates[] = {
 	{ "plain", "a", 8, 0, 0, 0 },
 	{ "63_characters", NAME_63, 8, 0, 0, 0 },
-	{ "largest", "a", 8192, 4096, 0, 0 },
+	{ "largest", "a", 6 * 4096, 4096, 0, 0 },
 	{ "64_characters", NAME_63 "x", 8, 0, 0, -EINVAL },
 	{ "no_name", NULL, 8, 0, 0, -EINVAL },
 	{ "empty_name", "", 8, 0, 0, -EINVAL },
 	{ "dots", "..", 8, 0, 0, -EINVAL },
 	{ "space_in_name", "a b", 8, 0, 0, -EINVAL },
 	{ "size_0", "a", 0, 0, 0, -EINVAL },
-	{ "size_8193", "a", 8193, 0, 0, -EINVAL },
+	{ "size_24577", "a", 24577, 0, 0, -EINVAL },
 	{ "size_max", "a", SIZE_MAX, 0, 0, -EINVAL },
 	{ "align_3", "a", 8, 3, 0, -EINVAL },
 	{ "align_24", "a", 8, 24, 0, -EINVAL },

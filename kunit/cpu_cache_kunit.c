@@ -136,13 +136,21 @@ static void magazines_of_all_classes_are_bounded_in_bytes(struct kunit *test)
 
 static void large_objects_have_small_magazines(struct kunit *test)
 {
+	static const size_t sizes[] = { 4096, 8192, 12288,
+					KHEAP_CACHE_SIZE_MAX };
 	struct kheap *heap = kheap_test_heap(test);
 	struct kheap_cache *cache;
+	unsigned int i;
 
-	cache = kheap_cache_create(heap, "large", KHEAP_CACHE_SIZE_MAX, 0, 0,
-				   NULL);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, cache);
-	KUNIT_EXPECT_LE(test, cache->class.max_slots, 4);
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		cache = kheap_cache_create(heap, "large", sizes[i], 0, 0,
+					   NULL);
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, cache);
+		KUNIT_EXPECT_GE(test, cache->class.max_slots, 1);
+		KUNIT_EXPECT_LE(test, cache->class.max_slots * sizes[i],
+				3 * 8192);
+		kheap_cache_destroy(cache);
+	}
 }
 
 static void atomic_first_use_gets_its_caches_soon(struct kunit *test)

@@ -516,6 +516,34 @@ static void good_use_is_silent(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kheap_test_refused_any(heap), 0);
 }
 
+/* What is put around an object leaves room for the largest, however aligned. */
+static void largest_objects_fit_with_guards(struct kunit *test)
+{
+	struct kheap *heap = debug_heap(test, KHEAP_DEBUG_GUARD |
+					KHEAP_DEBUG_POISON);
+	size_t align;
+
+	for (align = 8; align <= KHEAP_CACHE_ALIGN_MAX; align *= 2) {
+		struct kheap_cache *cache;
+		u8 *object;
+
+		cache = kheap_cache_create(heap, "large", KHEAP_CACHE_SIZE_MAX,
+					   align, 0, construct);
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, cache);
+		KUNIT_EXPECT_EQ(test, cache->class.nr_blocks, 1);
+		object = kheap_cache_alloc(cache, GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, object);
+		KUNIT_EXPECT_TRUE(test, IS_ALIGNED((unsigned long)object,
+						   align));
+		KUNIT_EXPECT_NULL(test, memchr_inv(object, 0x77, 40));
+		memset(object + 40, 1, KHEAP_CACHE_SIZE_MAX - 40);
+		kheap_cache_free(cache, object);
+		kheap_test_expect_sound(test, heap);
+		kheap_cache_destroy(cache);
+	}
+	KUNIT_EXPECT_EQ(test, kheap_test_refused_any(heap), 0);
+}
+
 static struct kunit_case debug_cases[] = {
 	KUNIT_CASE_PARAM(byte_behind_a_block_is_found, size_gen_params),
 	KUNIT_CASE(first_and_last_damaged_byte_are_told),
@@ -539,6 +567,7 @@ static struct kunit_case debug_cases[] = {
 	KUNIT_CASE(flags_are_fixed_by_the_first_use),
 	KUNIT_CASE(flags_can_be_changed_before_the_first_use),
 	KUNIT_CASE(consistency_is_checked_at_each_request),
+	KUNIT_CASE(largest_objects_fit_with_guards),
 	KUNIT_CASE_PARAM_ATTR(good_use_is_silent, good_flags_gen_params,
 			      { .speed = KUNIT_SPEED_SLOW }),
 	{}

@@ -18,6 +18,7 @@
 /* About this many bytes of a class may be in each magazine, and each depot. */
 #define MAGAZINE_BYTES	8192
 #define MAGAZINE_SLOTS	31
+#define FEW_SLOTS	3	/* if that is more, and for large objects 1 */
 #define DEPOT_BYTES	65536
 #define DEPOT_MAGAZINES	32
 
@@ -73,6 +74,7 @@ static void class_set_geometry(struct kheap_class *class, size_t size,
 			       size_t align)
 {
 	size_t stride = ALIGN(size, 1 << KHEAP_BLOCK_SHIFT);
+	unsigned int few;
 
 	class->usable = size;
 	class->link_offset = KHEAP_LINK_OFFSET;
@@ -95,8 +97,9 @@ static void class_set_geometry(struct kheap_class *class, size_t size,
 	class->recip_low = class->recip;
 	class->fill_shift = max(fls(class->nr_blocks - 1) -
 				ilog2(KHEAP_NR_FILLS), 0);
-	class->max_slots = clamp_t(size_t, MAGAZINE_BYTES / class->size, 4,
-				   MAGAZINE_SLOTS + 1);
+	few = size > KHEAP_MEDIUM_MAX ? 1 : FEW_SLOTS;
+	class->max_slots = clamp_t(size_t, MAGAZINE_BYTES / class->size,
+				   few + 1, MAGAZINE_SLOTS + 1);
 	class->max_slots = rounddown_pow_of_two(class->max_slots) - 1;
 	class->max_depot = min_t(size_t, DEPOT_MAGAZINES, DEPOT_BYTES /
 				 (class->max_slots * class->size));

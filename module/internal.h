@@ -255,8 +255,8 @@ struct kheap_slot {
 /**
  * struct kheap_magazine - room for a number of free blocks
  * @next: in the depot
- * @nr_slots: how many blocks fit: 3, 7, 15 or 31, with which the magazine
- *	fills its memory
+ * @nr_slots: how many blocks fit: 1, 3, 7, 15 or 31, with which the
+ *	magazine fills its memory
  * @slots: the blocks
  */
 struct kheap_magazine {

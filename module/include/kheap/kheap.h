@@ -27,8 +27,11 @@ struct kheap_cache;
 /* Longest name of a heap, a cache or a type, without the final NUL. */
 #define KHEAP_NAME_MAX		63
 
-/* Largest size and alignment of a fixed-size cache's objects, in bytes. */
-#define KHEAP_CACHE_SIZE_MAX	(2 * PAGE_SIZE)
+/*
+ * Largest size and alignment of a fixed-size cache's objects, in bytes. A pool
+ * has at most eight pages, in which one must fit with all that is put around it.
+ */
+#define KHEAP_CACHE_SIZE_MAX	(6 * PAGE_SIZE)
 #define KHEAP_CACHE_ALIGN_MAX	PAGE_SIZE
 
 /**

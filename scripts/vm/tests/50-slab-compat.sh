@@ -30,7 +30,7 @@ assert_eq 0 "$(heap_stat $CLIENT nr_refused)" "refused requests"
 echo 1 >"$(heap_file $CLIENT check)"
 
 step "what cannot be had is refused in words"
-assert_log "module $CLIENT: no cache 'huge' of 100000 bytes: .* larger than two pages"
+assert_log "module $CLIENT: no cache 'huge' of 100000 bytes: .* larger than six pages"
 assert_log "module $CLIENT: no cache 'dma' of 64 bytes: .* zone for DMA"
 
 step "kheap stays while the module does, the heap goes with it"
