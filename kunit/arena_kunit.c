@@ -167,6 +167,22 @@ static void account_flag_reaches_the_page_source(struct kunit *test)
 	kheap_free(plain, block);
 }
 
+/* Each page has its own charge, and goes back on its own. */
+static void accounted_arena_is_separate_pages(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap_with(test, KHEAP_ACCOUNT, 0);
+	struct kheap_test_source *source = kheap_test_source(heap);
+
+	kheap_free(heap, kheap_test_alloc(test, heap, SIZE));
+	KUNIT_EXPECT_EQ(test, atomic_read(&source->nr_allocs[KHEAP_ARENA_ORDER]),
+			1);
+	kheap_trim(heap);
+	KUNIT_EXPECT_EQ(test, atomic_read(&source->nr_frees[KHEAP_ARENA_ORDER]),
+			0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&source->nr_frees[0]),
+			KHEAP_ARENA_POOLS);
+}
+
 /* --- Order -------------------------------------------------------------- */
 
 /* Free the last @nr pools' blocks of arena @i. */
@@ -644,6 +660,7 @@ static struct kunit_case arena_cases[] = {
 	KUNIT_CASE(atomic_context_asks_for_less),
 	KUNIT_CASE(only_the_smallest_request_tries_hard),
 	KUNIT_CASE(account_flag_reaches_the_page_source),
+	KUNIT_CASE(accounted_arena_is_separate_pages),
 	KUNIT_CASE(fullest_arena_serves_first),
 	KUNIT_CASE(full_arenas_are_not_usable),
 	KUNIT_CASE(last_returned_pool_serves_first),

@@ -48,6 +48,18 @@ static struct kheap_arena *fullest_usable_arena(struct kheap_arena_set *set)
 			   usable_node);
 }
 
+/*
+ * Make the pages of an arena separate. The lock of its set is held, or nobody
+ * knows of it.
+ */
+static void arena_split(struct kheap_arena *arena)
+{
+	if (arena->split)
+		return;
+	split_page(arena->page, arena->order);
+	arena->split = true;
+}
+
 /* Put an arena with holes where fill_hole() looks for it. */
 static void arena_list_holed(struct kheap_arena *arena)
 {
@@ -356,6 +368,12 @@ static struct kheap_pool *pool_from_new_arena(struct kheap_class *class,
 		kheap_pages_free(heap, page, order);
 		return NULL;
 	}
+	/*
+	 * Pages in one piece are charged by their first one. The kernel asks the
+	 * page that an object is in for its group: list_lru does, to find a list.
+	 */
+	if (heap->flags & KHEAP_ACCOUNT)
+		arena_split(arena);
 	pool = list_first_entry(&arena->freepools, struct kheap_pool, list);
 	raw_spin_lock_irqsave(&set->lock, flags);
 	list_add_tail(&arena->list, &set->arenas);
@@ -519,10 +537,7 @@ static void arena_punch_holes(struct kheap_arena *arena, unsigned int nr,
 	struct kheap_pool *pool, *next;
 	unsigned int i, left = nr;
 
-	if (!arena->split) {
-		split_page(arena->page, arena->order);
-		arena->split = true;
-	}
+	arena_split(arena);
 	if (!arena->nr_holes)
 		list_add(&arena->holed_node, &set->holed);
 	list_for_each_entry_safe_reverse(pool, next, &arena->freepools, list) {

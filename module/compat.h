@@ -119,6 +119,31 @@ static inline void kasan_poison(const void *addr, size_t size, u8 value,
 #define KHEAP_KASAN_LIVE	0x00
 #define KHEAP_KASAN_FREE	0xff
 
+#include <linux/list_lru.h>
+#include <linux/memcontrol.h>
+
+/*
+ * Has a list of objects a part for a memory cgroup? The kernel adds to it
+ * without a look. What this reads was under CONFIG_MEMCG_KMEM until v6.11 ("mm:
+ * remove CONFIG_MEMCG_KMEM").
+ */
+#if defined(CONFIG_MEMCG_KMEM) || \
+	(defined(CONFIG_MEMCG) && LINUX_VERSION_CODE >= KERNEL_VERSION(6, 11, 0))
+static inline bool kheap_list_lru_has(struct list_lru *lru,
+				      struct mem_cgroup *group)
+{
+	int id = memcg_kmem_id(group);
+
+	return !lru->memcg_aware || id < 0 || xa_load(&lru->xa, id);
+}
+#else
+static inline bool kheap_list_lru_has(struct list_lru *lru,
+				      struct mem_cgroup *group)
+{
+	return true;
+}
+#endif
+
 #include <linux/stackdepot.h>
 
 #ifndef CONFIG_STACKDEPOT

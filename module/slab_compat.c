@@ -2,13 +2,18 @@
 /*
  * What <kheap/slab_compat.h> calls: the heaps of modules that know nothing of
  * kheap, each named after its module. See Documentation/porting.rst.
+ *
+ * A module has up to two heaps: memory cgroups are charged for pages, so caches
+ * with SLAB_ACCOUNT share none with the others.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/ctype.h>
+#include <linux/fs.h>
 #include <linux/module.h>
 #include <linux/notifier.h>
 #include <linux/sched.h>
+#include <linux/sched/mm.h>
 #include <linux/string.h>
 #include <kheap/slab_calls.h>
 
@@ -17,10 +22,15 @@
 /* A name that is used this often in one module is used up. */
 #define MAX_NAMESAKES	99
 
+/* What the heap of charged caches has behind the module's name. */
+#define ACCOUNT_SUFFIX	".acct"
+static_assert(MODULE_NAME_LEN + sizeof(ACCOUNT_SUFFIX) <= KHEAP_NAME_MAX + 1);
+
 /**
- * struct slab_heap - the heap of a module
+ * struct slab_heap - one of a module's heaps
  * @heap: the heap
  * @owner: the module
+ * @account: its pages are charged to memory cgroups
  * @nr_caches: caches that are not destroyed yet
  * @kept: blocks of no cache were given out: the heap stays with the module
  * @list: in slab_heaps
@@ -28,6 +38,7 @@
 struct slab_heap {
 	struct kheap *heap;
 	struct module *owner;
+	bool account;
 	unsigned int nr_caches;
 	bool kept;
 	struct list_head list;
@@ -39,13 +50,14 @@ static LIST_HEAD(slab_heaps);
 
 /* --- Heaps -------------------------------------------------------------- */
 
-static struct slab_heap *heap_of_module(const struct module *owner)
+static struct slab_heap *heap_of_module(const struct module *owner,
+					bool account)
 {
 	struct slab_heap *slab;
 
 	lockdep_assert_held(&slab_lock);
 	list_for_each_entry(slab, &slab_heaps, list)
-		if (slab->owner == owner)
+		if (slab->owner == owner && slab->account == account)
 			return slab;
 	return NULL;
 }
@@ -69,11 +81,22 @@ static void slab_heap_destroy(struct slab_heap *slab)
 	kfree(slab);
 }
 
+static struct kheap *create_heap(const struct module *owner, bool account,
+				 unsigned long caller)
+{
+	struct kheap_params params = { .flags = account ? KHEAP_ACCOUNT : 0 };
+	char name[KHEAP_NAME_MAX + 1];
+
+	snprintf(name, sizeof(name), "%s%s", owner->name,
+		 account ? ACCOUNT_SUFFIX : "");
+	return kheap_create_for(name, &params, caller);
+}
+
 /* The heap of a module, made if there is none yet. */
-static struct slab_heap *slab_heap_get(struct module *owner,
+static struct slab_heap *slab_heap_get(struct module *owner, bool account,
 				       unsigned long caller)
 {
-	struct slab_heap *slab = heap_of_module(owner);
+	struct slab_heap *slab = heap_of_module(owner, account);
 
 	if (slab)
 		return slab;
@@ -81,7 +104,8 @@ static struct slab_heap *slab_heap_get(struct module *owner,
 	if (!slab)
 		return ERR_PTR(-ENOMEM);
 	slab->owner = owner;
-	slab->heap = kheap_create_for(owner->name, NULL, caller);
+	slab->account = account;
+	slab->heap = create_heap(owner, account, caller);
 	if (IS_ERR(slab->heap)) {
 		struct slab_heap *err = ERR_CAST(slab->heap);
 
@@ -165,7 +189,7 @@ static struct kheap_cache *create(struct module *owner, const char *name,
 	struct slab_heap *slab;
 
 	mutex_lock(&slab_lock);
-	slab = slab_heap_get(owner, caller);
+	slab = slab_heap_get(owner, flags & SLAB_ACCOUNT, caller);
 	cache = ERR_CAST(slab);
 	if (!IS_ERR(slab)) {
 		cache = create_named(slab->heap, name, size, align,
@@ -254,6 +278,47 @@ void *kheap_slab_alloc_nofail(struct kheap_cache *cache, gfp_t gfp)
 }
 EXPORT_SYMBOL_GPL(kheap_slab_alloc_nofail);
 
+/*
+ * The memory cgroup that an object's page is charged to, if it has no part of
+ * @lru yet; then with a reference.
+ */
+static struct mem_cgroup *group_without_list(const void *object,
+					     struct list_lru *lru)
+{
+	struct mem_cgroup *group;
+
+	rcu_read_lock();
+	do {
+		group = page_memcg_check(virt_to_page(object));
+		if (group && kheap_list_lru_has(lru, group))
+			group = NULL;
+	} while (group && !css_tryget(&group->css));
+	rcu_read_unlock();
+	return group;
+}
+
+/*
+ * The kernel makes a group's part of a list where it charges an object of its
+ * own that goes on the list, and offers no other way: so it charges one.
+ */
+bool kheap_slab_join_lru(const void *object, struct list_lru *lru, gfp_t gfp)
+{
+	struct mem_cgroup *group = group_without_list(object, lru), *old;
+	void *charged;
+
+	if (likely(!group))
+		return true;
+	old = set_active_memcg(group);
+	charged = kmem_cache_alloc_lru(names_cachep, lru,
+				       (gfp & ~__GFP_ZERO) | __GFP_ACCOUNT);
+	set_active_memcg(old);
+	css_put(&group->css);
+	if (charged)
+		kmem_cache_free(names_cachep, charged);
+	return charged;
+}
+EXPORT_SYMBOL_GPL(kheap_slab_join_lru);
+
 bool kheap_slab_free(const void *ptr)
 {
 	struct kheap_pool *pool = kheap_pool_of(ptr);
@@ -315,7 +380,7 @@ struct kheap *kheap_slab_heap_of(struct module *owner, gfp_t gfp)
 		return NULL;
 	might_sleep();
 	mutex_lock(&slab_lock);
-	slab = slab_heap_get(owner, _RET_IP_);
+	slab = slab_heap_get(owner, false, _RET_IP_);
 	if (!IS_ERR(slab))
 		slab->kept = true;
 	mutex_unlock(&slab_lock);
@@ -329,14 +394,14 @@ EXPORT_SYMBOL_GPL(kheap_slab_heap_of);
 static int module_event(struct notifier_block *block, unsigned long event,
 			void *module)
 {
-	struct slab_heap *slab;
+	struct slab_heap *slab, *next;
 
 	if (event != MODULE_STATE_GOING)
 		return NOTIFY_DONE;
 	mutex_lock(&slab_lock);
-	slab = heap_of_module(module);
-	if (slab)
-		slab_heap_destroy(slab);
+	list_for_each_entry_safe(slab, next, &slab_heaps, list)
+		if (slab->owner == module)
+			slab_heap_destroy(slab);
 	mutex_unlock(&slab_lock);
 	return NOTIFY_OK;
 }

@@ -19,6 +19,14 @@ static bool leak;
 module_param(leak, bool, 0444);
 MODULE_PARM_DESC(leak, "leave a cache with an object behind");
 
+static unsigned int ledgers;
+module_param(ledgers, uint, 0444);
+MODULE_PARM_DESC(ledgers, "charged objects of 1 KiB to make and keep");
+
+static bool grouped;
+module_param(grouped, bool, 0444);
+MODULE_PARM_DESC(grouped, "a memory cgroup is to be charged for them");
+
 static unsigned int nr_wrong;
 
 #define CHECK(claim)							\
@@ -59,6 +67,7 @@ static int make_caches(void)
 
 static void destroy_caches(void)
 {
+	slab_client_end_ledgers();
 	if (shared)
 		kmem_cache_free(shared, held);
 	kmem_cache_destroy(parcels);
@@ -148,7 +157,7 @@ static void try_refusals(void)
 
 static int __init slab_client_init(void)
 {
-	int err = make_caches();
+	int err = make_caches() ?: slab_client_make_ledgers(ledgers);
 
 	if (!err) {
 		try_objects();
@@ -158,6 +167,7 @@ static int __init slab_client_init(void)
 		try_foreign();
 		try_refusals();
 		CHECK(!slab_client_try_kmalloc());
+		CHECK(slab_client_nr_uncharged() == (grouped ? 0 : ledgers));
 		CHECK(!kept || kmem_cache_alloc(kept, GFP_KERNEL));
 		held = kmem_cache_alloc(shared, GFP_KERNEL);
 		CHECK(held);

@@ -52,7 +52,8 @@ held_by_slub()
 held_by_kheap()
 {
 	awk -F': *' '$1 == "held_bytes" { sum += $2 }
-		END { printf "%.0f\n", sum }' "$DEBUGFS"/{ext4,jbd2,mbcache}/stats
+		END { printf "%.0f\n", sum }' \
+			"$DEBUGFS"/{ext4,ext4.acct,jbd2,mbcache}/stats
 }
 
 # Run a stage of the measurement.
@@ -190,6 +191,33 @@ for at in range(0, len(block), 4096):
 	wait $! || fail "writers under memory pressure"
 }
 
+inodes_in_use()
+{
+	awk '$1 == "ext4_inode_cache" { print $7 }' "$DEBUGFS/ext4.acct/classes"
+}
+
+# A group pays for the inodes that it needs, and gives them up when it must.
+in_group()
+{
+	local root group used left
+
+	root=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
+	group=$root/names
+	echo +memory >"$root/cgroup.subtree_control"
+	mkdir "$group"
+	drop
+	(echo $BASHPID >"$group/cgroup.procs"
+	 mkdir "$mnt/group" && cd "$mnt/group" && seq 1 3000 | xargs touch)
+	sync
+	used=$(inodes_in_use)
+	# Less than that is found, which is an error to the kernel.
+	echo 64M >"$group/memory.reclaim" 2>/dev/null || true
+	left=$(inodes_in_use)
+	echo "    inodes: $used, $left after the group gave memory up"
+	[ "$left" -lt $((used - 2000)) ] || fail "the inodes are not the group's"
+	rm -r "$mnt/group"
+}
+
 look_inside()
 {
 	local name
@@ -197,10 +225,10 @@ look_inside()
 	[ "$side" = kheap ] || return 0
 	for name in $NAMES; do
 		[ "$name" = ext4_groupinfo_4k ] ||
-			grep -hq "^$name " $DEBUGFS/{ext4,jbd2,mbcache}/classes ||
+			cat $DEBUGFS/*/classes | grep -q "^$name " ||
 			fail "no cache $name in debugfs"
 	done
-	for name in ext4 jbd2 mbcache; do
+	for name in ext4 ext4.acct jbd2 mbcache; do
 		echo 1 >"$DEBUGFS/$name/check" || fail "check of $name"
 		grep -q '^nr_refused: 0$' "$DEBUGFS/$name/stats" ||
 			fail "heap $name refused requests"
@@ -242,6 +270,8 @@ step "fio, four writers that verify"
 fio_all
 step "names, four at once"
 many_names
+step "a memory cgroup has its inodes"
+in_group
 step "memory runs short meanwhile"
 squeeze
 compare

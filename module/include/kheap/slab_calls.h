@@ -10,11 +10,13 @@
 
 struct kheap;
 struct kheap_cache;
+struct list_lru;
 struct module;
 
 /**
  * kheap_slab_create() - create a cache in the heap of a module
- * @owner: the module; its first cache makes the heap
+ * @owner: the module; its first cache makes the heap, its first one with
+ *	%SLAB_ACCOUNT another one, whose pages are charged to memory cgroups
  * @name: of the cache; characters that a heap's names cannot have become ``_``,
  *	and a name that the module uses twice gets a number
  * @size: bytes of an object, up to %KHEAP_CACHE_SIZE_MAX
@@ -56,6 +58,20 @@ int kheap_slab_shrink(struct kheap_cache *cache);
  * Return: The object; NULL only for flags that are refused.
  */
 void *kheap_slab_alloc_nofail(struct kheap_cache *cache, gfp_t gfp);
+
+/**
+ * kheap_slab_join_lru() - let an object be added to a list by memory cgroup
+ * @object: an object of a cache
+ * @lru: a list for such objects
+ * @gfp: of the request
+ *
+ * The list gets a part for the group that the object's page is charged to, if
+ * there is one.
+ *
+ * Context: Any context except NMI; sleeps if @gfp allows it.
+ * Return: false if there is no memory for that.
+ */
+bool kheap_slab_join_lru(const void *object, struct list_lru *lru, gfp_t gfp);
 
 /**
  * kheap_slab_free() - free memory if it is a heap's

@@ -5,8 +5,9 @@
  *	ccflags-y += -I$(KHEAP)/module/include -include kheap/slab_compat.h
  *
  * Every kmem_cache_create() of the module makes a cache in a private heap with
- * the module's name; the heap comes with the first cache and goes with the last
- * one. The long story is in Documentation/porting.rst.
+ * the module's name, or, with SLAB_ACCOUNT, in a charged one beside it. A heap
+ * comes with its first cache and goes with its last one. The long story is in
+ * Documentation/porting.rst.
  */
 #ifndef _KHEAP_SLAB_COMPAT_H
 #define _KHEAP_SLAB_COMPAT_H
@@ -72,8 +73,8 @@
 /* --- Caches of kheap ---------------------------------------------------- */
 
 /*
- * __GFP_ACCOUNT goes: SLUB charges objects, kheap could only charge pages, and
- * list_lru takes a charged page's group for the object's.
+ * __GFP_ACCOUNT goes: SLUB charges objects, kheap pages, and those of a cache
+ * are all charged, with SLAB_ACCOUNT, or none of them is.
  */
 static __always_inline __malloc void *
 kheap_slab_alloc(struct kheap_cache *cache, gfp_t gfp)
@@ -88,7 +89,14 @@ kheap_slab_alloc(struct kheap_cache *cache, gfp_t gfp)
 static inline __malloc void *
 kheap_slab_alloc_lru(struct kheap_cache *cache, struct list_lru *lru, gfp_t gfp)
 {
-	return kheap_slab_alloc(cache, gfp);
+	void *object = kheap_slab_alloc(cache, gfp);
+
+	if (likely(object) && lru &&
+	    unlikely(!kheap_slab_join_lru(object, lru, gfp))) {
+		kheap_cache_free(cache, object);
+		return NULL;
+	}
+	return object;
 }
 
 static inline __malloc void *

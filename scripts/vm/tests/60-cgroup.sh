@@ -4,7 +4,8 @@
 #
 # A heap with KHEAP_ACCOUNT charges the memory cgroup of the task that
 # allocates, for blocks and for a large block of a chosen node; the charge goes
-# when the memory does. A heap without it charges nothing.
+# when the memory does. A heap without it charges nothing. So do the caches of a
+# module behind slab_compat.h with SLAB_ACCOUNT, and those without it.
 
 . "$(dirname "$0")/../guest.sh"
 
@@ -28,7 +29,7 @@ settle()
 	sleep 3
 }
 
-# Insert the client as a task of the group; set $rise and $rise_kernel.
+# Insert a client as a task of the group; set $rise and $rise_kernel.
 insert_in_group()
 {
 	local before before_kernel
@@ -38,7 +39,7 @@ insert_in_group()
 	before_kernel=$(kernel_bytes)
 	(
 		echo $BASHPID >"$group/cgroup.procs"
-		load_module kheap_burst still=1 mib=16 large=$((8 * mib)) "$@"
+		load_module "$@"
 	)
 	settle
 	rise=$(($(cat "$group/memory.current") - before))
@@ -46,15 +47,20 @@ insert_in_group()
 	echo "    memory.current rose by $rise, kernel in it by $rise_kernel"
 }
 
+burst()
+{
+	insert_in_group kheap_burst still=1 mib=16 large=$((8 * mib)) "$@"
+}
+
 load_module kheap
 
 step "a heap that is not accounted charges nothing to speak of"
-insert_in_group account=0
+burst account=0
 [ $rise_kernel -lt $((2 * mib)) ] || fail "charged: $rise_kernel"
 unload_module kheap_burst
 
 step "an accounted one charges its pages and its large block"
-insert_in_group account=1
+burst account=1
 held=$(heap_stat burst held_bytes)
 [ $rise -ge $((24 * mib)) ] || fail "memory.current rose by $rise only"
 [ $rise_kernel -ge $((24 * mib)) ] || fail "kernel rose by $rise_kernel only"
@@ -80,6 +86,19 @@ if (
 fi
 echo max >"$group/memory.max"
 refute test -e "$KHEAP_DEBUGFS/burst"
+
+step "slab_compat.h: a cache with SLAB_ACCOUNT charges, its objects are listed"
+expect_log "module kheap_slab_client: no cache "
+insert_in_group kheap_slab_client ledgers=8192 grouped=1
+held=$(heap_stat kheap_slab_client.acct held_bytes)
+[ $rise -ge $((8 * mib)) ] || fail "memory.current rose by $rise only"
+[ $rise_kernel -ge $((8 * mib)) ] || fail "kernel rose by $rise_kernel only"
+[ $rise_kernel -le $((held + 2 * mib)) ] || fail "more than the heap holds"
+unload_module kheap_slab_client
+settle
+left=$(kernel_bytes)
+echo "    kernel is at $left"
+[ "$left" -lt $((2 * mib)) ] || fail "still charged: $left"
 
 unload_module kheap
 rmdir "$group"
