@@ -40,7 +40,7 @@ kunit:	## the KUnit suites (SUITE=name for one, with its slow cases)
 	@scripts/kunit.py $(SUITE)
 
 integration:	## the integration tests (TEST=name) on 6.12 and 6.1
-	@scripts/setup.sh vm build programs drgn
+	@scripts/setup.sh vm build programs drgn bpf
 	@scripts/integration.py $(TEST)
 
 torture:	## threads against the collector (KERNEL=test OPS=5000000)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The replay client: a recorded program's requests, made again of a private
- * heap or of kmalloc. The trace format is described in scripts/trace/FORMAT.rst.
+ * heap, of kmalloc, or of nobody. The trace format is described in scripts/trace/FORMAT.rst.
  */
 #ifndef _REPLAY_H
 #define _REPLAY_H
@@ -165,7 +165,7 @@ struct replay_rival {
 	void (*end)(struct replay_run *run);
 };
 
-enum { REPLAY_KHEAP, REPLAY_KMALLOC, NR_REPLAY_RIVALS };
+enum { REPLAY_KHEAP, REPLAY_KMALLOC, REPLAY_NONE, NR_REPLAY_RIVALS };
 
 extern const struct replay_rival *const replay_rivals[NR_REPLAY_RIVALS];
 

@@ -4,12 +4,13 @@
  *
  *   trace   write: a trace; the last byte starts its verification
  *   run     write: one of
- *             kheap|kmalloc [peak|end|COUNT] [nopattern]
+ *             kheap|kmalloc|none [peak|end|COUNT] [nopattern]
  *             continue [peak|end|COUNT]
  *             abort
  *           A run with a stop returns when it is reached, its blocks held
  *           until the run goes on; without one it goes to the end, frees what
- *           the trace left, and ends. A signal ends a run.
+ *           the trace left, and ends. A signal ends a run. With none, which
+ *           wants nopattern, no memory is asked for.
  *   status  read: what is loaded, what runs, and why the last write failed
  *   result  read: the figures of the last run with each rival
  *   now     read: what the stopped run's rival holds; empty when none is
@@ -372,3 +373,4 @@ module_exit(replay_exit);
 MODULE_DESCRIPTION("Replays a program's memory requests into a private heap or kmalloc");
 MODULE_AUTHOR("The kheap developers");
 MODULE_LICENSE("GPL");
+MODULE_VERSION("0.1");

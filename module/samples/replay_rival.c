@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The allocators under test: a private heap, and kmalloc with vmalloc behind it
- * for what is too large, as kvmalloc() combines them.
+ * for what is too large, as kvmalloc() combines them. A third one has no memory:
+ * what a replay costs with it is not the others' cost.
  */
 #include <linux/err.h>
 #include <linux/math.h>
@@ -225,7 +226,58 @@ static const struct replay_rival kmalloc_rival = {
 	.end		= kmalloc_end,
 };
 
+/* --- Nobody ------------------------------------------------------------- */
+
+/* Blocks that nobody may touch. */
+static int none_begin(struct replay_run *run)
+{
+	return run->pattern ? -EINVAL : 0;
+}
+
+static void *none_alloc(struct replay_run *run, size_t size, gfp_t gfp)
+{
+	return ZERO_SIZE_PTR;
+}
+
+static void *none_realloc(struct replay_run *run, void *ptr, size_t old_size,
+			  size_t size)
+{
+	return ptr;
+}
+
+static void none_free(struct replay_run *run, void *ptr)
+{
+}
+
+static int none_measure(struct replay_run *run, struct replay_held *held)
+{
+	held->held_bytes = 0;
+	held->usable_bytes = 0;
+	return 0;
+}
+
+static int none_verify(struct replay_run *run)
+{
+	return 0;
+}
+
+static void none_end(struct replay_run *run)
+{
+}
+
+static const struct replay_rival none_rival = {
+	.name		= "none",
+	.begin		= none_begin,
+	.alloc		= none_alloc,
+	.realloc	= none_realloc,
+	.free		= none_free,
+	.measure	= none_measure,
+	.verify		= none_verify,
+	.end		= none_end,
+};
+
 const struct replay_rival *const replay_rivals[NR_REPLAY_RIVALS] = {
 	[REPLAY_KHEAP]		= &kheap_rival,
 	[REPLAY_KMALLOC]	= &kmalloc_rival,
+	[REPLAY_NONE]		= &none_rival,
 };

@@ -51,13 +51,27 @@ load_module kheap_replay
 through boot
 
 step "the kernel while files are made and removed"
-mkdir files
+mkdir files files2
 "$TRACE_TOOLS/record-kernel" -q --buffer 48 -o files.trace -- bash -c '
 	seq 1 200 | (cd files && xargs touch); rm -r files'
 through files
 refute "$TRACE_TOOLS/record-kernel" -q --buffer 1 -o lost.trace -- \
 	bash -c 'seq 8000 | xargs touch' 2>lost.err
 grep -q 'events were lost' lost.err || fail "an overrun: $(cat lost.err)"
+
+step "the kernel while files are made and removed, seen by bpftrace"
+"$TRACE_TOOLS/record-kernel" -q --bpftrace --buffer 4 -o bpf.trace -- bash -c '
+	seq 1 200 | (cd files2 && xargs touch); rm -r files2
+	echo out; echo err >&2; exit 7' >bpf.out 2>bpf.err || bpf=$?
+assert_eq 7 "${bpf-0}" "the status of the command: $(cat bpf.err)"
+assert_eq out "$(cat bpf.out)" "what the command printed"
+assert_eq err "$(cat bpf.err)" "what it printed as errors"
+through bpf
+refute "$TRACE_TOOLS/record-kernel" -q --bpftrace --buffer 1 -o lost.trace -- \
+	bash -c 'seq 8000 | xargs touch' 2>lost.err
+grep -q 'events were lost' lost.err || fail "an overrun: $(cat lost.err)"
+refute "$TRACE_TOOLS/record-kernel" --bpftrace --boot 2>lost.err
+grep -q 'cannot look at a boot' lost.err || fail "a boot: $(cat lost.err)"
 
 program python3 /usr/bin/python3 -s -P -c '
 import json, py_compile
