@@ -314,4 +314,6 @@ static void __exit bench_exit(void)
 module_exit(bench_exit);
 
 MODULE_LICENSE("GPL");
+MODULE_AUTHOR("The kheap developers");
+MODULE_VERSION("0.1");
 MODULE_DESCRIPTION("Benchmark of private heaps against the kernel's allocators");

@@ -179,3 +179,4 @@ module_exit(burst_exit);
 MODULE_DESCRIPTION("A client whose load goes up and down");
 MODULE_AUTHOR("The kheap developers");
 MODULE_LICENSE("GPL");
+MODULE_VERSION("0.1");

@@ -484,3 +484,4 @@ module_exit(exercise_exit);
 MODULE_DESCRIPTION("A client that exercises a heap from every context");
 MODULE_AUTHOR("The kheap developers");
 MODULE_LICENSE("GPL");
+MODULE_VERSION("0.1");

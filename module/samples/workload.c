@@ -262,3 +262,4 @@ module_exit(workload_exit);
 MODULE_DESCRIPTION("A client of kheap whose every request is known");
 MODULE_AUTHOR("The kheap developers");
 MODULE_LICENSE("GPL");
+MODULE_VERSION("0.1");

@@ -238,3 +238,4 @@ module_exit(torture_exit);
 MODULE_DESCRIPTION("Torture of kheap's objects and collector");
 MODULE_AUTHOR("The kheap developers");
 MODULE_LICENSE("GPL");
+MODULE_VERSION("0.1");
