@@ -336,19 +336,26 @@ bool kheap_slab_free(const void *ptr)
 }
 EXPORT_SYMBOL_GPL(kheap_slab_free);
 
+/* Bytes of an allocated block that its owner may use; 0 if @ptr is none. */
+static size_t usable_bytes(struct kheap_pool *pool, const void *ptr)
+{
+	struct kheap_class *class = READ_ONCE(pool->class);
+	unsigned long idx;
+
+	if (!kheap_block_index(class, pool, ptr, &idx) ||
+	    !test_bit(pool->map_bit + idx, kheap_bitmap()))
+		return 0;
+	return kheap_debug_usable(class, ptr);
+}
+
 bool kheap_slab_free_sensitive(const void *ptr)
 {
 	struct kheap_pool *pool = kheap_pool_of(ptr);
-	struct kheap_class *class;
-	unsigned long idx;
 
 	if (!pool)
 		return false;
 	/* A bad pointer is for kheap_slab_free() to refuse, not to write to. */
-	class = READ_ONCE(pool->class);
-	if (kheap_block_index(class, pool, ptr, &idx) &&
-	    test_bit(pool->map_bit + idx, kheap_bitmap()))
-		memzero_explicit((void *)ptr, class->usable);
+	memzero_explicit((void *)ptr, usable_bytes(pool, ptr));
 	return kheap_slab_free(ptr);
 }
 EXPORT_SYMBOL_GPL(kheap_slab_free_sensitive);
@@ -368,7 +375,8 @@ size_t kheap_slab_ksize(const void *ptr)
 {
 	struct kheap_pool *pool = kheap_pool_of(ptr);
 
-	return pool ? READ_ONCE(pool->class)->usable : 0;
+	return pool ? usable_bytes(pool, ptr) ?:
+		      READ_ONCE(pool->class)->usable : 0;
 }
 EXPORT_SYMBOL_GPL(kheap_slab_ksize);
 

@@ -76,6 +76,24 @@ static void destroy_caches(void)
 	kmem_cache_destroy(lines);
 }
 
+static void freed_by_pointer(void *object)
+{
+	void (*end)(const void *ptr) = kfree;
+
+	end(object);
+}
+
+/* Kernels since v6.5 have <linux/cleanup.h>. */
+static void freed_at_the_end(void)
+{
+#ifdef DEFINE_FREE
+	struct parcel *parcel __free(kfree) = kmem_cache_alloc(parcels,
+							       GFP_KERNEL);
+
+	CHECK(parcel);
+#endif
+}
+
 static void try_objects(void)
 {
 	struct parcel *one = kmem_cache_alloc(parcels, GFP_KERNEL);
@@ -87,9 +105,10 @@ static void try_objects(void)
 	CHECK(one && two && three && four && one != two);
 	CHECK(two && !memchr_inv(two, 0, sizeof(*two)));
 	CHECK(kmem_cache_size(parcels) == sizeof(struct parcel));
+	freed_at_the_end();
 	kmem_cache_free(parcels, one);
 	kfree_rcu(two, rcu);
-	kfree(three);
+	freed_by_pointer(three);
 	kfree_rcu_mightsleep(four);
 }
 
@@ -111,12 +130,16 @@ static void try_bulk(void)
 static void try_rcu_cache(void)
 {
 	u8 *object = kmem_cache_alloc(sealed, GFP_KERNEL);
+	void *objects[1];
 
 	CHECK(object && !memchr_inv(object, 0x5e, 100));
 	rcu_read_lock();
 	kmem_cache_free(sealed, object);
 	CHECK(object && !memchr_inv(object, 0x5e, 100));
 	rcu_read_unlock();
+	kfree(kmem_cache_alloc(sealed, GFP_KERNEL));
+	objects[0] = kmem_cache_alloc(sealed, GFP_KERNEL);
+	kmem_cache_free_bulk(sealed, 1, objects);
 }
 
 static void try_mempool(void)

@@ -330,11 +330,27 @@ kheap_slab_create_default(struct module *owner, const char *name,
 	_Generic((cache), kheap_real_cache *: kmem_cache_free_bulk,	\
 		 default: kheap_slab_free_bulk)(cache, nr, objects)
 
-/* SLUB allows kfree() of any cache's object. What is not ours goes to it. */
-#define kfree(ptr)		kheap_slab_kfree(ptr)
-#define kvfree(ptr)		kheap_slab_kvfree(ptr)
-#define kfree_sensitive(ptr)	kheap_slab_kfree_sensitive(ptr)
-#define ksize(ptr)		kheap_either_ksize(ptr)
+/*
+ * SLUB allows kfree() of any cache's object, by a pointer to kfree(), too. What
+ * is not ours goes to it.
+ */
+#define kfree			kheap_slab_kfree
+#define kvfree			kheap_slab_kvfree
+#define kfree_sensitive		kheap_slab_kfree_sensitive
+#define ksize			kheap_either_ksize
+
+/* What __free(kfree) makes of the name, since v6.5 (<linux/cleanup.h>). */
+#ifdef DEFINE_FREE
+DEFINE_FREE(kheap_slab_kfree, void *, if (!IS_ERR_OR_NULL(_T))
+					     kheap_slab_kfree(_T))
+DEFINE_FREE(kheap_slab_kvfree, void *, if (!IS_ERR_OR_NULL(_T))
+					      kheap_slab_kvfree(_T))
+DEFINE_FREE(kheap_slab_kfree_sensitive, void *,
+	    if (!IS_ERR_OR_NULL(_T)) kheap_slab_kfree_sensitive(_T))
+#define __free_kfree		__free_kheap_slab_kfree
+#define __free_kvfree		__free_kheap_slab_kvfree
+#define __free_kfree_sensitive	__free_kheap_slab_kfree_sensitive
+#endif
 
 #define kheap_slab_rcu_2(ptr, rhf)					\
 do {									\
@@ -389,7 +405,8 @@ static inline __malloc void *kheap_slab_kmalloc(size_t size, gfp_t gfp, int node
 	if (unlikely(!heap || !size || size > KHEAP_MEDIUM_MAX ||
 		     (gfp & GFP_ZONEMASK)))
 		return kmalloc_node(size, gfp, node);
-	return kheap_alloc_node(heap, size, gfp, node);
+	return kheap_alloc_node(heap, size, gfp, node) ?:
+	       gfp & __GFP_NOFAIL ? kmalloc_node(size, gfp, node) : NULL;
 }
 
 static inline __must_check void *

@@ -56,3 +56,10 @@ refute test -e "$KHEAP_DEBUGFS/$CLIENT"
 assert_log "heap '$CLIENT' destroyed with 1 live blocks"
 
 unload_module kheap
+
+step "the same with every block guarded and its pool checked"
+load_module kheap debug=FZPU
+load_module $CLIENT ledgers=3
+look_at_heap $CLIENT.acct 3 parcel ledger
+unload_module $CLIENT
+unload_module kheap
