@@ -622,3 +622,31 @@ unsigned int kheap_callsites_copy(struct kheap_callsites *cs,
 	}
 	return done;
 }
+
+/**
+ * kheap_callsites_find() - look a block up
+ * @cs: the call sites, NULL while nothing is recorded; between read_begin and
+ *	read_end, which keep the stack
+ * @ptr: the block
+ * @block: filled in; all zero when there is no record
+ */
+void kheap_callsites_find(struct kheap_callsites *cs, const void *ptr,
+			  struct kheap_callsite_block *block)
+{
+	const struct record *record;
+	unsigned long flags;
+
+	memset(block, 0, sizeof(*block));
+	if (!cs)
+		return;
+	raw_spin_lock_irqsave(&cs->lock, flags);
+	record = *bucket_of(cs, ptr);
+	while (record && record->ptr != ptr)
+		record = record->next;
+	if (record) {
+		block->stack = record->site->stack;
+		block->bytes_req = record->bytes_req;
+		block->ns = record->ns;
+	}
+	raw_spin_unlock_irqrestore(&cs->lock, flags);
+}

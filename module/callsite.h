@@ -9,6 +9,8 @@
 
 #include "internal.h"
 
+struct seq_file;
+
 /**
  * struct kheap_site - a stack that allocates
  * @next: in its bucket
@@ -64,6 +66,18 @@ struct kheap_callsite_row {
 };
 
 /**
+ * struct kheap_callsite_block - what is recorded of a block
+ * @stack: handle of the stack that allocated it; 0: nothing is recorded
+ * @bytes_req: asked for
+ * @ns: when
+ */
+struct kheap_callsite_block {
+	u32 stack;
+	u32 bytes_req;
+	u64 ns;
+};
+
+/**
  * struct kheap_callsite_stats - the recorder of a heap, not scaled
  * @one_in: every how many-th block has a record; 0: off
  * @nr_sites: stacks
@@ -101,8 +115,12 @@ unsigned int kheap_callsites_copy(struct kheap_callsites *cs,
 				  const struct kheap_class *class,
 				  struct kheap_callsite_row *rows,
 				  unsigned int nr);
+void kheap_callsites_find(struct kheap_callsites *cs, const void *ptr,
+			  struct kheap_callsite_block *block);
 
 /* callsite_show.c */
+unsigned long kheap_ms_since(u64 now, u64 then);
+void kheap_show_stack(struct seq_file *seq, u32 stack);
 void kheap_callsites_report(struct kheap *heap,
 			    const struct kheap_class *class);
 void kheap_debugfs_add_callsites(struct kheap *heap);

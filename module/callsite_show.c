@@ -55,45 +55,36 @@ static int sorted_rows(struct kheap_callsites *cs,
 
 /* --- callsites ---------------------------------------------------------- */
 
-static unsigned long ms_since(u64 now, u64 then)
+unsigned long kheap_ms_since(u64 now, u64 then)
 {
 	return then && then < now ? div_u64(now - then, NSEC_PER_MSEC) : 0;
 }
 
-/* A column has no blank: "function+0x1/0x2[module]", the innermost first. */
-static void show_stack(struct seq_file *seq, u32 stack)
+/* A line a frame, the innermost first, further in than what they belong to. */
+void kheap_show_stack(struct seq_file *seq, u32 stack)
 {
 	unsigned long *frames;
 	unsigned int i, nr = stack_depot_fetch(stack, &frames);
-	char text[KSYM_SYMBOL_LEN];
-	const char *c;
 
-	for (i = 0; i < nr; i++) {
-		if (i)
-			seq_putc(seq, ';');
-		snprintf(text, sizeof(text), "%pS", (void *)frames[i]);
-		for (c = text; *c; c++)
-			if (*c != ' ')
-				seq_putc(seq, *c);
-	}
+	for (i = 0; i < nr; i++)
+		seq_printf(seq, "    %pS\n", (void *)frames[i]);
 }
 
 static void show_row(struct seq_file *seq, struct kheap_callsite_row *row,
 		     u64 now)
 {
-	seq_printf(seq, "%lu %lu %lu %lu %lu %lu %lu %lu ", row->live_bytes,
+	seq_printf(seq, "%lu %lu %lu %lu %lu %lu %lu %lu\n", row->live_bytes,
 		   row->nr_live, row->req_bytes,
 		   row->live_bytes - row->req_bytes, row->peak_bytes,
-		   row->nr_total, ms_since(now, row->oldest_ns),
-		   ms_since(now, row->newest_ns));
-	seq_printf(seq, "%*pbl ", nr_cpu_ids, row->site->cpus);
+		   row->nr_total, kheap_ms_since(now, row->oldest_ns),
+		   kheap_ms_since(now, row->newest_ns));
+	seq_printf(seq, "+ %*pbl ", nr_cpu_ids, row->site->cpus);
 	strreplace(row->comm, ' ', '_');
 	if (row->pid)
-		seq_printf(seq, "%s/%d ", row->comm, row->pid);
+		seq_printf(seq, "%s/%d\n", row->comm, row->pid);
 	else
-		seq_puts(seq, "- ");
-	show_stack(seq, row->site->stack);
-	seq_putc(seq, '\n');
+		seq_puts(seq, "-\n");
+	kheap_show_stack(seq, row->site->stack);
 }
 
 static int callsites_show(struct seq_file *seq, void *unused)
@@ -104,7 +95,8 @@ static int callsites_show(struct seq_file *seq, void *unused)
 	u64 now = ktime_get_mono_fast_ns();
 	int i, nr;
 
-	seq_puts(seq, "# live_bytes live_blocks requested_bytes waste_bytes peak_bytes total_blocks oldest_ms newest_ms cpus task stack\n");
+	seq_puts(seq, "# live_bytes live_blocks requested_bytes waste_bytes peak_bytes total_blocks\n");
+	seq_puts(seq, "# oldest_ms newest_ms\n# + cpus task\n");
 	nr = cs ? sorted_rows(cs, NULL, &rows) : 0;
 	for (i = 0; i < nr; i++)
 		show_row(seq, &rows[i], now);

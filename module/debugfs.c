@@ -12,6 +12,7 @@
 #include <linux/uaccess.h>
 
 #include "callsite.h"
+#include "pinned.h"
 
 static struct dentry *kheap_dir;
 
@@ -270,6 +271,7 @@ void kheap_debugfs_add(struct kheap *heap)
 	debugfs_create_file("stats", 0400, heap->dir, heap, &stats_fops);
 	debugfs_create_file("classes", 0400, heap->dir, heap, &classes_fops);
 	debugfs_create_file("arenas", 0400, heap->dir, heap, &arenas_fops);
+	kheap_debugfs_add_pinned(heap);
 	debugfs_create_file("trim", 0200, heap->dir, heap, &trim_fops);
 	debugfs_create_file("check", 0200, heap->dir, heap, &check_fops);
 	debugfs_create_file("debug", 0600, heap->dir, heap, &kheap_debug_fops);

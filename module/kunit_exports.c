@@ -8,6 +8,7 @@
 
 #include "callsite.h"
 #include "internal.h"
+#include "pinned.h"
 #include "trace.h"
 
 EXPORT_SYMBOL_IF_KUNIT(kheap_map);
@@ -54,3 +55,5 @@ EXPORT_SYMBOL_IF_KUNIT(kheap_callsites_read_begin);
 EXPORT_SYMBOL_IF_KUNIT(kheap_callsites_read_end);
 EXPORT_SYMBOL_IF_KUNIT(kheap_callsites_get_stats);
 EXPORT_SYMBOL_IF_KUNIT(kheap_callsites_copy);
+EXPORT_SYMBOL_IF_KUNIT(kheap_callsites_find);
+EXPORT_SYMBOL_IF_KUNIT(kheap_pinned_get);

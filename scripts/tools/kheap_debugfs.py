@@ -18,7 +18,7 @@ MAP_CHARS = frozenset("#123456789._!")
 
 # Columns that are no numbers.
 WORDS = frozenset(("name", "creator", "class", "type", "map", "sizes",
-                   "cpus", "task", "stack"))
+                   "cpus", "task", "pool", "block"))
 # What a reader cannot do without, by file.
 NEEDED = {
     "heaps": ("name", "held_bytes", "allocated_bytes", "large_bytes",
@@ -28,7 +28,9 @@ NEEDED = {
     "arenas": ("arena", "node", "span", "pools", "empty", "holes", "map"),
     "types": ("type", "size", "live", "bytes", "created", "released"),
     "callsites": ("live_bytes", "live_blocks", "requested_bytes",
-                  "waste_bytes", "peak_bytes", "stack"),
+                  "waste_bytes", "peak_bytes"),
+    "pinned": ("unused_bytes", "class", "size", "live", "cached", "blocks",
+               "pool", "arena", "node", "span"),
 }
 
 
@@ -71,8 +73,18 @@ def join_bracket(words):
     return out
 
 
+def parse_row(path, line, columns, words):
+    """Return the values of a row by the names of their columns."""
+    words = join_bracket(words)
+    if len(words) != len(columns):
+        raise FormatError(path, line, f"{len(words)} values in "
+                          f"{len(columns)} columns")
+    return {name: word if name in WORDS else number(path, line, name, word)
+            for name, word in zip(columns, words)}
+
+
 def parse_table(path, text, kind):
-    """Return the rows of a table as dicts, and their line numbers."""
+    """Return the rows of a table as dicts."""
     lines = lines_of(path, text)
     if not lines or not lines[0].startswith("# "):
         raise FormatError(path, 1, "no line '# COLUMN ...' at the start")
@@ -80,16 +92,43 @@ def parse_table(path, text, kind):
     for name in NEEDED[kind]:
         if name not in columns:
             raise FormatError(path, 1, f"no column '{name}'")
-    rows = []
-    for line, text_line in enumerate(lines[1:], 2):
-        words = join_bracket(text_line.split(" "))
-        if len(words) != len(columns):
-            raise FormatError(path, line, f"{len(words)} values in "
-                              f"{len(columns)} columns")
-        rows.append({name: word if name in WORDS else
-                     number(path, line, name, word)
-                     for name, word in zip(columns, words)})
-    return rows
+    return [parse_row(path, line, columns, text_line.split(" "))
+            for line, text_line in enumerate(lines[1:], 2)]
+
+
+def parse_tree(path, text, kind):
+    """Parse a file whose rows have more below them: lines that start with
+    "+", and stacks. Return the rows, each with its "line", a list "plus" of
+    rows and a list "frames", and a dict of the comments at the end."""
+    columns, plus, rows, notes = [], [], [], {}
+    lines = lines_of(path, text)
+    head = next((n for n, line in enumerate(lines)
+                 if not line.startswith("# ") or ": " in line), len(lines))
+    for line in lines[:head]:
+        if line.startswith("# + "):
+            plus = line[4:].split(" ")
+        else:
+            columns += line[2:].split(" ")
+    for name in NEEDED[kind]:
+        if name not in columns:
+            raise FormatError(path, 1, f"no column '{name}'")
+    for nr, line in enumerate(lines[head:], head + 1):
+        if line.startswith("# "):
+            key, _, notes[key] = line[2:].partition(": ")
+        elif not line.startswith((" ", "+ ")):
+            row = parse_row(path, nr, columns, line.split(" "))
+            rows.append(dict(row, line=nr, plus=[], frames=[]))
+        elif not rows:
+            raise FormatError(path, nr, "it belongs to no row")
+        elif line.startswith("+ "):
+            words = ["0" if word == "-" and name not in WORDS else word
+                     for name, word in zip(plus, line[2:].split(" "))]
+            rows[-1]["plus"].append(dict(parse_row(path, nr, plus, words),
+                                         frames=[]))
+        else:
+            place = rows[-1]["plus"][-1] if rows[-1]["plus"] else rows[-1]
+            place["frames"].append(line.strip())
+    return rows, notes
 
 
 def parse_values(path, text):
@@ -163,6 +202,49 @@ def parse_arenas(path, text):
     return rows
 
 
+def parse_callsites(path, text):
+    """Return the call sites; the stack of each is a list, innermost first."""
+    rows, _ = parse_tree(path, text, "callsites")
+    out = []
+    for row in rows:
+        if row["live_bytes"] != row["requested_bytes"] + row["waste_bytes"]:
+            raise FormatError(path, row["line"], "live_bytes is not "
+                              "requested and waste")
+        if len(row["plus"]) != 1:
+            raise FormatError(path, row["line"], "no line '+' follows")
+        merged = dict(row, **row["plus"][0])
+        merged["stack"] = merged.pop("frames")
+        out.append({key: value for key, value in merged.items()
+                    if key not in ("plus", "line")})
+    return out
+
+
+def parse_pinned(path, text):
+    """Return the pools, each with its "pins": blocks with their stacks."""
+    rows, notes = parse_tree(path, text, "pinned")
+    shown = re.fullmatch(r"(\d+) shown, (\d+) cut", notes.get("pools", ""))
+    if not shown or int(shown[1]) != len(rows):
+        raise FormatError(path, 0, "the note of the pools is not right")
+    out = []
+    for row in rows:
+        if row["live"] + row["cached"] > row["blocks"] or \
+                not 0 < len(row["plus"]) <= row["live"]:
+            raise FormatError(path, row["line"], "the blocks do not add up")
+        if row["unused_bytes"] != row["span"] * 4096 - \
+                row["live"] * row["size"]:
+            raise FormatError(path, row["line"], "unused_bytes is not what "
+                              "the live blocks leave")
+        pins = row["plus"]
+        # A stack is that of all the recorded blocks right above it.
+        for one, other in zip(pins[-2::-1], pins[:0:-1]):
+            if one["requested_bytes"] and not one["frames"]:
+                one["frames"] = other["frames"]
+        out.append(dict({key: value for key, value in row.items()
+                         if key not in ("plus", "line", "frames")},
+                        pins=pins))
+    return out
+
+
 class Tree:
     """The folder of all heaps, or a copy of it."""
 
@@ -205,13 +287,12 @@ class Tree:
     def callsites(self, heap):
         """Return a row for each stack that allocates; none while off."""
         path, text = self.read(heap, "callsites")
-        rows = parse_table(path, text, "callsites")
-        for line, row in enumerate(rows, 2):
-            if row["live_bytes"] != row["requested_bytes"] + \
-                    row["waste_bytes"]:
-                raise FormatError(path, line, "live_bytes is not requested "
-                                  "and waste")
-        return rows
+        return parse_callsites(path, text)
+
+    def pinned(self, heap):
+        """Return the pools that few blocks keep."""
+        path, text = self.read(heap, "pinned")
+        return parse_pinned(path, text)
 
     def types(self, heap):
         """Return a row for each object type of a heap."""

@@ -33,7 +33,7 @@ class Column:
 
 def count(value):
     """A number that may be long."""
-    return str(value) if value < 10000000 else f"{value / 1e6:.0f}e6"
+    return f"{value:.0f}" if value < 10000000 else f"{value / 1e6:.0f}e6"
 
 
 def percent(value):
@@ -76,12 +76,12 @@ CLASSES = (
     Column("DRAIN/s", "drain_rate", 8, rate))
 CALLSITES = (
     Column("LIVE", "live_bytes", 7, human),
-    Column("BLOCKS", "live_blocks", 8, count),
-    Column("WASTE", "waste_bytes", 7, human),
-    Column("PEAK", "peak_bytes", 7, human),
-    Column("TOTAL", "total_blocks", 9, count),
-    Column("OLDEST", "oldest_ms", 8, age), Column("CPUS", "cpus", 7),
-    Column("TASK", "task", 16), Column("STACK", "stack", 0))
+    Column("BLOCKS", "live_blocks", 7, count),
+    Column("SIZE", "block_bytes", 5, count),
+    Column("WASTE", "waste_bytes", 6, human),
+    Column("PEAK", "peak_bytes", 6, human),
+    Column("TOTAL", "total_blocks", 7, count),
+    Column("OLDEST", "oldest_ms", 7, age), Column("STACK", "stack", 0))
 TYPES = (
     Column("TYPE", "type", 20), Column("SIZE", "size", 6, count),
     Column("LIVE", "live", 9, count), Column("BYTES", "bytes", 7, human),
@@ -188,9 +188,17 @@ def classes_view(tree, heap, rates):
                 "pools not in the client's hands", CLASSES, rows)
 
 
+def short(frame):
+    """Return the function of a frame, without offset and module."""
+    return frame.partition("+")[0].partition(" ")[0]
+
+
 def callsites_view(tree, heap, _rates):
     """Who allocated what a heap holds."""
-    rows = [dict(row, id=row["stack"]) for row in tree.callsites(heap)]
+    rows = [dict(row, id=";".join(row["stack"]),
+                 stack=" < ".join(short(frame) for frame in row["stack"]),
+                 block_bytes=share(row["live_bytes"], row["live_blocks"]))
+            for row in tree.callsites(heap)]
     live = sum(row["live_bytes"] for row in rows)
     title = f"{heap}: {len(rows)} call sites, {human(live)} live"
     if not rows:
@@ -223,6 +231,22 @@ def values_view(title, values):
     return View(title, (), lines)
 
 
+def pinned_view(tree, heap, _rates):
+    """The pools that few blocks keep, and by whom these are."""
+    lines = []
+    rows = tree.pinned(heap)
+    for row in rows:
+        lines.append(f"{human(row['unused_bytes']):>6} kept by {row['live']} "
+                     f"of {row['blocks']} blocks of {row['class']} "
+                     f"in pool {row['pool']}, arena {row['arena']}")
+        for pin in row["pins"]:
+            who = " < ".join(short(frame) for frame in pin["frames"])
+            lines.append(f"       {pin['block']} {age(pin['age_ms']):>8} "
+                         f"{who or 'not recorded'}")
+    return View(f"{heap}: {len(rows)} pools, those that a block keeps most of",
+                (), lines)
+
+
 def stats_view(tree, heap, _rates):
     """Every byte of a heap."""
     return values_view(f"{heap}: every byte", tree.stats(heap))
@@ -242,6 +266,7 @@ VIEWS = {
     "arenas": ("5", arenas_view, "arenas", None),
     "stats": ("6", stats_view, "stats", None),
     "gc": ("7", gc_view, "gc", None),
+    "pinned": ("8", pinned_view, "pinned", None),
 }
 
 
@@ -264,7 +289,8 @@ def everything(tree, only=None):
             continue
         try:
             row = dict(row, stats=tree.stats(name))
-            for kind in ("classes", "callsites", "arenas", "types", "gc"):
+            for kind in ("classes", "callsites", "arenas", "types", "gc",
+                         "pinned"):
                 if tree.has(name, kind):
                     row[kind] = getattr(tree, kind)(name)
         except debugfs.Gone:

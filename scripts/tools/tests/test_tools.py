@@ -18,13 +18,6 @@ HERE = pathlib.Path(__file__).resolve().parent
 TOOLS = HERE.parent
 DATA = HERE / "data"
 SERIES = DATA / "series.json"
-# From Documentation/debugfs.rst.
-CALLSITES = """\
-# live_bytes live_blocks requested_bytes waste_bytes peak_bytes total_blocks \
-oldest_ms newest_ms cpus task stack
-6104 100 5750 354 6104 100 3860 3859 3 insmod/162 0xffffffffc05081e2;\
-do_one_initcall+0x5b/0x320
-"""
 NR_CLASSES = len((DATA / "exercise/classes").read_text().splitlines()) - 1
 CLASSES = f"exercise: {NR_CLASSES} classes"
 sys.path.insert(0, str(TOOLS))
@@ -96,6 +89,38 @@ class ParseCase(unittest.TestCase):
             pools.pop(0, None)
             self.assertEqual(pools, sizes)
 
+    def test_callsites_and_stats_agree(self):
+        rows = self.tree.callsites("exercise")
+        stats = self.tree.stats("exercise")
+        self.assertEqual(stats["allocated_bytes"] + stats["large_bytes"],
+                         sum(row["live_bytes"] for row in rows))
+        self.assertEqual(stats["nr_allocated"] + stats["nr_large"],
+                         sum(row["live_blocks"] for row in rows))
+        for row in rows:
+            self.assertTrue(row["stack"])
+            self.assertNotIn("", row["stack"])
+        self.assertIn("do_one_initcall+", "".join(rows[0]["stack"] +
+                                                  rows[-1]["stack"]))
+        self.assertEqual(self.tree.callsites("replay"), [])
+
+    def test_pinned_agrees_with_classes(self):
+        for heap in ("replay", "exercise"):
+            names = {row["class"]: row for row in self.tree.classes(heap)}
+            rows = self.tree.pinned(heap)
+            self.assertTrue(rows)
+            for row in rows:
+                self.assertEqual(names[row["class"]]["size"], row["size"])
+                self.assertLessEqual(2 * row["live"], row["blocks"])
+                for pin in row["pins"]:
+                    self.assertEqual(bool(pin["frames"]),
+                                     heap == "exercise")
+
+    def test_files_of_stacks_are_80_columns_wide(self):
+        for path in DATA.glob("*/*"):
+            if path.name in ("callsites", "pinned"):
+                for line in path.read_text().splitlines():
+                    self.assertLessEqual(len(line), 80, path)
+
     def test_unknown_columns_and_keys_are_ignored(self):
         rows = debugfs.parse_table("f", "# type size live bytes created "
                                    "released more\na 1 2 3 4 5 6\n", "types")
@@ -159,10 +184,26 @@ class DamageCase(Copy):
         self.refuse("kheap-top", "--once", say="heaps: line 1: no column 'held")
 
     def test_call_sites_that_do_not_add_up(self):
-        path = self.root / "exercise/callsites"
-        path.write_text(CALLSITES.replace(" 5750 ", " 1 "))
+        self.edit("exercise/callsites", r"^(\d+ \d+) \d+", r"\1 1")
         self.refuse("kheap-top", "--once", "-H", "exercise",
                     say=r"callsites: line \d+: live_bytes is not requested")
+
+    def test_stacks_of_nobody(self):
+        path = self.root / "exercise/callsites"
+        lines = path.read_text().splitlines(keepends=True)
+        path.write_text("".join(lines[:3] + lines[5:]))
+        self.refuse("kheap-top", "--once", "-H", "exercise",
+                    say=r"callsites: line 4: it belongs to no row")
+
+    def test_pinned_pools_that_do_not_add_up(self):
+        self.edit("replay/pinned", r"^\d+", "7")
+        self.refuse("kheap-top", "--once", "-H", "replay", "-v", "pinned",
+                    say=r"pinned: line 3: unused_bytes is not what the live")
+
+    def test_pinned_pools_cut_off(self):
+        path = self.root / "replay/pinned"
+        path.write_text(re.sub("# pools: .*\n", "", path.read_text()))
+        self.refuse("kheap-top", "--json", say=r"pinned: the note of the pool")
 
     def test_no_number(self):
         self.edit("heaps", r"^replay \d+", "replay many")
@@ -325,6 +366,19 @@ class TopCase(Copy):
         self.assertIn("\nsize-8192 ", text)
         self.assertIn("held_bytes", text)
 
+    def test_call_sites_by_waste_with_a_short_name(self):
+        status, text, said = run("kheap-top", "--root", DATA, "--once", "-H",
+                                 "exercise", "-v", "callsites", "-s", "waste")
+        self.assertEqual(status, 0, said)
+        waste = sorted((row["waste_bytes"] for row in
+                        debugfs.Tree(DATA).callsites("exercise")),
+                       reverse=True)
+        shown = [line.split()[3] for line in text.splitlines()[2:]]
+        self.assertEqual(shown, [debugfs.human(nr) for nr in waste])
+        status, _, said = run("kheap-top", "--once", "-s", "wast_")
+        self.assertEqual(status, 2)
+        self.assertIn("no column", said)
+
     def test_json(self):
         status, text, _ = run("kheap-top", "--root", DATA, "--json")
         self.assertEqual(status, 0)
@@ -332,6 +386,7 @@ class TopCase(Copy):
         tree = debugfs.Tree(DATA)
         self.assertEqual(heaps["replay"]["stats"], tree.stats("replay"))
         self.assertEqual(heaps["replay"]["arenas"], tree.arenas("replay"))
+        self.assertEqual(heaps["exercise"]["pinned"], tree.pinned("exercise"))
 
     def test_no_terminal(self):
         status, _, said = run("kheap-top", "--root", DATA)
@@ -352,7 +407,7 @@ class TopCase(Copy):
         self.fail(top.screen.text())
 
     def test_keys_in_every_terminal(self):
-        (self.root / "exercise/callsites").write_text(CALLSITES)
+        sites = debugfs.Tree(self.root).callsites("exercise")
         for term in ("xterm", "vt100", "linux", "screen", "ansi"):
             with self.subTest(term=term):
                 top = self.start(term=term)
@@ -367,8 +422,11 @@ class TopCase(Copy):
                 top.send("k\r")
                 top.expect(CLASSES, "size-640")
                 top.send("3")
-                top.expect("exercise: 1 call sites", "sorted by LIVE",
-                           "insmod/162", "3.9s")
+                top.expect(f"exercise: {len(sites)} call sites",
+                           "sorted by LIVE", "work_once < ")
+                top.send("8")
+                top.expect("pools, those that a block keeps most of",
+                           " blocks of ")
                 top.send("5")
                 top.expect("exercise: ", " arenas", "#########")
                 top.send("6")

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# kernels: 6.12 6.1
+# kernels: 6.12 6.1 6.12-rt 6.1-rt
 # boot: --cpus 4 --one-thread
 # timeout: 120
 #
@@ -23,12 +23,14 @@ state()
 		"$(heap_file exercise callsites_state)"
 }
 
-# Sum of a column, by name.
+# Sum of a column, by name; the names are in lines that start with "# ".
 column()
 {
 	awk -v name="$1" '
-		NR == 1 { for (i = 2; i <= NF; i++) if ($i == name) col = i - 1 }
-		NR > 1 { sum += $col }
+		/^# [^+]/ { for (i = 2; i <= NF; i++)
+				if ($i == name) col = nr + i - 1
+			    nr += NF - 1 }
+		/^[0-9]/ { sum += $col }
 		END { print sum + 0 }' "$(sites)"
 }
 
@@ -42,13 +44,28 @@ assert_eq "$(heap_stat exercise nr_allocated)" "$(column live_blocks)" "blocks"
 assert_eq "$(heap_stat exercise allocated_bytes)" "$(column live_bytes)" "bytes"
 assert_eq "$(column live_bytes)" \
 	"$(($(column requested_bytes) + $(column waste_bytes)))" "waste"
-assert grep -q 'work_once+.*\[kheap_exercise\];' "$(sites)"
+assert grep -q '^    work_once+.* \[kheap_exercise\]$' "$(sites)"
 
-step "sorted, without a blank too many"
-awk 'NR == 1 { n = NF - 1; next }
-     NF != n || (NR > 2 && $1 > last) { exit 1 }
-     { last = $1 }' "$(sites)" || fail "$(sites) is out of order"
-tail -n +2 "$(sites)" | head -n 1
+step "sorted, whole, 80 columns wide"
+awk 'length > 80 { exit 1 }
+     /^#/ { next }
+     /^\+ / && NF == 3 { plus++; next }
+     /^    [^ ]/ { if (rows != plus) exit 1; next }
+     NF != 8 || (rows && $1 > last) { exit 1 }
+     { last = $1; rows++ }
+     END { if (!rows || rows != plus) exit 1 }' "$(sites)" ||
+	fail "$(sites) is out of order: $(cat "$(sites)")"
+sed -n '4,6p' "$(sites)"
+
+step "the ones that waste most, by one command"
+top=$(cd "$(dirname "$0")/../../tools" && pwd)/kheap-top
+"$top" --once -H exercise -v callsites -s waste >"$KHEAP_TEST_TMP/top"
+assert_eq "$(column waste_bytes)" "$("$top" --json -H exercise | python3 -c '
+import json, sys
+sites = json.load(sys.stdin)["heaps"][0]["callsites"]
+print(sum(site["waste_bytes"] for site in sites))')" "waste"
+assert grep -q ' STACK$' "$KHEAP_TEST_TMP/top"
+assert grep -q ' work_once' "$KHEAP_TEST_TMP/top"
 
 step "switching"
 for bad in '' now 'on 0' 'on -1' 'on x' 'off 1' 'on 1 1'; do
@@ -64,7 +81,7 @@ assert_eq 7 "$(state one_in)" "one in"
 echo off >"$(sites)"
 echo off >"$(sites)"
 assert_eq 0 "$(state one_in)" "one in"
-assert_eq 1 "$(wc -l <"$(sites)")" "lines"
+assert_eq 3 "$(wc -l <"$(sites)")" "lines"
 echo 1 >"$(heap_file exercise check)"
 unload_module kheap_exercise
 
