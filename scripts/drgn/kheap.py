@@ -5,9 +5,11 @@
 usage: kheap.py KHEAP.KO heaps            every heap
        kheap.py KHEAP.KO arenas HEAP      its arenas, as debugfs shows them
        kheap.py KHEAP.KO pools HEAP       its pools
-       kheap.py KHEAP.KO blocks HEAP [CLASS]    its live blocks
+       kheap.py KHEAP.KO blocks HEAP [CLASS]    its live blocks, large ones too
+       kheap.py KHEAP.KO objects HEAP [TYPE]    its objects and their counts
+       kheap.py KHEAP.KO callsites HEAP   who allocated, while that is recorded
        kheap.py KHEAP.KO pinned HEAP      pools that few blocks keep, and which
-       kheap.py KHEAP.KO what ADDRESS     what an address is
+       kheap.py KHEAP.KO what ADDRESS     what an address is, and who has it
 
 KHEAP.KO is the module that is inserted, with the debugging information that it
 was built with; the kernel's own is not needed. As a library: load(), then the
@@ -15,16 +17,26 @@ functions. Nothing is locked and nothing stops: of a busy heap, what is read may
 be a moment old or torn; a list that does not end is cut off.
 """
 
+import bisect
+import functools
+import itertools
 import os
 import struct
 import sys
 
 import drgn
+from drgn.helpers.linux.rbtree import rbtree_inorder_for_each_entry
 
 PAGE = 4096
 NR_SPANS = 4
 CHUNK_POOLS = 8
 LIST_MAX = 1 << 20      # a torn list could go round
+# Where the kernel's stack depot, lib/stackdepot.c, keeps a stack: the array of
+# pools, bits of the index into it, the first index, where a record has its size
+# and its frames. Since v6.9, and in v6.1; kernels between have others.
+DEPOTS = (("stack_pools", 17, 1, 20, 32), ("stack_slabs", 16, 0, 12, 24))
+DEPOT_OFFSET_BITS, DEPOT_ALIGN, DEPOT_MAX = 10, 4, 64
+GOLDEN_RATIO_64 = 0x61C8864680B583EB    # of hash_ptr()
 STATES = ("hole", "empty", "moving", "used", "full", "quarantined")
 
 
@@ -55,14 +67,28 @@ class Kcore:
         raise drgn.FaultError("no such memory", address)
 
 
-def symbol(name):
-    """Return the address of a variable of kheap.ko."""
+@functools.lru_cache(maxsize=None)
+def symbols():
+    """Return [(address, name, module)] of the kernel, by address."""
     with open("/proc/kallsyms", encoding="ascii") as file:
-        for line in file:
-            words = line.split()
-            if words[2] == name and words[-1] == "[kheap]":
-                return int(words[0], 16)
+        rows = [line.split() for line in file]
+    return sorted((int(row[0], 16), row[2], row[3][1:-1] if len(row) > 3
+                   else "") for row in rows)
+
+
+def symbol(name, module="kheap"):
+    """Return the address of a variable, of kheap.ko or another module."""
+    for address, other, where in symbols():
+        if (other, where) == (name, module):
+            return address
     raise KheapError(f"{name} is not in /proc/kallsyms: is kheap inserted?")
+
+
+def function(address):
+    """Return "name+offset" of an address in the kernel's code."""
+    place = bisect.bisect_right(symbols(), (address, "\xff")) - 1
+    start, name, module = symbols()[place]
+    return f"{name}+{address - start:#x}" + (f" [{module}]" if module else "")
 
 
 def load(module):
@@ -182,6 +208,12 @@ def allocated(pool):
     return [i for i in range(nr) if data >> offset + i & 1]
 
 
+def large_blocks(heap):
+    """Yield the heap's large blocks."""
+    yield from itertools.islice(rbtree_inorder_for_each_entry(
+        "struct kheap_large", heap.large.address_of_(), "node"), LIST_MAX)
+
+
 def blocks(heap, name=None):
     """Yield (address, size, class) of the blocks that the client has."""
     for pool in pools(heap):
@@ -189,7 +221,89 @@ def blocks(heap, name=None):
             size = pool.member_("class").size.value_()
             for i in allocated(pool):
                 yield pool.base.value_() + i * size, size, class_name(pool)
+    if name in (None, "large"):
+        for block in large_blocks(heap):
+            yield block.ptr.value_(), block.bytes.value_(), "large"
 
+
+def objects(heap, name=None):
+    """Yield (address, references, type) of the heap's objects; those with no
+    reference are dead and wait."""
+    for pool in pools(heap):
+        if not has_class(pool) or not pool.member_("class").type.value_() or \
+                name not in (None, class_name(pool)):
+            continue
+        size = pool.member_("class").size.value_()
+        for i in allocated(pool):
+            obj = drgn.Object(pool.prog_, "struct kheap_object",
+                              address=pool.base.value_() + i * size)
+            yield obj.address_, obj.refs.refs.counter.value_(), \
+                class_name(pool)
+
+
+# --- Call sites --------------------------------------------------------------
+
+@functools.lru_cache(maxsize=None)
+def depot():
+    """Return the address of the depot's pools, and its row of DEPOTS."""
+    names = {name for _, name, _ in symbols()}
+    for row in DEPOTS:
+        if row[0] in names:
+            return symbol(row[0], ""), row
+    raise KheapError("the kernel has no stack depot that is known here")
+
+
+def stack(prog, handle):
+    """Return the addresses of a stack in the kernel's stack depot."""
+    pools_at, (_, index_bits, first, size_at, entries_at) = depot()
+    index = (handle & ((1 << index_bits) - 1)) - first
+    offset = handle >> index_bits & ((1 << DEPOT_OFFSET_BITS) - 1)
+    record = prog.read_u64(pools_at + 8 * index) + (offset << DEPOT_ALIGN)
+    nr = min(prog.read_u32(record + size_at), DEPOT_MAX)
+    return struct.unpack(f"<{nr}Q", prog.read(record + entries_at, 8 * nr))
+
+
+def chain(node):
+    """Yield what is linked by "next", to its end."""
+    for _ in range(LIST_MAX):
+        if not node.value_():
+            return
+        yield node
+        node = node.next
+
+
+def call_sites(heap):
+    """Yield the stacks that allocate, while they are recorded."""
+    recorder = heap.callsites
+    if recorder.value_():
+        for first in recorder.sites:
+            yield from chain(first)
+
+
+def record_of(heap, address):
+    """Return the record of a block, None when there is none."""
+    recorder = heap.callsites
+    if not recorder.value_():
+        return None
+    bits = len(recorder.records).bit_length() - 1
+    bucket = (address * GOLDEN_RATIO_64 % (1 << 64)) >> (64 - bits)
+    for record in chain(recorder.records[bucket]):
+        if record.ptr.value_() == address:
+            return record
+    return None
+
+
+def holder(heap, address):
+    """Return who allocated a block, as lines of text."""
+    record = record_of(heap, address)
+    if record is None:
+        return ""
+    frames = stack(heap.prog_, record.site.stack.value_())
+    return f", {record.bytes_req.value_()} bytes asked for by" + "".join(
+        f"\n    {function(frame)}" for frame in frames)
+
+
+# --- What there is -----------------------------------------------------------
 
 def map_char(pool):
     """Return what the file arenas shows of a pool."""
@@ -216,6 +330,12 @@ def what(prog, address):
             bytes_ = PAGE << pool.arena.set.span.value_()
             if state(pool) != "hole" and base <= address < base + bytes_:
                 return describe(heap, pool, address - base)
+        for block in large_blocks(heap):
+            start, size = block.ptr.value_(), block.bytes.value_()
+            if start <= address < start + size:
+                return (f"heap '{heap.name.string_().decode()}': byte "
+                        f"{address - start} of a large block of {size} bytes"
+                        + holder(heap, start))
     return f"{address:#x} is in no pool of a heap"
 
 
@@ -231,7 +351,8 @@ def describe(heap, pool, offset):
     if nr >= pool.member_("class").nr_blocks.value_():
         return f"{where}: behind the last block"
     live = "allocated" if nr in allocated(pool) else "free or cached"
-    return f"{where}: byte {inside} of block {nr}, {size} bytes, {live}"
+    return (f"{where}: byte {inside} of block {nr}, {size} bytes, {live}" +
+            holder(heap, pool.base.value_() + nr * size))
 
 
 # --- Command line ------------------------------------------------------------
@@ -270,6 +391,25 @@ def show_blocks(prog, name, kind=None):
         print(f"{address:#x}", size, in_class)
 
 
+def show_objects(prog, name, kind=None):
+    """kheap.py objects"""
+    print("# address references type")
+    for address, refs, of_type in objects(find_heap(prog, name), kind):
+        print(f"{address:#x}", refs, of_type)
+
+
+def show_callsites(prog, name):
+    """kheap.py callsites"""
+    print("# live_bytes live_blocks requested_bytes")
+    sites = sorted(call_sites(find_heap(prog, name)), reverse=True,
+                   key=lambda site: site.live_bytes.value_())
+    for site in sites:
+        print(site.live_bytes.value_(), site.nr_live.value_(),
+              site.req_bytes.value_())
+        for frame in stack(prog, site.stack.value_()):
+            print(f"    {function(frame)}")
+
+
 def show_pinned(prog, name):
     """kheap.py pinned"""
     print("# arena base class allocated of blocks...")
@@ -290,6 +430,8 @@ def show_what(prog, address):
 
 COMMANDS = {"heaps": (show_heaps, 0, 0), "arenas": (show_arenas, 1, 1),
             "pools": (show_pools, 1, 1), "blocks": (show_blocks, 1, 2),
+            "objects": (show_objects, 1, 2),
+            "callsites": (show_callsites, 1, 1),
             "pinned": (show_pinned, 1, 1), "what": (show_what, 1, 1)}
 
 
