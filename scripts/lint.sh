@@ -26,12 +26,18 @@ CHECKPATCH_IGNORE+=,PARENTHESIS_ALIGNMENT
 
 # What it says in one place that does not apply there: symbols that are exported
 # in a file of their own, the operands of an assembler statement, initialisers
-# that are a macro, a version that is no constant on the wrong side.
+# that are a macro, a version that is no constant on the wrong side, functions
+# that are made by a macro. It does not know typeof and _Generic.
 CHECKPATCH_EXPECTED='module/kunit_exports.c:[0-9]*: WARNING:EXPORT_SYMBOL'
 CHECKPATCH_EXPECTED+='|module/compat.h:[0-9]*: CHECK:SPACING'
 CHECKPATCH_EXPECTED+='|module/bench/space.c:[0-9]*: ERROR:COMPLEX_MACRO'
 CHECKPATCH_EXPECTED+='|module/samples/replay_trace.c:.*MACRO_ARG_PRECEDENCE'
 CHECKPATCH_EXPECTED+='|WARNING:CONSTANT_COMPARISON'
+CHECKPATCH_EXPECTED+='|module/samples/workload.c:.*MACRO_(ARG_PREC|WITH_FLOW)'
+CHECKPATCH_EXPECTED+='|kunit/helpers.h:[0-9]*: CHECK:SPACING'
+CHECKPATCH_EXPECTED+='|slab_compat.h:[0-9]*: [A-Z]*:(SPACING|TABSTOP|CAMELCASE'
+CHECKPATCH_EXPECTED+='|TRAILING_STATEMENTS|SUSPECT_CODE_INDENT|NEW_TYPEDEFS'
+CHECKPATCH_EXPECTED+='|MACRO_ARG_UNUSED):'
 
 # Words that codespell takes for mistakes.
 CODESPELL_IGNORE=parm,inout,te,fpr,ot,nd,ue,wih,fro

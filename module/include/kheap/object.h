@@ -246,6 +246,7 @@ kheap_object_get(struct kheap_object *obj)
 		return __kheap_object_get(obj);
 	/* Increment, barrier, look at the mark: partner of run_mark(). */
 	word = atomic64_fetch_add(1, &obj->word);
+	/* The masks' trace bits may come late; the mark's is constant. */
 	if (unlikely(word & data_race(kheap_ref_masks.get)))
 		__kheap_object_got(obj);
 	return obj;
@@ -265,6 +266,7 @@ static __always_inline void kheap_object_put(struct kheap_object *obj)
 	s64 word = atomic64_read(&obj->word);
 
 	do {
+		/* A tracepoint that begins or ends may miss some. */
 		if (unlikely((s32)word <= 1 ||
 			     !(word & data_race(kheap_ref_masks.put)))) {
 			__kheap_object_put(obj);
@@ -288,6 +290,7 @@ static __always_inline bool kheap_object_tryget(struct kheap_object *obj)
 	s64 word = atomic64_read(&obj->word);
 
 	do {
+		/* A tracepoint that begins or ends may miss some. */
 		if (unlikely(!kheap_word_countable(word) ||
 			     word & data_race(kheap_ref_masks.tryget)))
 			return __kheap_object_tryget(obj);
