@@ -4,7 +4,8 @@
 
 unsigned int slab_client_try_kmalloc(void);
 
-#endif /* _KHEAP_SAMPLES_SLAB_CLIENT_H */
 int slab_client_make_ledgers(unsigned int nr);
 unsigned long slab_client_nr_uncharged(void);
 void slab_client_end_ledgers(void);
+
+#endif /* _KHEAP_SAMPLES_SLAB_CLIENT_H */
