@@ -94,12 +94,38 @@ static void two_sites_are_told_apart_and_add_up(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, row.live_bytes, 0ul);
 	KUNIT_EXPECT_EQ(test, row.peak_bytes, 56ul * NR_A);
 	KUNIT_EXPECT_EQ(test, row.nr_total, (unsigned long)NR_A);
+	KUNIT_EXPECT_EQ(test, row.least_bytes, 56u);
+	KUNIT_EXPECT_EQ(test, row.most_bytes, 56u);
 	kheap_test_free_many(heap, b, NR_B);
 	stats = stats_of(heap);
 	KUNIT_EXPECT_EQ(test, stats.nr_live, 0ul);
 	KUNIT_EXPECT_EQ(test, stats.live_bytes, 0ul);
 	KUNIT_EXPECT_EQ(test, stats.nr_unknown_frees, 0ul);
 	KUNIT_EXPECT_EQ(test, stats.nr_dropped, 0ul);
+}
+
+static noinline void *site_c(struct kheap *heap, size_t size)
+{
+	return kheap_alloc(heap, size, GFP_KERNEL);
+}
+
+static void site_of_many_sizes_has_the_least_and_the_most(struct kunit *test)
+{
+	static const size_t sizes[] = { 100, 8, 9000, 24 };
+	struct kheap *heap = kheap_test_heap(test);
+	struct kheap_callsite_row row;
+	struct kheap_callsites *cs;
+	unsigned int i;
+
+	KUNIT_ASSERT_EQ(test, kheap_callsites_start(heap, 1), 0);
+	for (i = 0; i < ARRAY_SIZE(sizes); i++)
+		kheap_free(heap, site_c(heap, sizes[i]));
+	cs = kheap_callsites_read_begin(heap);
+	KUNIT_EXPECT_EQ(test, kheap_callsites_copy(cs, NULL, &row, 1), 1u);
+	kheap_callsites_read_end(heap);
+	KUNIT_EXPECT_EQ(test, row.nr_total, ARRAY_SIZE(sizes));
+	KUNIT_EXPECT_EQ(test, row.least_bytes, 8u);
+	KUNIT_EXPECT_EQ(test, row.most_bytes, 12288u);
 }
 
 static void block_from_before_is_counted_as_unknown(struct kunit *test)
@@ -312,6 +338,7 @@ static void switching_under_load_loses_nothing(struct kunit *test)
 
 static struct kunit_case callsite_cases[] = {
 	KUNIT_CASE(two_sites_are_told_apart_and_add_up),
+	KUNIT_CASE(site_of_many_sizes_has_the_least_and_the_most),
 	KUNIT_CASE(block_from_before_is_counted_as_unknown),
 	KUNIT_CASE(large_and_object_blocks_are_recorded),
 	KUNIT_CASE(reset_forgets_and_goes_on),

@@ -231,8 +231,11 @@ static bool drop_record(struct kheap_callsites *cs, const void *ptr)
 	return true;
 }
 
-static void note_user(struct kheap_site *site)
+static void note_user(struct kheap_site *site, u32 bytes)
 {
+	site->least_bytes = site->nr_total ? min(site->least_bytes, bytes) :
+					     bytes;
+	site->most_bytes = max(site->most_bytes, bytes);
 	site->nr_total++;
 	site->peak_bytes = max(site->peak_bytes, site->live_bytes);
 	__set_bit(raw_smp_processor_id(), site->cpus);
@@ -261,7 +264,7 @@ static void add_record(struct kheap_callsites *cs, struct kheap_site *site,
 	cs->nr.nr_live++;
 	cs->nr.live_bytes += record->bytes;
 	cs->nr.nr_total++;
-	note_user(site);
+	note_user(site, record->bytes);
 }
 
 /* Have free records for whoever comes, if that can be; no lock is held. */
@@ -578,6 +581,8 @@ static void fill_row(const struct kheap_callsites *cs,
 	row->req_bytes = site->req_bytes;
 	row->peak_bytes = site->peak_bytes;
 	row->nr_total = site->nr_total;
+	row->least_bytes = site->least_bytes;
+	row->most_bytes = site->most_bytes;
 	row->pid = site->pid;
 	memcpy(row->comm, site->comm, sizeof(row->comm));
 	oldest = list_first_entry_or_null(&site->records, struct record, list);

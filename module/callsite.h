@@ -22,6 +22,8 @@ struct seq_file;
  * @req_bytes: asked for
  * @peak_bytes: the most that @live_bytes was
  * @nr_total: blocks ever
+ * @least_bytes: taken by the smallest of them
+ * @most_bytes: taken by the largest
  * @comm: the name of the last task
  * @cpus: the CPUs that were there
  */
@@ -35,6 +37,8 @@ struct kheap_site {
 	unsigned long req_bytes;
 	unsigned long peak_bytes;
 	unsigned long nr_total;
+	u32 least_bytes;
+	u32 most_bytes;
 	char comm[TASK_COMM_LEN];
 	unsigned long cpus[];
 };
@@ -47,6 +51,8 @@ struct kheap_site {
  * @req_bytes: asked for
  * @peak_bytes: the most that @live_bytes was
  * @nr_total: blocks ever
+ * @least_bytes: taken by the smallest that there ever was
+ * @most_bytes: taken by the largest
  * @oldest_ns: when the oldest of them was allocated
  * @newest_ns: when the newest was
  * @pid: the last task
@@ -59,6 +65,8 @@ struct kheap_callsite_row {
 	unsigned long req_bytes;
 	unsigned long peak_bytes;
 	unsigned long nr_total;
+	u32 least_bytes;
+	u32 most_bytes;
 	u64 oldest_ns;
 	u64 newest_ns;
 	pid_t pid;

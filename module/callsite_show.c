@@ -81,9 +81,10 @@ static void show_row(struct seq_file *seq, struct kheap_callsite_row *row,
 	seq_printf(seq, "+ %*pbl ", nr_cpu_ids, row->site->cpus);
 	strreplace(row->comm, ' ', '_');
 	if (row->pid)
-		seq_printf(seq, "%s/%d\n", row->comm, row->pid);
+		seq_printf(seq, "%s/%d", row->comm, row->pid);
 	else
-		seq_puts(seq, "-\n");
+		seq_putc(seq, '-');
+	seq_printf(seq, " %u %u\n", row->least_bytes, row->most_bytes);
 	kheap_show_stack(seq, row->site->stack);
 }
 
@@ -96,7 +97,7 @@ static int callsites_show(struct seq_file *seq, void *unused)
 	int i, nr;
 
 	seq_puts(seq, "# live_bytes live_blocks requested_bytes waste_bytes peak_bytes total_blocks\n");
-	seq_puts(seq, "# oldest_ms newest_ms\n# + cpus task\n");
+	seq_puts(seq, "# oldest_ms newest_ms\n# + cpus task least_bytes most_bytes\n");
 	nr = cs ? sorted_rows(cs, NULL, &rows) : 0;
 	for (i = 0; i < nr; i++)
 		show_row(seq, &rows[i], now);

@@ -213,6 +213,9 @@ def parse_callsites(path, text):
         if len(row["plus"]) != 1:
             raise FormatError(path, row["line"], "no line '+' follows")
         merged = dict(row, **row["plus"][0])
+        if not 0 < merged["least_bytes"] <= merged["most_bytes"]:
+            raise FormatError(path, row["line"], "least_bytes is more than "
+                              "most_bytes")
         merged["stack"] = merged.pop("frames")
         out.append({key: value for key, value in merged.items()
                     if key not in ("plus", "line")})

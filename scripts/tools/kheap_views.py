@@ -51,6 +51,11 @@ def share(part, whole):
     return part / whole if whole else None
 
 
+def right(text):
+    """A text that is placed as a number."""
+    return text
+
+
 def age(value):
     """Milliseconds as seconds."""
     return f"{value / 1000:.1f}s" if value else "-"
@@ -77,7 +82,7 @@ CLASSES = (
 CALLSITES = (
     Column("LIVE", "live_bytes", 7, human),
     Column("BLOCKS", "live_blocks", 7, count),
-    Column("SIZE", "block_bytes", 5, count),
+    Column("SIZE", "sizes", 9, right),
     Column("WASTE", "waste_bytes", 6, human),
     Column("PEAK", "peak_bytes", 6, human),
     Column("TOTAL", "total_blocks", 7, count),
@@ -188,6 +193,11 @@ def classes_view(tree, heap, rates):
                 "pools not in the client's hands", CLASSES, rows)
 
 
+def between(least, most):
+    """Return a range of sizes as text."""
+    return str(least) if least == most else f"{least}-{most}"
+
+
 def short(frame):
     """Return the function of a frame, without offset and module."""
     return frame.partition("+")[0].partition(" ")[0]
@@ -197,7 +207,7 @@ def callsites_view(tree, heap, _rates):
     """Who allocated what a heap holds."""
     rows = [dict(row, id=";".join(row["stack"]),
                  stack=" < ".join(short(frame) for frame in row["stack"]),
-                 block_bytes=share(row["live_bytes"], row["live_blocks"]))
+                 sizes=between(row["least_bytes"], row["most_bytes"]))
             for row in tree.callsites(heap)]
     live = sum(row["live_bytes"] for row in rows)
     title = f"{heap}: {len(rows)} call sites, {human(live)} live"
@@ -229,6 +239,13 @@ def values_view(title, values):
         if isinstance(value, list):
             lines += [f"{key}: {text}" for text in value]
     return View(title, (), lines)
+
+
+def of_size(view, size):
+    """Leave those call sites that ask for blocks of a size."""
+    view.rows = [row for row in view.rows
+                 if row["least_bytes"] <= size <= row["most_bytes"]]
+    view.title += f", {len(view.rows)} ask for blocks of {size}"
 
 
 def pinned_view(tree, heap, _rates):

@@ -82,6 +82,8 @@ def check_callsites(rows, _before):
         expect(row["peak_bytes"] >= row["live_bytes"], "callsites: the peak")
         expect(row["total_blocks"] >= row["live_blocks"], "callsites: total")
         expect(row["oldest_ms"] >= row["newest_ms"], "callsites: ages")
+        expect(row["live_blocks"] * row["least_bytes"] <= row["live_bytes"]
+               <= row["live_blocks"] * row["most_bytes"], "callsites: sizes")
         expect(row["stack"], "callsites: a site without a stack")
 
 

@@ -375,6 +375,14 @@ class TopCase(Copy):
                        reverse=True)
         shown = [line.split()[3] for line in text.splitlines()[2:]]
         self.assertEqual(shown, [debugfs.human(nr) for nr in waste])
+        status, text, said = run("kheap-top", "--root", DATA, "--once", "-H",
+                                 "exercise", "-v", "callsites", "--size",
+                                 "104")
+        self.assertEqual(status, 0, said)
+        asked = [row for row in debugfs.Tree(DATA).callsites("exercise")
+                 if row["least_bytes"] <= 104 <= row["most_bytes"]]
+        self.assertIn(f", {len(asked)} ask for blocks of 104\n", text)
+        self.assertEqual(len(text.splitlines()), 2 + len(asked))
         status, _, said = run("kheap-top", "--once", "-s", "wast_")
         self.assertEqual(status, 2)
         self.assertIn("no column", said)

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # kernels: 6.12 6.1 6.12-rt test kcsan
-# boot: --cpus 4
+# boot: --cpus 4 --one-thread
 # timeout: 600
 #
 # Whatever is read in debugfs while four processors allocate, free, and change

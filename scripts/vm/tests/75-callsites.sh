@@ -49,7 +49,7 @@ assert grep -q '^    work_once+.* \[kheap_exercise\]$' "$(sites)"
 step "sorted, whole, 80 columns wide"
 awk 'length > 80 { exit 1 }
      /^#/ { next }
-     /^\+ / && NF == 3 { plus++; next }
+     /^\+ / && NF == 5 { plus++; next }
      /^    [^ ]/ { if (rows != plus) exit 1; next }
      NF != 8 || (rows && $1 > last) { exit 1 }
      { last = $1; rows++ }
