@@ -131,12 +131,15 @@ struct replay_run;
  *	blocks lie, each page counted once (what else the slab caches hold is
  *	in /proc/meminfo)
  * @usable_bytes: size of the blocks as the allocator rounded it
+ * @nr_classes: kmalloc: caches with a block; of a heap, the file ``classes`` in
+ *	debugfs has them
  * @requested_bytes: size of the blocks as asked for
  * @nr_live: blocks
  */
 struct replay_held {
 	u64 held_bytes;
 	u64 usable_bytes;
+	u64 nr_classes;
 	u64 requested_bytes;
 	u64 nr_live;
 };

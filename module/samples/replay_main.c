@@ -286,6 +286,8 @@ static void show_held(struct seq_file *m, const char *rival, const char *moment,
 		   held->held_bytes);
 	seq_printf(m, "%s_%s_usable_bytes: %llu\n", rival, moment,
 		   held->usable_bytes);
+	seq_printf(m, "%s_%s_nr_classes: %llu\n", rival, moment,
+		   held->nr_classes);
 	seq_printf(m, "%s_%s_requested_bytes: %llu\n", rival, moment,
 		   held->requested_bytes);
 	seq_printf(m, "%s_%s_nr_live: %llu\n", rival, moment, held->nr_live);

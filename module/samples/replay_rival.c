@@ -4,7 +4,9 @@
  * for what is too large, as kvmalloc() combines them. A third one has no memory:
  * what a replay costs with it is not the others' cost.
  */
+#include <linux/bitops.h>
 #include <linux/err.h>
+#include <linux/log2.h>
 #include <linux/math.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
@@ -174,10 +176,17 @@ static u64 distinct_bytes(unsigned long *pages, size_t nr)
 	return bytes;
 }
 
+/* A bit for each size that kmalloc() has a cache for: 2^n, 96, 192. */
+static u64 size_bit(size_t size)
+{
+	return BIT_ULL(2 * ilog2(size) + !is_power_of_2(size));
+}
+
 static int kmalloc_measure(struct replay_run *run, struct replay_held *held)
 {
 	const struct replay_trace *trace = run->trace;
 	unsigned long *pages;
+	u64 sizes = 0;
 	size_t nr = 0;
 	u32 id;
 
@@ -197,11 +206,14 @@ static int kmalloc_measure(struct replay_run *run, struct replay_held *held)
 		} else {
 			pages[nr++] = (unsigned long)virt_to_head_page(slot->ptr);
 			held->usable_bytes += ksize(slot->ptr);
+			if (folio_test_slab(virt_to_folio(slot->ptr)))
+				sizes |= size_bit(ksize(slot->ptr));
 		}
 		if (id % 1024 == 0)
 			cond_resched();
 	}
 	held->held_bytes += distinct_bytes(pages, nr);
+	held->nr_classes = hweight64(sizes);
 	vfree(pages);
 	return 0;
 }
