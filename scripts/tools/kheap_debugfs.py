@@ -4,6 +4,7 @@ in Documentation/ABI/testing/debugfs-kheap, and what it promises is checked:
 a damaged file is refused with its line, never shown half.
 """
 
+import errno
 import pathlib
 import re
 
@@ -263,6 +264,11 @@ class Tree:
             raise FormatError(path, 0, "not text") from None
         except FileNotFoundError:
             if len(parts) > 1:
+                raise Gone(parts[0]) from None
+            raise
+        except OSError as error:
+            # What debugfs says when a file went after it was opened.
+            if error.errno == errno.EIO and len(parts) > 1:
                 raise Gone(parts[0]) from None
             raise
 

@@ -2,6 +2,7 @@
 """kheap-top, kheap-map, kheap-plot: on files captured in a guest (data/,
 written by ./capture), on damaged ones, and in a terminal with keys."""
 
+import errno
 import json
 import pathlib
 import re
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import unittest.mock
 import xml.etree.ElementTree as ElementTree
 import os
 
@@ -214,6 +216,13 @@ class DamageCase(Copy):
         self.refuse("kheap-top", "--once", say="heaps: not text")
         (self.root / "heaps").write_bytes(b"")
         self.refuse("kheap-top", "--once", say="heaps: line 1: no line '# ")
+
+    def test_heap_that_goes_while_a_file_is_open(self):
+        error = OSError(errno.EIO, "Input/output error")
+        with unittest.mock.patch("pathlib.Path.read_text", side_effect=error):
+            tree = debugfs.Tree(self.root)
+            self.assertRaises(debugfs.Gone, tree.stats, "replay")
+            self.assertRaises(OSError, tree.heaps)
 
     def test_nothing_there(self):
         (self.root / "heaps").unlink()
