@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Run in the guest by scripts/coverage.py, in the kernel that counts lines:
-# the suites, the torture, the samples and every file of debugfs. Closes with
-# an archive of what was counted, in base64.
+# the suites, the torture, the samples, every file of debugfs, events and debug
+# flags. Closes with an archive of what was counted, in base64.
 #
-# usage: cover-guest.sh DIR OPS      (DIR: the modules; OPS: of the torture)
+# usage: cover-guest.sh DIR PART OPS (DIR: the modules; OPS: of the torture)
 
 set -u
 dir=$1
-ops=$2
+part=$2
+ops=$3
 debug=/sys/kernel/debug
 failed=0
 
@@ -19,21 +20,51 @@ step()
 	"$@" || { echo "cover: FAILED: $*"; failed=1; }
 }
 
-# Every file of a heap, and those that can be written.
+# Every file of a heap read, and written to: what it takes and what it does not.
 use_debugfs()
 {
-	local file
+	local file word
 
-	for file in "$debug"/kheap/heaps "$debug"/kheap/*/*; do
-		cat "$file" >/dev/null 2>&1
-	done
 	for file in "$debug"/kheap/*/{trim,check}; do
 		echo 1 >"$file"
+		echo 2 >"$file"
 	done
 	for file in "$debug"/kheap/*/gc; do
-		printf '%s\n' collect full off on 'threshold 100' >"$file"
-	done 2>/dev/null
+		for word in collect full off on 'threshold 100' freeze unfreeze \
+			'threshold x' nonsense; do
+			echo "$word" >"$file"
+		done
+	done
+	for file in "$debug"/kheap/*/callsites; do
+		for word in on reset 'on 3' off 'on 0' nonsense; do
+			echo "$word" >"$file"
+			cat "$file" "${file}_state"
+		done
+	done
+	for file in "$debug"/kheap/*/inject; do
+		for word in nth=100000000 'permille=1 seed=3' 'min=8 max=16' \
+			off nth 'nth=x' 'min=5 max=4' nonsense; do
+			echo "$word" >"$file"
+			cat "$file"
+		done
+		echo off >"$file"
+	done
+	for file in "$debug"/kheap/*/debug; do
+		echo FZPUT >"$file"
+		echo X >"$file"
+	done
+	for file in "$debug"/kheap/heaps "$debug"/kheap/*/*; do
+		cat "$file"
+	done
 	return 0
+} >/dev/null 2>&1
+
+# with_processor_gone CMD: while the last one is off, and comes back
+with_processor_gone()
+{
+	local cpu=/sys/devices/system/cpu/cpu3/online
+
+	echo 0 >"$cpu" && "$@" && echo 1 >"$cpu"
 }
 
 suites()
@@ -41,7 +72,7 @@ suites()
 	echo N >"$debug/failslab/ignore-gfp-wait"
 	echo 0 >"$debug/failslab/verbose"
 	insmod "$dir/kunit/kheap_kunit.ko" failslab=1 && rmmod kheap_kunit
-	! dmesg | grep -E '^\[[ 0-9.]*\] +not ok '
+	! dmesg | grep -B12 -E '^\[[ 0-9.]*\] +not ok '
 }
 
 torture()
@@ -50,16 +81,55 @@ torture()
 		rmmod kheap_torture
 }
 
-exercise()
+# sample NAME [PARAMETER...]: a client comes, its files are used, it goes
+sample()
 {
-	insmod "$dir/module/samples/kheap_exercise.ko" && use_debugfs &&
-		rmmod kheap_exercise
+	insmod "$dir/module/samples/kheap_$1.ko" "${@:2}" && use_debugfs &&
+		rmmod "kheap_$1"
+}
+
+events()
+{
+	echo "$1" >/sys/kernel/tracing/events/kheap/enable
+}
+
+# observed LETTERS CMD...: with every heap's blocks under observation
+observed()
+{
+	insmod "$dir/module/kheap.ko" debug="$1" && "${@:2}" && rmmod kheap
+}
+
+clients()
+{
+	step torture
+	step sample exercise nr_leak=5
+	step with_processor_gone sample exercise ms=100 unbound=1
+	step sample graph
+	step sample burst mib=4
+	step sample slab_client
+	step sample slab_client leak=1
+	step sample workload
+	step events 1
+	step sample exercise ms=200
+	step sample workload
+	step events 0
+	step rmmod kheap
+	step observed FZPU sample exercise ms=200
+	step observed FZPUT sample graph
+	! insmod "$dir/module/kheap.ko" debug=X 2>/dev/null ||
+		step false "a bad parameter was taken"
+	step insmod "$dir/module/kheap.ko"
+}
+
+nodes()
+{
+	step sample exercise
+	step sample burst mib=4 large=100000
+	echo 2 >/proc/sys/vm/drop_caches
 }
 
 step insmod "$dir/module/kheap.ko"
-step suites
-step torture
-step exercise
+step "$part"
 step rmmod kheap
 echo "cover: $failed failed"
 
