@@ -72,7 +72,7 @@ table()
 {
 	awk '
 	FNR == 1 { side++ }
-	$1 == "cost" || $1 == "held" {
+	$1 == "cost" || $1 == "held" || $1 == "later" {
 		key = $1 " " $2
 		if (side == 1)
 			order[++n] = key

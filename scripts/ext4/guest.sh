@@ -8,8 +8,9 @@
 # The environment names the folder of the built file systems (EXT4), of kheap
 # (KHEAP_MODULES), the tree to unpack (TREE, a tar file) and the program FSX.
 # "full" does everything; "measure" a part of it that is the same for both
-# sides, and prints what it cost: "cost STAGE INSTRUCTIONS" and "held STAGE
-# BYTES", the latter over the caches named in NAMES.
+# sides, and prints what it cost: "cost STAGE INSTRUCTIONS", and "held STAGE
+# BYTES" over the caches named in NAMES, when what waited for RCU is free; and
+# "later STAGE BYTES", when the file system has been left alone for a while.
 
 set -eu -o pipefail
 
@@ -65,7 +66,10 @@ cost()
 	begin=$(busy_ns)
 	"$@" || fail "$stage"
 	echo "cost $stage $(($(busy_ns) - begin))"
+	sleep 1
 	echo "held $stage $("held_by_$side")"
+	sleep 10
+	echo "later $stage $("held_by_$side")"
 }
 
 # --- Modules ---------------------------------------------------------------
