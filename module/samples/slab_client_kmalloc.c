@@ -15,7 +15,7 @@ unsigned int slab_client_try_kmalloc(void)
 	u8 *zeroed = kcalloc(3, 40, GFP_KERNEL);
 	u8 *large = kzalloc(20000, GFP_KERNEL);
 	unsigned int nr_wrong = 0;
-	u8 *moved;
+	u8 *grown, *moved;
 
 	if (!block || !zeroed || !large)
 		return 1;
@@ -28,11 +28,11 @@ unsigned int slab_client_try_kmalloc(void)
 	nr_wrong += ksize(large) < 20000 || memchr_inv(large, 0, 20000);
 	nr_wrong += !!kmalloc_array(SIZE_MAX, 2, GFP_KERNEL);
 	memset(block, 7, 100);
-	block = krealloc(block, 103, GFP_KERNEL);
-	if (!block)
+	grown = krealloc(block, 103, GFP_KERNEL);
+	if (!grown)
 		return nr_wrong + 1;
-	memset(block + 100, 7, 3);
-	moved = krealloc(block, 5000, GFP_KERNEL);
+	memset(grown + 100, 7, 3);
+	moved = krealloc(grown, 5000, GFP_KERNEL);
 	nr_wrong += !moved || memchr_inv(moved, 7, 103);
 	nr_wrong += ksize(moved) < 5000 || ksize(moved) > 5120;
 	kfree(moved);

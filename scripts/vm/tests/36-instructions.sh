@@ -44,7 +44,7 @@ step "what a request costs"
 replay
 cat table
 for cost in $kheap $kmalloc; do
-	[ "$cost" -gt 300 ] && [ "$cost" -lt 50000 ] ||
+	((cost > 300 && cost < 50000)) ||
 		fail "that cannot be: $cost tenths of an instruction"
 done
 
