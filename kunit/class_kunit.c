@@ -97,6 +97,7 @@ static void zalloc_zeroes_the_usable_size_and_nothing_else(struct kunit *test)
 		kheap_free(heap, blocks[1]);
 		KUNIT_ASSERT_PTR_EQ(test, kheap_zalloc(heap, n, GFP_KERNEL),
 				    blocks[1]);
+		KUNIT_EXPECT_EQ(test, kheap_usable_size(heap, blocks[1]), size);
 		KUNIT_EXPECT_NULL(test, memchr_inv(blocks[0], 0xff, size));
 		KUNIT_EXPECT_NULL(test, memchr_inv(blocks[1], 0, size));
 		KUNIT_EXPECT_NULL(test, memchr_inv(blocks[2], 0xff, size));

@@ -450,14 +450,17 @@ static void consistency_is_checked_at_each_request(struct kunit *test)
 	struct kheap *heap = kheap_test_heap_with(test, KHEAP_NO_CPU_CACHE |
 						  KHEAP_DEBUG_CONSISTENCY, 0);
 	void **blocks = kheap_test_alloc_many(test, heap, 512, 5);
-	u32 *link = blocks[1] + KHEAP_LINK_OFFSET;
+	void *link = blocks[1] + KHEAP_LINK_OFFSET;
+	u32 good, bad;
 
 	kheap_free(heap, blocks[1]);
 	kheap_test_watch_log(test);
-	*link ^= 1;
+	__memcpy(&good, link, sizeof(good));
+	bad = good ^ 1;
+	__memcpy(link, &bad, sizeof(bad));
 	kheap_free(heap, blocks[2]);
 	KHEAP_EXPECT_LOGGED(test, "links lead to free, carved blocks");
-	*link ^= 1;
+	__memcpy(link, &good, sizeof(good));
 	kheap_test_forget_log();
 	kheap_free(heap, blocks[3]);
 	KUNIT_EXPECT_EQ(test, kheap_test_logged("check: "), 0);

@@ -634,12 +634,47 @@ static void kasan_knows_free_blocks(struct kunit *test)
 	for (i = 0; i < ARRAY_SIZE(block_sizes); i++) {
 		block = kheap_test_alloc(test, heap, block_sizes[i]);
 		kheap_free(heap, block);
-		for (offset = 8; offset < block_sizes[i]; offset += 8)
+		for (offset = 0; offset < block_sizes[i]; offset += 8)
 			KUNIT_ASSERT_EQ(test, kasan_byte(block + offset),
 					KHEAP_KASAN_FREE);
 		block = kheap_test_alloc(test, heap, block_sizes[i]);
 		for (offset = 0; offset < block_sizes[i]; offset += 8)
 			KUNIT_ASSERT_EQ(test, kasan_byte(block + offset), 0);
+		kheap_free(heap, block);
+	}
+}
+
+static void expect_kasan_bound(struct kunit *test, void *block, size_t size)
+{
+	struct kheap_pool *pool = kheap_pool_of(block);
+	size_t offset;
+
+	for (offset = 0; offset < pool->class->usable; offset += 8)
+		KUNIT_EXPECT_EQ(test, kasan_byte(block + offset),
+				offset + 8 <= size ? 0 : offset < size ?
+				size % 8 : KHEAP_KASAN_BEYOND);
+}
+
+static void kasan_knows_what_was_asked_for(struct kunit *test)
+{
+	static const size_t asked[] = { 1, 7, 8, 9, 50, 64, 100, 513, 700 };
+	struct kheap *heap = param_heap(test);
+	unsigned int i;
+	void *block;
+
+	if (!IS_ENABLED(CONFIG_KASAN_GENERIC))
+		kunit_skip(test, "this kernel has no KASAN");
+	for (i = 0; i < ARRAY_SIZE(asked); i++) {
+		block = kheap_test_alloc(test, heap, asked[i]);
+		expect_kasan_bound(test, block, asked[i]);
+		block = kheap_realloc(heap, block, asked[i] + 1, GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, block);
+		expect_kasan_bound(test, block, asked[i] + 1);
+		expect_kasan_bound(test, block, kheap_usable_size(heap, block));
+		kheap_free(heap, block);
+		block = kheap_zalloc(heap, asked[i], GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, block);
+		expect_kasan_bound(test, block, asked[i]);
 		kheap_free(heap, block);
 	}
 }
@@ -702,6 +737,7 @@ static struct kunit_case refuse_cases[] = {
 	KUNIT_CASE(a_place_is_reported_once_for_each_reason),
 	KUNIT_CASE(reasons_of_another_heap_are_its_own),
 	KUNIT_CASE_PARAM(kasan_knows_free_blocks, flags_gen_params),
+	KUNIT_CASE_PARAM(kasan_knows_what_was_asked_for, flags_gen_params),
 	KUNIT_CASE_PARAM(kasan_knows_free_blocks_of_a_bulk, flags_gen_params),
 	KUNIT_CASE(every_reason_has_a_name),
 	{}

@@ -47,17 +47,21 @@ static noinline void *alloc_missed(struct kheap *heap, size_t size, gfp_t gfp,
 		return NULL;
 	}
 	block = kheap_class_alloc_missed(class, size, gfp, nid, caller);
-	return block ? kheap_finish_alloc(class, block, gfp) : NULL;
+	return block ? kheap_finish_alloc(class, block, size, gfp) : NULL;
+}
+
+/* The bytes that were asked for, of what the header makes of a constant. */
+static size_t words_size(unsigned long words)
+{
+	return (words << KHEAP_BLOCK_SHIFT) - (words >> KHEAP_SLACK_SHIFT);
 }
 
 /* Both take what the fast paths have in registers, which save none for them. */
 static noinline void *words_missed(struct kheap *heap, unsigned long words,
 				   gfp_t gfp)
 {
-	size_t size = (words << KHEAP_BLOCK_SHIFT) -
-		      (words >> KHEAP_SLACK_SHIFT);
-
-	return alloc_missed(heap, size, gfp, NUMA_NO_NODE, _RET_IP_);
+	return alloc_missed(heap, words_size(words), gfp, NUMA_NO_NODE,
+			    _RET_IP_);
 }
 
 static noinline void *size_missed(struct kheap *heap, size_t size, gfp_t gfp)
@@ -92,7 +96,7 @@ void *__kheap_alloc_words(struct kheap *heap, unsigned long words, gfp_t gfp)
 	block = kheap_pop(class);
 	if (unlikely(!block))
 		return words_missed(heap, words, gfp);
-	return kheap_finish_alloc(class, block, gfp);
+	return kheap_finish_alloc(class, block, words_size(words), gfp);
 }
 EXPORT_SYMBOL_GPL(__kheap_alloc_words);
 
@@ -118,7 +122,7 @@ static __always_inline void *alloc_size(struct kheap *heap, size_t size,
 	block = kheap_pop(class);
 	if (unlikely(!block))
 		return size_missed(heap, size, gfp);
-	return kheap_finish_alloc(class, block, gfp);
+	return kheap_finish_alloc(class, block, size, gfp);
 }
 
 static noinline void *alloc_medium(struct kheap *heap, size_t size, gfp_t gfp)
@@ -186,7 +190,10 @@ void kheap_free(struct kheap *heap, const void *ptr)
 }
 EXPORT_SYMBOL_GPL(kheap_free);
 
-/* Usable bytes of an allocated block of @heap; 0 and a report if it is none. */
+/*
+ * Usable bytes of an allocated block of @heap; 0 and a report if it is none.
+ * Then KASAN lets all of them be used, as it did after ksize().
+ */
 static size_t usable_or_refuse(struct kheap *heap, const void *ptr)
 {
 	struct kheap_pool *pool;
@@ -195,8 +202,10 @@ static size_t usable_or_refuse(struct kheap *heap, const void *ptr)
 
 	if (kheap_owned_pool(ptr, &heap->tag, &pool) &&
 	    kheap_block_index(pool->class, pool, ptr, &idx) &&
-	    test_bit(pool->map_bit + idx, kheap_bitmap()))
+	    test_bit(pool->map_bit + idx, kheap_bitmap())) {
+		kheap_kasan_mark(pool->class, (void *)ptr, KHEAP_KASAN_LIVE);
 		return kheap_debug_usable(pool->class, ptr);
+	}
 	size = kheap_large_size(heap, ptr);
 	if (!size)
 		kheap_refuse_free(heap, ptr);
@@ -206,6 +215,11 @@ static size_t usable_or_refuse(struct kheap *heap, const void *ptr)
 /* A block that is now @size bytes long, and has not moved. */
 static void *resized(struct kheap *heap, void *ptr, size_t size)
 {
+	struct kheap_pool *pool;
+
+	if (IS_ENABLED(CONFIG_KASAN_GENERIC) &&
+	    kheap_owned_pool(ptr, &heap->tag, &pool))
+		kheap_kasan_bound(pool->class, ptr, size);
 	if (unlikely(READ_ONCE(heap->watch)))
 		kheap_debug_resized(heap, ptr, size);
 	return ptr;

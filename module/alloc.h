@@ -21,19 +21,41 @@ static __always_inline void kheap_might_alloc(gfp_t gfp)
 }
 
 /*
- * Tell KASAN that a block is free, or is not. What kheap itself reads of a free
- * block stays accessible: the link in its first 8 bytes, or the header of an
- * object. What is constructed stays as it is.
+ * Tell KASAN that a block is free, or that all of it is in use. The header of
+ * an object stays accessible: walks of the pools look at it. So does what is
+ * constructed.
  */
 static __always_inline void kheap_kasan_mark(const struct kheap_class *class,
 					     void *block, u8 mark)
 {
-	size_t header = class->type ? sizeof(struct kheap_object) :
-				      KHEAP_KASAN_GRANULE;
+	size_t header = class->type ? sizeof(struct kheap_object) : 0;
 	size_t bytes = ALIGN(class->usable, KHEAP_KASAN_GRANULE);
 
-	if (IS_ENABLED(CONFIG_KASAN_GENERIC) && !class->ctor && bytes > header)
-		kasan_poison(block + header, bytes - header, mark, false);
+	if (!IS_ENABLED(CONFIG_KASAN_GENERIC) || class->ctor)
+		return;
+	if (header)
+		kasan_poison(block, header, KHEAP_KASAN_LIVE, false);
+	kasan_poison(block + header, bytes - header, mark, false);
+}
+
+/*
+ * Tell KASAN which bytes of a block the client has asked for. Blocks with
+ * debug flags have guard bytes behind them.
+ */
+static __always_inline void kheap_kasan_bound(const struct kheap_class *class,
+					      void *block, size_t size)
+{
+	size_t bytes = ALIGN(class->usable, KHEAP_KASAN_GRANULE);
+	size_t whole = ALIGN_DOWN(size ?: 1, KHEAP_KASAN_GRANULE);
+	size_t rest = (size ?: 1) - whole;
+
+	if (!IS_ENABLED(CONFIG_KASAN_GENERIC) || class->ctor || class->debug)
+		return;
+	if (rest) {
+		kasan_poison(block + whole, KHEAP_KASAN_GRANULE, rest, false);
+		whole += KHEAP_KASAN_GRANULE;
+	}
+	kasan_poison(block + whole, bytes - whole, KHEAP_KASAN_BEYOND, false);
 }
 
 /* Is kmemleak to know of every block? */
@@ -43,22 +65,29 @@ static __always_inline bool kheap_tracks_leaks(void)
 	       READ_ONCE(kheap_leak_tracking);
 }
 
-/* Tell kmemleak of a fresh block, but not in NMI, where it cannot allocate. */
+/*
+ * Tell kmemleak of a fresh block, but not in NMI, where it cannot allocate. The
+ * first block of a pool has one reference more than others: pool->base.
+ */
 static __always_inline void kheap_track_block(const struct kheap_class *class,
 					      void *block, gfp_t gfp)
 {
 	if (kheap_tracks_leaks() && !in_nmi())
-		kmemleak_alloc(block, class->usable, 1, gfp);
+		kmemleak_alloc(block, class->usable,
+			       kheap_block_pool(block)->base == block ? 2 : 1,
+			       gfp);
 }
 
-/* Zero a fresh block if that is wanted, and tell kmemleak of it. */
+/* Zero a fresh block if that is wanted, and tell kmemleak and KASAN of it. */
 static __always_inline void *kheap_finish_alloc(struct kheap_class *class,
-						void *block, gfp_t gfp)
+						void *block, size_t size,
+						gfp_t gfp)
 {
 	kheap_kasan_mark(class, block, KHEAP_KASAN_LIVE);
 	kheap_track_block(class, block, gfp);
 	if (want_init_on_alloc(gfp))
 		kheap_zero(class, block);
+	kheap_kasan_bound(class, block, size);
 	return block;
 }
 

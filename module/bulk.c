@@ -64,7 +64,7 @@ static int class_alloc_bulk(struct kheap_class *class, size_t size, gfp_t gfp,
 		done += some;
 	}
 	for (i = 0; i < done; i++)
-		kheap_finish_alloc(class, ptrs[i], gfp);
+		kheap_finish_alloc(class, ptrs[i], size, gfp);
 	if (likely(done == nr))
 		return nr;
 	kheap_class_free_bulk(class, done, ptrs);

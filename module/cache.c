@@ -109,7 +109,8 @@ static noinline void *alloc_missed(struct kheap_class *class, gfp_t gfp)
 	void *block = kheap_class_alloc_missed(class, class->usable, gfp,
 					       NUMA_NO_NODE, _RET_IP_);
 
-	return block ? kheap_finish_alloc(class, block, gfp) : NULL;
+	return block ? kheap_finish_alloc(class, block, class->usable, gfp) :
+		       NULL;
 }
 
 void *__kheap_cache_alloc(struct kheap_cache *cache, gfp_t gfp)
@@ -121,7 +122,7 @@ void *__kheap_cache_alloc(struct kheap_cache *cache, gfp_t gfp)
 	block = kheap_pop(class);
 	if (unlikely(!block))
 		return alloc_missed(class, gfp);
-	return kheap_finish_alloc(class, block, gfp);
+	return kheap_finish_alloc(class, block, class->usable, gfp);
 }
 EXPORT_SYMBOL_GPL(__kheap_cache_alloc);
 
@@ -147,7 +148,8 @@ void *kheap_cache_alloc_node(struct kheap_cache *cache, gfp_t gfp, int node)
 		return kheap_cache_alloc(cache, gfp);
 	block = kheap_class_alloc_missed(class, class->usable, gfp, node,
 					 _RET_IP_);
-	return block ? kheap_finish_alloc(class, block, gfp) : NULL;
+	return block ? kheap_finish_alloc(class, block, class->usable, gfp) :
+		       NULL;
 }
 EXPORT_SYMBOL_GPL(kheap_cache_alloc_node);
 

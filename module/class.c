@@ -384,6 +384,7 @@ static void defer_free(struct kheap_class *class, void *block)
 {
 	struct kheap *heap = class->heap;
 
+	kheap_kasan_mark(class, block, KHEAP_KASAN_LIVE);
 	if (class->ctor)
 		block += class->link_offset;
 	llist_add(block, &heap->nmi_frees);
@@ -447,6 +448,8 @@ void kheap_push_missed(struct kheap_class *class, struct kheap_slot slot,
  */
 void kheap_class_free_careful(struct kheap_class *class, struct kheap_slot slot)
 {
+	/* What is beyond what was asked for is ours now. */
+	kheap_kasan_mark(class, slot.block, KHEAP_KASAN_LIVE);
 	if (unlikely(READ_ONCE(class->heap->watch))) {
 		if (in_nmi())
 			return kheap_class_free_slow(class, slot, false);

@@ -104,7 +104,8 @@ static inline void kheap_shrinker_destroy(struct shrinker *shrinker)
 /*
  * KASAN's generic mode exports this one function of its own to modules, with
  * its prototype in mm/kasan. A granule is 8 bytes; the value 0 makes them
- * accessible, 0xff is "use-after-free" in a report.
+ * accessible, 1 to 7 so many of them; 0xff is "use-after-free" in a report,
+ * 0xfc "slab-out-of-bounds".
  */
 #ifdef CONFIG_KASAN_GENERIC
 void kasan_poison(const void *addr, size_t size, u8 value, bool init);
@@ -118,6 +119,32 @@ static inline void kasan_poison(const void *addr, size_t size, u8 value,
 #define KHEAP_KASAN_GRANULE	8
 #define KHEAP_KASAN_LIVE	0x00
 #define KHEAP_KASAN_FREE	0xff
+#define KHEAP_KASAN_BEYOND	0xfc
+
+/*
+ * Load and store a word that KASAN takes for free memory. It does not see
+ * what assembler does.
+ */
+static __always_inline u32 kheap_load_unseen(const u32 *p)
+{
+#ifdef CONFIG_KASAN_GENERIC
+	u32 word;
+
+	asm volatile("movl (%1), %0" : "=r" (word) : "r" (p) : "memory");
+	return word;
+#else
+	return *p;
+#endif
+}
+
+static __always_inline void kheap_store_unseen(u32 *p, u32 word)
+{
+#ifdef CONFIG_KASAN_GENERIC
+	asm volatile("movl %0, (%1)" : : "r" (word), "r" (p) : "memory");
+#else
+	*p = word;
+#endif
+}
 
 #include <linux/list_lru.h>
 #include <linux/memcontrol.h>

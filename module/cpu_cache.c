@@ -5,6 +5,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/kmemleak.h>
 #include <linux/slab.h>
 #include <linux/smp.h>
 
@@ -32,8 +33,11 @@ static struct kheap_magazine *magazine_alloc(struct kheap_class *class,
 		return NULL;
 	mag = kheap_meta_alloc(class->heap, struct_size(mag, slots, nr_slots),
 			       GFP_NOWAIT | __GFP_NOWARN, numa_mem_id());
-	if (mag)
-		mag->nr_slots = nr_slots;
+	if (!mag)
+		return NULL;
+	mag->nr_slots = nr_slots;
+	/* A slot keeps the address of the block that was taken out of it. */
+	kmemleak_ignore(mag);
 	return mag;
 }
 

@@ -238,6 +238,21 @@ extern const struct file_operations kheap_debug_fops;
 /* check.c */
 int kheap_check_pool(struct kheap_pool *pool);
 
+/* kasan.c */
+#ifdef CONFIG_KASAN_GENERIC
+int kheap_kasan_init(void);
+void kheap_kasan_exit(void);
+#else
+static inline int kheap_kasan_init(void)
+{
+	return 0;
+}
+
+static inline void kheap_kasan_exit(void)
+{
+}
+#endif
+
 /* report.c */
 bool kheap_refuse(struct kheap *heap, enum kheap_refusal why, const void *ptr,
 		  const struct kheap_class *class);

@@ -93,7 +93,7 @@ static void *contiguous_alloc(size_t bytes, gfp_t gfp, int nid)
 	split_page(page, order);
 	for (tail = page + (bytes >> PAGE_SHIFT); tail < end; tail++)
 		__free_page(tail);
-	kmemleak_alloc(page_address(page), bytes, 1, gfp);
+	kmemleak_alloc(page_address(page), bytes, 2, gfp); /* large->ptr */
 	return page_address(page);
 }
 

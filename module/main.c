@@ -85,11 +85,16 @@ static int __init kheap_init(void)
 	ret = kheap_slab_init();
 	if (ret)
 		goto undo_pressure;
+	ret = kheap_kasan_init();
+	if (ret)
+		goto undo_slab;
 	kheap_debugfs_init();
 	pr_info("loaded: private heaps, %u size classes, statistics in debugfs\n",
 		KHEAP_NR_CLASSES);
 	return 0;
 
+undo_slab:
+	kheap_slab_exit();
 undo_pressure:
 	kheap_pressure_exit();
 undo_cpuhp:
@@ -100,6 +105,7 @@ undo_cpuhp:
 static void __exit kheap_exit(void)
 {
 	kheap_debugfs_exit();
+	kheap_kasan_exit();
 	kheap_slab_exit();
 	kheap_pressure_exit();
 	cpuhp_remove_state_nocalls(cpuhp_state);

@@ -35,6 +35,7 @@ object_init(struct kheap_type *type, struct kheap_object *obj, gfp_t gfp)
 	kheap_kasan_mark(&type->class, obj, KHEAP_KASAN_LIVE);
 	kheap_track_block(&type->class, obj, gfp);
 	kheap_zero(&type->class, obj);
+	kheap_kasan_bound(&type->class, obj, type->class.usable);
 	obj->type = type;
 	this_cpu_inc(*type->nr_created);
 	/* A walk that sees the count sees the rest. */

@@ -8,6 +8,8 @@
 #include <linux/kmemleak.h>
 #include <linux/slab.h>
 
+#include <kheap/object.h>
+
 #include "trace.h"
 
 /* --- Links -------------------------------------------------------------- */
@@ -27,14 +29,14 @@ static __always_inline u32 link_key(const struct kheap *heap, const u32 *link)
 static __always_inline void link_write(const struct kheap *heap, u32 *link,
 				       u16 next)
 {
-	*link = (next * 0x10001U) ^ link_key(heap, link);
+	kheap_store_unseen(link, (next * 0x10001U) ^ link_key(heap, link));
 }
 
 /* Set @next to the index after @link. Return false if it is none. */
 static __always_inline bool link_read(const struct kheap *heap,
 				      const u32 *link, unsigned int *next)
 {
-	u32 word = *link ^ link_key(heap, link);
+	u32 word = kheap_load_unseen(link) ^ link_key(heap, link);
 
 	*next = (u16)word;
 	return likely(word >> 16 == *next) &&
@@ -224,10 +226,11 @@ bool kheap_pool_setup(struct kheap_pool *pool, struct kheap_class *class,
 	pool->freeblock = KHEAP_LINK_END;
 	kheap_pool_set_tag(pool, class->span, class->rcu ? 0 : class->tag);
 	pool->base = PTR_ALIGN_DOWN(pool->base, PAGE_SIZE);
-	/* Its last class may have left free blocks. */
+	/* Nobody has anything to do there, but for us and for constructors. */
 	if (IS_ENABLED(CONFIG_KASAN_GENERIC))
 		kasan_poison(pool->base, kheap_pool_bytes(class),
-			     KHEAP_KASAN_LIVE, false);
+			     class->debug || class->ctor ? KHEAP_KASAN_LIVE :
+			     KHEAP_KASAN_BEYOND, false);
 	if (class->debug)
 		kheap_debug_pool_setup(class, pool);
 	if (class->ctor)
@@ -285,6 +288,15 @@ static unsigned int pool_take_listed(const struct kheap_class *class,
 	return slots - start;
 }
 
+/* An object that was never born is dead to a walk, kheap_walk_objects(). */
+static void carve_object(void *block)
+{
+	if (IS_ENABLED(CONFIG_KASAN_GENERIC))
+		kasan_poison(block, sizeof(struct kheap_object),
+			     KHEAP_KASAN_LIVE, false);
+	WRITE_ONCE(*(u32 *)block, 0);
+}
+
 /* Carve up to @nr virgin blocks. Return how many. */
 static unsigned int pool_carve(struct kheap_class *class,
 			       struct kheap_class_node *node,
@@ -298,9 +310,8 @@ static unsigned int pool_carve(struct kheap_class *class,
 	for (i = 0; i < nr; i++, idx++) {
 		slots[i].block = kheap_block_address(class, pool, idx);
 		slots[i].bit = pool->map_bit + idx;
-		/* An object that was never born is dead: kheap_walk_objects(). */
 		if (class->type)
-			WRITE_ONCE(*(u32 *)slots[i].block, 0);
+			carve_object(slots[i].block);
 	}
 	pool->nextoffset += nr * class->size;
 	pool->nr_used += nr;
