@@ -522,6 +522,24 @@ static void descriptors_stay_while_somebody_walks_there(struct kunit *test)
 	kheap_free(heap, block);
 }
 
+static void arena_goes_when_the_last_walker_leaves(struct kunit *test)
+{
+	struct kheap *heap = arena_heap(test);
+	void *block = kheap_test_alloc(test, heap, SIZE);
+	struct kheap_arena *arena = kheap_pool_of(block)->arena;
+	struct kheap_arena_set *set = arena->set;
+
+	/* With holes it is not kept as the spare one. */
+	kheap_trim(heap);
+	KUNIT_ASSERT_PTR_EQ(test, kheap_arena_next(set, NULL), arena);
+	kheap_free(heap, block);
+	KUNIT_ASSERT_EQ(test, kheap_test_stats(heap).nr_arenas, 1);
+	KUNIT_EXPECT_EQ(test, pages_out(heap), 1);
+	KUNIT_EXPECT_NULL(test, kheap_arena_next(set, arena));
+	KUNIT_EXPECT_EQ(test, kheap_test_stats(heap).nr_arenas, 0);
+	KUNIT_EXPECT_EQ(test, pages_out(heap), 0);
+}
+
 static void refill_without_memory_for_descriptors_fails(struct kunit *test)
 {
 	struct kheap *heap = arena_heap(test);
@@ -678,6 +696,7 @@ static struct kunit_case arena_cases[] = {
 	KUNIT_CASE(refill_regains_descriptors),
 	KUNIT_CASE(refill_prefers_holes_with_descriptors),
 	KUNIT_CASE(descriptors_stay_while_somebody_walks_there),
+	KUNIT_CASE(arena_goes_when_the_last_walker_leaves),
 	KUNIT_CASE(refill_without_memory_for_descriptors_fails),
 	KUNIT_CASE_PARAM(span_pages_all_lead_to_their_pool, span_gen_params),
 	KUNIT_CASE_PARAM(span_pool_goes_by_pages_and_returns_in_one_piece,

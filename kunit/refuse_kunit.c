@@ -579,7 +579,7 @@ static void reports_are_limited_and_all_are_counted(struct kunit *test)
 }
 
 /* Two places, and two reasons at the second. */
-static void a_place_is_reported_once_for_each_reason(struct kunit *test)
+static void a_place_is_reported_once_for_a_reason(struct kunit *test)
 {
 	struct kheap *heap = kheap_test_heap(test);
 	void *block = kheap_test_alloc(test, heap, 64), *ptr = &heap;
@@ -734,7 +734,7 @@ static struct kunit_case refuse_cases[] = {
 	KUNIT_CASE(report_names_heap_pointer_and_reason),
 	KUNIT_CASE(report_of_a_request_names_heap_and_reason),
 	KUNIT_CASE(reports_are_limited_and_all_are_counted),
-	KUNIT_CASE(a_place_is_reported_once_for_each_reason),
+	KUNIT_CASE(a_place_is_reported_once_for_a_reason),
 	KUNIT_CASE(reasons_of_another_heap_are_its_own),
 	KUNIT_CASE_PARAM(kasan_knows_free_blocks, flags_gen_params),
 	KUNIT_CASE_PARAM(kasan_knows_what_was_asked_for, flags_gen_params),

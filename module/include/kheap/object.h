@@ -266,8 +266,8 @@ static __always_inline void kheap_object_put(struct kheap_object *obj)
 	s64 word = atomic64_read(&obj->word);
 
 	do {
-		/* A tracepoint that begins or ends may miss some. */
 		if (unlikely((s32)word <= 1 ||
+			     /* A tracepoint that begins or ends may miss some. */
 			     !(word & data_race(kheap_ref_masks.put)))) {
 			__kheap_object_put(obj);
 			return;
@@ -290,8 +290,8 @@ static __always_inline bool kheap_object_tryget(struct kheap_object *obj)
 	s64 word = atomic64_read(&obj->word);
 
 	do {
-		/* A tracepoint that begins or ends may miss some. */
 		if (unlikely(!kheap_word_countable(word) ||
+			     /* A tracepoint that begins or ends may miss some. */
 			     word & data_race(kheap_ref_masks.tryget)))
 			return __kheap_object_tryget(obj);
 	} while (unlikely(!atomic64_try_cmpxchg(&obj->word, &word, word + 1)));
