@@ -4,6 +4,8 @@
  * and weak references, what it refuses, and when it runs.
  */
 #include <linux/delay.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
 
 #include "nodes.h"
 
@@ -590,12 +592,44 @@ static void collector_that_is_off_runs_on_demand_only(struct kunit *test)
 	msleep(100);
 	KUNIT_EXPECT_EQ(test, node_gc_stats(heap).nr_runs, 0);
 	KUNIT_EXPECT_EQ(test, collect(test, heap), 10);
+	/* The run begins when there is nothing left to put. */
+	kheap_gc_set_threshold(heap, 10);
 	kheap_gc_enable(heap, true);
 	node_ring(test, type, ring, 10);
 	node_put_all(ring, 10);
 	for (i = 0; i < 500 && nr_released() < 20; i++)
 		msleep(20);
 	KUNIT_EXPECT_EQ(test, nr_released(), 20);
+	node_expect_empty(test, heap);
+}
+
+/* Fill free memory of kmalloc with a word, where KASAN does not keep it. */
+static void leave_in_memory(unsigned long word, size_t bytes)
+{
+	u64 *blocks[8];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(blocks); i++) {
+		blocks[i] = kmalloc(bytes, GFP_KERNEL);
+		if (blocks[i])
+			memset64(blocks[i], word, bytes / sizeof(word));
+	}
+	while (i--)
+		kfree(blocks[i]);
+}
+
+/* It took an object for one that it knew, where memory was not zeroed. */
+static void garbage_is_found_whatever_was_in_the_memory_of_the_table(struct kunit *test)
+{
+	struct kheap *heap = node_gc_heap(test);
+	struct node *ring[4];
+	size_t bytes;
+
+	node_ring(test, node_type(test, heap, &node_ops), ring, 4);
+	node_put_all(ring, 4);
+	for (bytes = 256; bytes <= SZ_8K; bytes *= 2)
+		leave_in_memory((unsigned long)&ring[3]->obj, bytes);
+	KUNIT_EXPECT_EQ(test, kheap_gc_collect(heap, 0), 4);
 	node_expect_empty(test, heap);
 }
 
@@ -746,6 +780,7 @@ static struct kunit_case gc_cases[] = {
 	GC_CASE(stats_say_what_a_run_has_done),
 	KUNIT_CASE(longest_lock_of_a_full_run_is_known),
 	GC_CASE(collector_that_is_off_runs_on_demand_only),
+	KUNIT_CASE(garbage_is_found_whatever_was_in_the_memory_of_the_table),
 	KUNIT_CASE(candidate_is_remembered_once),
 	KUNIT_CASE(names_of_the_dead_do_not_fill_the_buffers),
 	KUNIT_CASE(work_on_candidates_does_not_depend_on_live_objects),

@@ -50,6 +50,8 @@ static bool table_grow(struct kheap_gc_run *run, unsigned int room)
 	}
 	atomic_long_add(table_bytes(room), &heap->metadata_bytes);
 	kheap_note_peak(heap);
+	/* Index 0 is what an object has that is in no table: it finds none. */
+	table->obj = 0;
 	if (run->table) {
 		memcpy(table, run->table, table_bytes(run->nr));
 		table_drop(heap, run->table, run->room);
