@@ -55,6 +55,26 @@ static void large_block_is_counted_usable_and_returned(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kheap_test_refused_any(heap), 0);
 }
 
+static void large_block_for_a_node_is_of_that_node(struct kunit *test)
+{
+	size_t size = 5 * SZ_1M + 1, offset;
+	struct kheap *heap = kheap_test_heap(test);
+	int node = numa_mem_id();
+	void *block;
+
+	block = kheap_alloc_node(heap, size, GFP_KERNEL, node);
+	KUNIT_ASSERT_NOT_NULL(test, block);
+	KUNIT_ASSERT_TRUE(test, is_vmalloc_addr(block));
+	for (offset = 0; offset < size; offset += PAGE_SIZE)
+		KUNIT_ASSERT_EQ(test, node,
+				page_to_nid(vmalloc_to_page(block + offset)));
+	memset(block, 0xee, size);
+	KUNIT_EXPECT_EQ(test, kheap_test_stats(heap).large_bytes,
+			PAGE_ALIGN(size));
+	kheap_free(heap, block);
+	KUNIT_EXPECT_EQ(test, kheap_test_stats(heap).large_bytes, 0);
+}
+
 static void large_zalloc_zeroes_the_whole_usable_size(struct kunit *test)
 {
 	struct kheap *heap = kheap_test_heap(test);
@@ -460,6 +480,7 @@ static void free_and_size_of_null_are_fine(struct kunit *test)
 static struct kunit_case large_cases[] = {
 	KUNIT_CASE_PARAM(large_block_is_counted_usable_and_returned,
 			 size_gen_params),
+	KUNIT_CASE(large_block_for_a_node_is_of_that_node),
 	KUNIT_CASE_PARAM(large_zalloc_zeroes_the_whole_usable_size,
 			 size_gen_params),
 	KUNIT_CASE(large_blocks_are_aligned_to_a_page),

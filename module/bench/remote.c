@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Allocated on one CPU, freed on another: two threads, bound to their CPUs,
- * with a ring between them. The consumer looks at the clock after each batch,
- * and the median batch counts: on a busy host, a virtual processor that is not
- * run for a while spoils a few batches but makes none faster, because a batch
- * is many times what the ring holds.
+ * Allocated on one CPU, freed on another. Where the clock counts instructions,
+ * one CPU allocates a thousand and the other frees them, in turn, and the one
+ * that waits is idle. By the clock: two threads, bound to their CPUs, with a
+ * ring between them. Each tells the other after a run of objects how far
+ * it is, so that what is measured is not how fast a cache line goes to and fro.
+ * The consumer looks at the clock after each batch, and the median batch
+ * counts: on a busy host, a virtual processor that is not run for a while
+ * spoils a few batches but makes none faster, because a batch is many times
+ * what the ring holds.
  */
 #include <linux/cache.h>
 #include <linux/completion.h>
@@ -14,10 +18,14 @@
 #include <linux/kthread.h>
 #include <linux/processor.h>
 #include <linux/sched/task.h>
+#include <linux/smp.h>
 
 #include "ops.h"
 
+/* --- At once, timed ------------------------------------------------------ */
+
 #define NR_SLOTS	1024	/* a power of two */
+#define RUN		16	/* objects between two looks at the other */
 #define BATCH		(4 * NR_SLOTS)
 #define NR_BATCHES	33
 
@@ -30,8 +38,8 @@
 
 /**
  * struct ring - objects on their way
- * @head: objects ever put in; the producer's
- * @tail: objects ever taken out; the consumer's
+ * @head: objects ever put in, in whole runs; the producer's
+ * @tail: objects ever taken out, in whole runs; the consumer's
  * @nr_ready: threads that have arrived at the start
  * @done: the consumer has freed the last object
  * @run: the run
@@ -69,41 +77,41 @@ static void wait_for_both(void)
 
 static __always_inline int produce(const struct bench_ops *ops)
 {
-	unsigned int i, nr_spins = 0;
+	unsigned int first, i, nr_spins = 0;
 	void *ctx = ring.run->ctx;
 
 	wait_for_both();
-	for (i = 0; i < NR_BATCHES * BATCH; i++) {
-		void *ptr;
-
-		do {
-			ptr = ops->alloc(ctx, BENCH_OBJECT_BYTES);
-		} while (unlikely(!ptr));
-		/* Pairs with the release in consume_batch(): the slot is free. */
-		while (i - smp_load_acquire(&ring.tail) == NR_SLOTS)
+	for (first = 0; first < NR_BATCHES * BATCH; first += RUN) {
+		/* Pairs with the release in consume_batch(): a run is free. */
+		while (first - smp_load_acquire(&ring.tail) == NR_SLOTS)
 			wait_a_little(&nr_spins);
-		ring.slots[i % NR_SLOTS] = ptr;
+		for (i = first; i < first + RUN; i++) {
+			void *ptr;
+
+			do {
+				ptr = ops->alloc(ctx, BENCH_OBJECT_BYTES);
+			} while (unlikely(!ptr));
+			ring.slots[i % NR_SLOTS] = ptr;
+		}
 		/* Pairs with the acquire in consume_batch(): it is filled. */
-		smp_store_release(&ring.head, i + 1);
+		smp_store_release(&ring.head, i);
 	}
 	return 0;
 }
 
 static __always_inline void consume_batch(const struct bench_ops *ops,
-					  void *ctx, unsigned int first)
+					  void *ctx, unsigned int batch)
 {
-	unsigned int i, nr_spins = 0;
+	unsigned int first, i, nr_spins = 0;
 
-	for (i = first; i < first + BATCH; i++) {
-		void *ptr;
-
+	for (first = batch; first < batch + BATCH; first += RUN) {
 		/* Pairs with the producer's release of the head. */
-		while (smp_load_acquire(&ring.head) == i)
+		while (smp_load_acquire(&ring.head) == first)
 			wait_a_little(&nr_spins);
-		ptr = ring.slots[i % NR_SLOTS];
-		/* The slot was read: the producer may write it again. */
-		smp_store_release(&ring.tail, i + 1);
-		ops->free(ctx, ptr);
+		for (i = first; i < first + RUN; i++)
+			ops->free(ctx, ring.slots[i % NR_SLOTS]);
+		/* The run was read: the producer may write there again. */
+		smp_store_release(&ring.tail, i);
 	}
 }
 
@@ -143,11 +151,10 @@ static void reap(struct task_struct *task)
 	put_task_struct(task);
 }
 
-static void time_remote(struct bench_run *run, int (*producer)(void *unused),
-			int (*consumer)(void *unused))
+static void time_both(struct bench_run *run, int first, int second,
+		      int (*producer)(void *unused),
+		      int (*consumer)(void *unused))
 {
-	int first = cpumask_first(cpu_online_mask);
-	int second = cpumask_next(first, cpu_online_mask);
 	struct task_struct *one, *two;
 
 	ring.head = 0;
@@ -177,6 +184,77 @@ static void time_remote(struct bench_run *run, int (*producer)(void *unused),
 	run->nr_ops = BATCH;
 }
 
+/* --- In turn, counted ---------------------------------------------------- */
+
+static __always_inline int alloc_all(struct bench_run *run,
+				     const struct bench_ops *ops)
+{
+	unsigned int i, nr = 0;
+
+	bench_start(run);
+	for (i = 0; i < BENCH_NR_OBJECTS; i++)
+		run->ptrs[i] = ops->alloc(run->ctx, BENCH_OBJECT_BYTES);
+	bench_stop(run, BENCH_NR_OBJECTS);
+	for (i = 0; i < BENCH_NR_OBJECTS; i++)
+		nr += !run->ptrs[i];
+	return nr ? -ENOMEM : 0;
+}
+
+static __always_inline int free_all(struct bench_run *run,
+				    const struct bench_ops *ops)
+{
+	unsigned int i;
+
+	bench_start(run);
+	for (i = 0; i < BENCH_NR_OBJECTS; i++)
+		ops->free(run->ctx, run->ptrs[i]);
+	bench_stop(run, BENCH_NR_OBJECTS);
+	return 0;
+}
+
+static void count_both(struct bench_run *run, int first, int second,
+		       int (*alloc)(void *run), int (*free)(void *run))
+{
+	unsigned int nr;
+
+	for (nr = 0; nr < NR_BATCHES && !run->error; nr++) {
+		run->error = smp_call_on_cpu(first, alloc, run, false);
+		ring.ticks[nr] = run->ticks;
+		if (!run->error)
+			run->error = smp_call_on_cpu(second, free, run, false);
+		ring.ticks[nr] += run->ticks;
+	}
+	bench_sort(ring.ticks, NR_BATCHES);
+	run->ticks = ring.ticks[NR_BATCHES / 2];
+}
+
+/* --- Sides --------------------------------------------------------------- */
+
+/**
+ * struct remote_fns - what a side does
+ * @produce: in a thread
+ * @consume: in the other one
+ * @alloc: on one CPU, when the clock counts
+ * @free: on the other one
+ */
+struct remote_fns {
+	int (*produce)(void *unused);
+	int (*consume)(void *unused);
+	int (*alloc)(void *run);
+	int (*free)(void *run);
+};
+
+static void measure_remote(struct bench_run *run, const struct remote_fns *fns)
+{
+	int first = cpumask_first(cpu_online_mask);
+	int second = cpumask_next(first, cpu_online_mask);
+
+	if (bench_exact)
+		count_both(run, first, second, fns->alloc, fns->free);
+	else
+		time_both(run, first, second, fns->produce, fns->consume);
+}
+
 #define DEFINE_TIMED_REMOTE(side, ops)					\
 	static int side##_producer(void *unused)			\
 	{								\
@@ -186,9 +264,22 @@ static void time_remote(struct bench_run *run, int (*producer)(void *unused),
 	{								\
 		return consume(&(ops));					\
 	}								\
+	static int side##_alloc_all(void *run)				\
+	{								\
+		return alloc_all(run, &(ops));				\
+	}								\
+	static int side##_free_all(void *run)				\
+	{								\
+		return free_all(run, &(ops));				\
+	}								\
 	static void side##_remote(struct bench_run *run)		\
 	{								\
-		time_remote(run, side##_producer, side##_consumer);	\
+		static const struct remote_fns fns = {			\
+			side##_producer, side##_consumer,		\
+			side##_alloc_all, side##_free_all,		\
+		};							\
+									\
+		measure_remote(run, &fns);				\
 	}
 
 /* What the ring itself costs. */

@@ -104,9 +104,10 @@ clients()
 	step torture
 	step sample exercise nr_leak=5
 	step with_processor_gone sample exercise ms=100 unbound=1
+	step sample exercise ms=50 stuck=1
 	step sample graph
 	step sample burst mib=4
-	step sample slab_client
+	step sample slab_client ledgers=100
 	step sample slab_client leak=1
 	step sample workload
 	step events 1
