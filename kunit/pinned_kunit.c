@@ -24,6 +24,12 @@ static struct kheap_pinned *read_pinned(struct kunit *test, struct kheap *heap)
 	return pinned;
 }
 
+/* A thread that moves to another CPU has the same pools there. */
+static struct kheap *full_pools_heap(struct kunit *test)
+{
+	return kheap_test_heap_with(test, KHEAP_NO_CPU_CACHE, 0);
+}
+
 static bool same_page(const void *a, const void *b)
 {
 	return !(((unsigned long)a ^ (unsigned long)b) & PAGE_MASK);
@@ -61,7 +67,7 @@ static void leave_some(struct kheap *heap, void **blocks, unsigned int nr,
 
 static void heap_in_full_use_has_none(struct kunit *test)
 {
-	struct kheap *heap = kheap_test_heap(test);
+	struct kheap *heap = full_pools_heap(test);
 	struct kheap_pinned *pinned;
 	void **blocks;
 
@@ -78,7 +84,7 @@ static void pools_are_ordered_by_what_a_block_pins(struct kunit *test)
 {
 	static const unsigned int keep[NR_POOLS] = { 7, 1, 32, 33, 2 };
 	static const unsigned int live[] = { 1, 2, 7, 32 };
-	struct kheap *heap = kheap_test_heap(test);
+	struct kheap *heap = full_pools_heap(test);
 	void **blocks = kheap_test_alloc_many(test, heap, SIZE, NR_LIVE);
 	struct kheap_pinned *pinned;
 	unsigned int i;
@@ -121,7 +127,7 @@ static bool is_among(void **blocks, const void *block)
 static void blocks_listed_are_live_ones_of_the_pool(struct kunit *test)
 {
 	static const unsigned int keep[NR_POOLS] = { 3, 9, 64, 64, 64 };
-	struct kheap *heap = kheap_test_heap(test);
+	struct kheap *heap = full_pools_heap(test);
 	void **blocks = kheap_test_alloc_many(test, heap, SIZE, NR_LIVE);
 	struct kheap_pinned *pinned;
 	unsigned int i, p;
