@@ -84,14 +84,25 @@ ALLOCATOR(alloc_hoard, nr_hoard, 20000)
 ALLOCATOR(alloc_short, nr_short, 96)
 ALLOCATOR(alloc_cross, nr_cross, 56)
 
+/*
+ * Sleep at least that long by the clock that tracers read. A timer of jiffies
+ * ends early when the ticks of a stalled machine are made up for.
+ */
+static void sleep_by_clock(unsigned int ms)
+{
+	u64 end = ktime_get_mono_fast_ns() + ms * NSEC_PER_MSEC;
+
+	while (ktime_get_mono_fast_ns() < end)
+		msleep(ms);
+}
+
 static int use_blocks(struct blocks *(*alloc)(void), unsigned int ms)
 {
 	struct blocks *blocks = alloc();
 
 	if (!blocks)
 		return -ENOMEM;
-	if (ms)
-		msleep(ms);
+	sleep_by_clock(ms);
 	free_blocks(blocks);
 	return 0;
 }
