@@ -172,3 +172,32 @@ void node_expect_empty(struct kunit *test, struct kheap *heap)
 	KUNIT_EXPECT_EQ(test, atomic_read(&nodes.nr_bad), 0);
 	KUNIT_EXPECT_EQ(test, kheap_test_stats(heap).nr_allocated, 0);
 }
+
+/* --- Collecting --------------------------------------------------------- */
+
+static const struct mode {
+	const char *name;
+	unsigned int flags;
+} modes[] = {
+	{ "candidates", 0 },
+	{ "full", KHEAP_GC_FULL },
+};
+
+static void mode_desc(const struct mode *mode, char *desc)
+{
+	strscpy(desc, mode->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(mode, modes, mode_desc);
+
+const void *node_mode_params(const void *prev, char *desc)
+{
+	return mode_gen_params(prev, desc);
+}
+
+long node_collect(struct kunit *test, struct kheap *heap)
+{
+	const struct mode *mode = test->param_value;
+
+	return kheap_gc_collect(heap, mode ? mode->flags : KHEAP_GC_FULL);
+}

@@ -93,6 +93,10 @@ void node_put_all(struct node **all, unsigned int nr);
 struct kheap *node_gc_heap(struct kunit *test);
 struct kheap_gc_stats node_gc_stats(struct kheap *heap);
 
+/* A case runs for candidates and full: node_collect() in it does that. */
+const void *node_mode_params(const void *prev, char *desc);
+long node_collect(struct kunit *test, struct kheap *heap);
+
 /* Everything is gone, and nothing was released that should not have been. */
 void node_expect_empty(struct kunit *test, struct kheap *heap);
 
