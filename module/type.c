@@ -206,9 +206,9 @@ bool kheap_walk_objects(struct kheap *heap, struct kheap_walk *walk)
 	kheap_for_each_set(set, heap, i) {
 		arena = NULL;
 		while ((arena = kheap_arena_next(set, arena))) {
-			kheap_for_each_pool(pool, arena, p) {
-				go_on = go_on && walk_pool(walk, pool);
-			}
+			kheap_for_each_pool(pool, arena, p)
+				if (go_on)
+					go_on = walk_pool(walk, pool);
 			cond_resched();
 		}
 	}
