@@ -340,8 +340,7 @@ void *kheap_class_alloc_slow(struct kheap_class *class, gfp_t gfp, int nid)
 	if (unlikely(in_nmi()))
 		return NULL;
 	might_alloc(gfp);
-	if (unlikely(this_cpu_read(kheap_taken_block)))
-		kheap_pool_block_twice(this_cpu_xchg(kheap_taken_block, NULL));
+	kheap_cpu_cache_settle(raw_cpu_ptr(class->caches));
 	if (nid == NUMA_NO_NODE)
 		nid = numa_mem_id();
 	do {

@@ -19,9 +19,6 @@ DEFINE_PER_CPU(struct kheap_cpu_cache, kheap_cold_cache) = {
 	.busy = LOCAL_INIT(-1),
 };
 
-/* What a fast path has found in a cache and is in use; for the slow path. */
-DEFINE_PER_CPU(void *, kheap_taken_block);
-
 /* --- Magazines ---------------------------------------------------------- */
 
 static struct kheap_magazine *magazine_alloc(struct kheap_class *class,
@@ -344,6 +341,25 @@ bool kheap_cpu_cache_push(struct kheap_class *class, bool alien,
 	return pushed;
 }
 
+/* --- Blocks that are somebody's ----------------------------------------- */
+
+/**
+ * kheap_cpu_cache_settle() - deal with a block that was in use when popped
+ * @cache: the cache it came out of
+ *
+ * Context: Any context except NMI, no kheap lock held. Any CPU.
+ */
+void kheap_cpu_cache_settle(struct kheap_cpu_cache *cache)
+{
+	void *block;
+
+	if (likely(!READ_ONCE(cache->taken)))
+		return;
+	block = xchg(&cache->taken, NULL);
+	if (block)
+		kheap_pool_block_twice(block);
+}
+
 /* --- Draining ----------------------------------------------------------- */
 
 /* Blocks in one cache; exact when its CPU is quiet. */
@@ -437,6 +453,7 @@ static bool drain_caches(struct kheap_class *class,
 		struct kheap_cpu_cache *cache = per_cpu_ptr(caches, cpu);
 		unsigned long nr_slow = READ_ONCE(cache->nr_slow);
 
+		kheap_cpu_cache_settle(cache);
 		/* Asleep, or without magazines, no block can come in. */
 		if (only_idle ? READ_ONCE(cache->limit) == READ_ONCE(cache->base)
 			      : !nr_cached(cache))

@@ -116,8 +116,11 @@ kheap_pop_from(struct kheap_cpu_cache __percpu **caches)
 	return block;
 
 out_taken:
-	/* No call: it would have registers saved on the way here. */
-	this_cpu_write(kheap_taken_block, block);
+	/*
+	 * No call: it would have registers saved on the way here. By now the
+	 * cache may be another CPU's; kheap_cpu_cache_settle() reads it so.
+	 */
+	WRITE_ONCE(cache->taken, block);
 	return NULL;
 
 out_clear:

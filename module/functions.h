@@ -11,7 +11,6 @@ extern raw_spinlock_t kheap_list_raw;
 extern struct list_head kheap_list;
 extern struct kheap_class kheap_cold_class;
 DECLARE_PER_CPU(struct kheap_cpu_cache, kheap_cold_cache);
-DECLARE_PER_CPU(void *, kheap_taken_block);
 extern bool kheap_leak_tracking;
 DECLARE_STATIC_KEY_FALSE(kheap_numa_key);
 DECLARE_STATIC_KEY_FALSE(kheap_careful_key);
@@ -123,6 +122,7 @@ void kheap_push_missed(struct kheap_class *class, struct kheap_slot slot,
 void kheap_class_free_bulk(struct kheap_class *class, size_t nr, void **ptrs);
 
 /* cpu_cache.c */
+void kheap_cpu_cache_settle(struct kheap_cpu_cache *cache);
 void kheap_cpu_caches_setup(struct kheap_class *class, gfp_t gfp);
 void kheap_cpu_caches_exit(struct kheap_class *class);
 bool kheap_cpu_cache_refill(struct kheap_class *class, struct kheap_slot *slot);

@@ -298,6 +298,7 @@ struct kheap_depot {
  * @seen_slow: @nr_slow when the maintenance work last looked
  * @loaded: the magazine that the fast paths use; NULL before there is one
  * @previous: the other one
+ * @taken: a block that was in use when the fast path took it; for the slow path
  *
  * Magazines and the depot are as in Bonwick's and Adams' "Magazines and Vmem"
  * (2001): a loaded magazine, and a previous one that is either full or empty,
@@ -317,6 +318,7 @@ struct kheap_cpu_cache {
 	unsigned long seen_slow;
 	struct kheap_magazine *loaded;
 	struct kheap_magazine *previous;
+	void *taken;
 };
 
 /* --- Classes ------------------------------------------------------------ */
@@ -465,7 +467,7 @@ struct kheap_cache {
  * @ptr: the block
  * @dead: in the heap's list of blocks to free later, or after a grace period
  * @serial: number of the allocation in the heap, from 1, if @observed
- * @bytes: its size, whole pages
+ * @bytes: its size, whole pages; no request is above INT_MAX
  * @slack: the last of them that are guard bytes and not the client's
  * @stack: who allocated it, if that is recorded
  * @parked: waits for a grace period; under the heap's large_lock

@@ -521,7 +521,7 @@ void kheap_pools_give(struct kheap_class *class, struct kheap_slot *slots,
 
 /**
  * kheap_pool_block_twice() - a block came out of a cache that is somebody's
- * @block: the block, or NULL if another CPU was faster
+ * @block: the block
  *
  * A forged link led to it when it was in a cache already. The pool is put out
  * of use, and forgets that it gave the block twice; so it cannot have become
@@ -531,15 +531,11 @@ void kheap_pools_give(struct kheap_class *class, struct kheap_slot *slots,
  */
 noinline __cold void kheap_pool_block_twice(void *block)
 {
-	struct kheap_pool *pool = kheap_pool_of(block);
+	struct kheap_pool *pool = kheap_block_pool(block);
+	struct kheap_class *class = pool->class;
 	struct kheap_slot slot = { .block = block };
-	struct kheap_class *class;
 	LIST_HEAD(empties);
 
-	/* Its heap may have ended since. */
-	if (!pool || pool->class == &kheap_cold_class)
-		return;
-	class = pool->class;
 	kheap_refuse(class->heap, KHEAP_BAD_LINK, block, class);
 	kheap_pool_quarantine(pool);
 	kheap_pools_give(class, &slot, 1, &empties);
