@@ -53,7 +53,7 @@ static void number_desc(const size_t *n, char *desc)
 	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%zu_bytes", *n);
 }
 
-KHEAP_TEST_SWEEP_PARAM(size, sizes, number_desc, 4);
+KHEAP_TEST_SWEEP_PARAM(size, sizes, number_desc, 8);
 
 static void objects_of_every_size_do_not_overlap(struct kunit *test)
 {

@@ -346,7 +346,7 @@ static struct kunit_case callsite_cases[] = {
 	KUNIT_CASE(block_without_room_for_a_record_is_counted),
 	KUNIT_CASE(cache_that_ends_takes_its_records_along),
 	KUNIT_CASE(destroyed_heap_tells_who_left_blocks),
-	KUNIT_CASE(sampled_numbers_are_right_on_average),
+	KUNIT_CASE_SLOW(sampled_numbers_are_right_on_average),
 	KUNIT_CASE_SLOW(switching_under_load_loses_nothing),
 	{}
 };

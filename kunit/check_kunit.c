@@ -204,7 +204,7 @@ static void lie_desc(const struct lie *lie, char *desc)
 	strscpy(desc, lie->name, KUNIT_PARAM_DESC_SIZE);
 }
 
-KUNIT_ARRAY_PARAM(lie, lies, lie_desc);
+KHEAP_TEST_SWEEP_PARAM(lie, lies, lie_desc, 5);
 
 /* --- The case ------------------------------------------------------------ */
 

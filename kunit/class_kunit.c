@@ -26,7 +26,7 @@ static void size_desc(const unsigned int *size, char *desc)
 	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%u_bytes", *size);
 }
 
-KHEAP_TEST_SWEEP_PARAM(size, sizes, size_desc, 7);
+KHEAP_TEST_SWEEP_PARAM(size, sizes, size_desc, 11);
 
 static unsigned int param_size(struct kunit *test)
 {

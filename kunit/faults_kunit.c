@@ -517,13 +517,13 @@ static struct kunit_case faults_cases[] = {
 	KUNIT_CASE(refused_pages_are_not_in_the_peak),
 	KUNIT_CASE(held_blocks_survive_a_refusal),
 	KUNIT_CASE(block_that_cannot_shrink_stays),
-	KUNIT_CASE(any_limit_is_kept_and_loses_nothing),
+	KUNIT_CASE_SLOW(any_limit_is_kept_and_loses_nothing),
 	KUNIT_CASE_SLOW(every_allocation_may_be_made_to_fail),
-	KUNIT_CASE(probability_and_seed_repeat),
-	KUNIT_CASE(only_sizes_in_the_range_fail),
+	KUNIT_CASE_SLOW(probability_and_seed_repeat),
+	KUNIT_CASE_SLOW(only_sizes_in_the_range_fail),
 	KUNIT_CASE(requests_that_must_not_fail_do_not),
 	KUNIT_CASE_SLOW(any_slab_object_may_be_refused),
-	KUNIT_CASE(heap_creation_survives_any_refusal),
+	KUNIT_CASE_SLOW(heap_creation_survives_any_refusal),
 	{}
 };
 

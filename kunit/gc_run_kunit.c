@@ -410,7 +410,7 @@ static struct kunit_case gc_run_cases[] = {
 	GC_CASE(stubborn_cycle_is_listed_and_stays_usable),
 	GC_CASE(cycle_without_clear_is_listed),
 	KUNIT_CASE(collector_runs_by_itself_at_the_threshold),
-	KUNIT_CASE(automatic_run_without_memory_is_repeated),
+	KUNIT_CASE_SLOW(automatic_run_without_memory_is_repeated),
 	GC_CASE(stats_say_what_a_run_has_done),
 	KUNIT_CASE(longest_lock_of_a_full_run_is_known),
 	GC_CASE(collector_that_is_off_runs_on_demand_only),

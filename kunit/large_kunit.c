@@ -485,7 +485,7 @@ static struct kunit_case large_cases[] = {
 			 size_gen_params),
 	KUNIT_CASE(large_blocks_are_aligned_to_a_page),
 	KUNIT_CASE(large_blocks_take_no_pages_of_arenas),
-	KUNIT_CASE(many_large_blocks_are_all_found),
+	KUNIT_CASE_SLOW(many_large_blocks_are_all_found),
 	KUNIT_CASE(atomic_large_block_is_got_and_freed_without_sleep),
 	KUNIT_CASE(vmalloc_block_freed_in_atomic_context_is_freed_later),
 	KUNIT_CASE(account_of_large_blocks_agrees_with_the_sum),

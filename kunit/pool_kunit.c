@@ -438,7 +438,7 @@ static void bit_desc(const unsigned int *bit, char *desc)
 	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "bit_%u", *bit);
 }
 
-KHEAP_TEST_SWEEP_PARAM(bit, bits, bit_desc, 3);
+KHEAP_TEST_SWEEP_PARAM(bit, bits, bit_desc, 5);
 
 static void link_with_a_flipped_bit_is_found(struct kunit *test)
 {

@@ -424,7 +424,7 @@ static void bad_pointers_are_refused(struct kunit *test)
 static struct kunit_case rcu_cases[] = {
 	KUNIT_CASE_PARAM(block_is_freed_after_a_while, rcu_sizes_gen_params),
 	KUNIT_CASE(null_is_fine),
-	KUNIT_CASE(thousands_of_blocks_are_all_freed),
+	KUNIT_CASE_SLOW(thousands_of_blocks_are_all_freed),
 	KUNIT_CASE(trim_waits_for_pending_blocks),
 	KUNIT_CASE(destroy_waits_for_pending_blocks),
 	KUNIT_CASE(cache_destroy_waits_for_pending_objects),

@@ -200,7 +200,7 @@ static void size_desc(const size_t *size, char *desc)
 	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%zu_bytes", *size);
 }
 
-KHEAP_TEST_SWEEP_PARAM(size, sizes, size_desc, 9);
+KHEAP_TEST_SWEEP_PARAM(size, sizes, size_desc, 17);
 
 static void inner_pointer_of_every_class_is_refused(struct kunit *test)
 {
