@@ -10,11 +10,14 @@
 #include <linux/delay.h>
 #include <linux/err.h>
 #include <linux/fs.h>
+#include <linux/gfp.h>
 #include <linux/minmax.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/prandom.h>
 #include <linux/seq_file.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
@@ -27,6 +30,8 @@
 #define SLEEP_MS	20
 #define NAME_BYTES	64
 #define LINES_MAX	16
+/* More than one of a CPU's lists of free pages had in any run. */
+#define HELD_BYTES	SZ_16M
 
 static const struct bench_case *const groups[] = {
 	bench_clock_cases,
@@ -141,17 +146,61 @@ static void warm_up(struct bench_line *line)
 	}
 }
 
+static void hold_list(struct list_head *held, gfp_t gfp, unsigned int order)
+{
+	struct page *page;
+	unsigned int i;
+
+	gfp |= GFP_KERNEL | __GFP_COMP | __GFP_NOWARN | __GFP_NORETRY;
+	for (i = 0; i < HELD_BYTES >> PAGE_SHIFT >> order; i++) {
+		page = alloc_pages(gfp, order);
+		if (!page)
+			return;
+		list_add(&page->lru, held);
+	}
+}
+
 /*
- * Each sample once more than is counted: meanwhile the other sides had their
- * turns, and maintenance may have found this one idle.
+ * Pages that were freed before are in this CPU's lists of the page allocator,
+ * one for each order and mobility. Whoever frees the next one pays for giving
+ * many back, and that would be the sample: so they are taken out of there, and
+ * held until it is over.
+ */
+static void hold_free_pages(struct list_head *held)
+{
+	unsigned int order;
+
+	for (order = 0; order <= PAGE_ALLOC_COSTLY_ORDER; order++) {
+		hold_list(held, 0, order);
+		hold_list(held, __GFP_MOVABLE, order);
+		hold_list(held, __GFP_RECLAIMABLE, order);
+	}
+}
+
+static void let_pages_go(struct list_head *held)
+{
+	struct page *page, *next;
+
+	list_for_each_entry_safe(page, next, held, lru)
+		__free_pages(page, compound_order(page));
+}
+
+/*
+ * Each quick sample once more than is counted: meanwhile the other sides had
+ * their turns, and maintenance may have found this one idle.
  */
 static void take_sample(struct bench_line *line)
 {
+	LIST_HEAD(held);
+
 	if (!line->begun || (line->nr_samples && is_single(line->bench)))
 		return;
 	if (is_quick(line->bench))
 		line->bench->timed(&line->run);
+	else if (!line->bench->unit)
+		hold_free_pages(&held);
 	line->bench->timed(&line->run);
+	let_pages_go(&held);
 	line->samples[line->nr_samples++] = line->run.ticks;
 }
 
