@@ -10,6 +10,9 @@ usage: kheap.py KHEAP.KO heaps            every heap
        kheap.py KHEAP.KO callsites HEAP   who allocated, while that is recorded
        kheap.py KHEAP.KO pinned HEAP      pools that few blocks keep, and which
        kheap.py KHEAP.KO what ADDRESS     what an address is, and who has it
+       kheap.py KHEAP.KO -                such commands from standard input,
+                                          one a line; an empty line ends each
+                                          answer
 
 KHEAP.KO is the module that is inserted, with the debugging information that it
 was built with; the kernel's own is not needed. As a library: load(), then the
@@ -76,6 +79,7 @@ def symbols():
                    else "") for row in rows)
 
 
+@functools.lru_cache(maxsize=None)
 def symbol(name, module="kheap"):
     """Return the address of a variable, of kheap.ko or another module."""
     for address, other, where in symbols():
@@ -435,19 +439,50 @@ COMMANDS = {"heaps": (show_heaps, 0, 0), "arenas": (show_arenas, 1, 1),
             "pinned": (show_pinned, 1, 1), "what": (show_what, 1, 1)}
 
 
-def main(args):
-    """Command line."""
-    run, least, most = COMMANDS.get(args[1] if len(args) > 1 else "",
-                                    (None, 0, 0))
-    if not run or not least <= len(args) - 2 <= most:
-        print(__doc__.split("\n\n")[1], file=sys.stderr)
-        return 2
+def command(words):
+    """Return the function of a command with its arguments, or None."""
+    run, least, most = COMMANDS.get(words[0] if words else "", (None, 0, 0))
+    return run if run and least <= len(words) - 1 <= most else None
+
+
+def answer(prog, words):
+    """Run a command; return 0, or 1 when it is refused."""
     try:
-        run(load(args[0]), *args[2:])
+        run = command(words)
+        if not run:
+            raise KheapError(f"no such command: {' '.join(words)}")
+        run(prog, *words[1:])
     except (KheapError, OSError, ValueError, drgn.FaultError) as error:
         print(f"kheap.py: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def answer_lines(prog):
+    """Answer one command a line; return 1 when one was refused.
+
+    Loading takes most of the time that a question does.
+    """
+    status = 0
+    for line in sys.stdin:
+        status |= answer(prog, line.split())
+        print(flush=True)
+    return status
+
+
+def main(args):
+    """Command line."""
+    if args[1:] != ["-"] and not command(args[1:]):
+        print(__doc__.split("\n\n")[1], file=sys.stderr)
+        return 2
+    try:
+        prog = load(args[0])
+    except (KheapError, OSError) as error:
+        print(f"kheap.py: {error}", file=sys.stderr)
+        return 1
+    if args[1:] == ["-"]:
+        return answer_lines(prog)
+    return answer(prog, args[1:])
 
 
 if __name__ == "__main__":
