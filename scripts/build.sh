@@ -63,6 +63,10 @@ build=${KHEAP_BUILD:-$repo/build}
 case $build in /*) ;; *) build=$repo/$build ;; esac
 dest=$build/$kernel$suffix
 stamp=$dest/.built
+mkdir -p "$build"
+# Two that want the same build, and only one that makes it.
+exec 9>"$build/.$kernel$suffix.lock"
+flock 9
 [ -z "$clean" ] || rm -rf "$dest"
 mkdir -p "$dest"
 

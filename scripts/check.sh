@@ -6,13 +6,16 @@
 # usage: scripts/check.sh [STEP...]     (words in the names of steps)
 #
 # Sets itself up first: packages, kernels, test kernel. Then it runs the
-# executables in scripts/check.d/ in the order of their names. To add a
-# step, add an executable NN-name there. It runs in the repository's top
-# folder with no standard input, says on its output what it does and what
-# went wrong, closes with a line "N passed, N failed" on standard output,
-# and ends non-zero when anything failed. A second line of its head,
-# "# title: TEXT", is what the user sees. A step that ends without that
-# line counts as one failure.
+# executables in scripts/check.d/ in the order of their names, two at a time
+# where both say in their head "# beside: yes": what they find does not depend
+# on how long it takes. What such a step has to say is printed when it ends.
+# KHEAP_AT_ONCE=1 in the environment runs all of them one by one.
+#
+# To add a step, add an executable NN-name there. It runs in the repository's
+# top folder with no standard input, says on its output what it does and what
+# went wrong, closes with a line "N passed, N failed" on standard output, and
+# ends non-zero when anything failed. A line of its head, "# title: TEXT", is
+# what the user sees. A step that ends without that count is one failure.
 
 set -eu
 
@@ -22,6 +25,9 @@ start=$SECONDS
 passed=0
 failed=0
 red=()
+at_once=${KHEAP_AT_ONCE:-$(($(nproc) > 1 ? 2 : 1))}
+declare -A running=()	# path of the step, by process
+declare -A begun=()	# when a step began, by path
 
 say()
 {
@@ -50,11 +56,13 @@ finish()
 	[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
 }
 
-# What cannot be set up is a failure, and the closing line still comes.
+# What cannot be set up is a failure, and the closing line still comes. The
+# steps would set themselves up, but two at once had to wait for each other.
 set_up()
 {
 	say "[$(elapsed)] set-up"
-	if scripts/setup.sh vm build kernel drgn </dev/null &&
+	if scripts/setup.sh vm build kernel programs bpf drgn install docs \
+		model </dev/null &&
 	   scripts/vm/kernels.py 6.12 6.1 test </dev/null \
 		>"$build/check/set-up.log"; then
 		return 0
@@ -64,25 +72,65 @@ set_up()
 	exit 1
 }
 
+# A line of a step's head.
+head_of()
+{
+	sed -n "s/^# $2: //p;20q" "$1"
+}
+
+# Its output goes to its log, and is shown meanwhile when it runs alone. Each
+# job has a process group of its own, for stop_all.
+begin_step()
+{
+	local path=$1 how=$2 title log=$build/check/${1##*/}.log
+
+	title=$(head_of "$path" title)
+	begun[$path]=$SECONDS
+	if [ "$how" = alone ]; then
+		say "[$(elapsed)] ${title:-${path##*/}}"
+		{ run_step "$path" 2>&1 | tee "$log"; } &
+	else
+		say "[$(elapsed)] begun: ${title:-${path##*/}}"
+		run_step "$path" >"$log" 2>&1 &
+	fi
+	running[$!]=$path
+}
+
 run_step()
 {
-	local path=$1 name title counts status=0 begin=$SECONDS
+	local status=0
 
-	name=$(basename "$path")
-	name=${name%.*}
-	title=$(sed -n 's/^# title: //p;20q' "$path")
-	say "[$(elapsed)] ${title:-$name}"
-	"$path" </dev/null 2>&1 | tee "$build/check/$name.log" || true
-	status=${PIPESTATUS[0]}
-	counts=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' \
-		"$build/check/$name.log" | tail -n 1 || true)
-	if [ -n "$counts" ]; then
-		read -r p _ f _ <<<"$counts"
-	else
-		p=0 f=0
+	"$1" </dev/null || status=$?
+	echo "$status" >"$build/check/${1##*/}.status"
+}
+
+# Wait for a step, show what has not been shown, count.
+end_one()
+{
+	local pid path
+
+	wait -n -p pid "${!running[@]}" || true
+	path=${running[$pid]}
+	unset "running[$pid]"
+	if [ "$1" = beside ]; then
+		say "[$(elapsed)] $(head_of "$path" title):"
+		cat "$build/check/${path##*/}.log"
 	fi
+	count "$path"
+}
+
+count()
+{
+	local name=${1##*/} p=0 f=0 counts status
+	local log=$build/check/$name.log file=$build/check/$name.status
+
+	status=$(cat "$file" 2>/dev/null || echo unknown)
+	rm -f "$file"
+	counts=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$log" |
+		tail -n 1 || true)
+	[ -z "$counts" ] || read -r p _ f _ <<<"$counts"
 	# Its status and its count must agree.
-	if [ "$status" -ne 0 ] && [ "$f" -eq 0 ] || [ -z "$counts" ] ||
+	if [ "$status" != 0 ] && [ "$f" -eq 0 ] || [ -z "$counts" ] ||
 	   [ $((p + f)) -eq 0 ]; then
 		say "step $name ended with status $status" \
 		    "and without a failure counted"
@@ -91,7 +139,17 @@ run_step()
 	passed=$((passed + p))
 	failed=$((failed + f))
 	[ "$f" -eq 0 ] || red+=("$name")
-	say "[$(elapsed)] $name took $((SECONDS - begin)) s"
+	say "[$(elapsed)] $name took $((SECONDS - begun[$1])) s"
+}
+
+# However this ends, nothing that it began goes on.
+stop_all()
+{
+	local group
+
+	for group in $(jobs -p); do
+		kill -- "-$group" 2>/dev/null || true
+	done
 }
 
 wanted()
@@ -106,17 +164,43 @@ wanted()
 	return 1
 }
 
+run_steps()
+{
+	local path steps=()
+
+	for path in scripts/check.d/[0-9]*; do
+		! wanted "${path##*/}" "$@" || steps+=("$path")
+	done
+	[ ${#steps[@]} -gt 1 ] || at_once=1
+	for path in "${steps[@]}"; do
+		if [ "$at_once" -gt 1 ] &&
+		   [ "$(head_of "$path" beside)" = yes ]; then
+			[ ${#running[@]} -lt "$at_once" ] || end_one beside
+			begin_step "$path" beside
+		else
+			while [ ${#running[@]} -gt 0 ]; do
+				end_one beside
+			done
+			begin_step "$path" alone
+			end_one alone
+		fi
+	done
+	while [ ${#running[@]} -gt 0 ]; do
+		end_one beside
+	done
+}
+
 case ${1-} in
 -h | --help)
-	sed -n '4,17s/^# \{0,1\}//p' "$0"
+	sed -n '4,22s/^# \{0,1\}//p' "$0"
 	exit 0
 	;;
 esac
 mkdir -p "$build/check"
 set_up
-for path in scripts/check.d/[0-9]*; do
-	if wanted "$(basename "$path")" "$@"; then
-		run_step "$path"
-	fi
-done
+set -m		# a process group for each job
+trap stop_all EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+run_steps "$@"
 finish

@@ -6,7 +6,7 @@ A test says in comment lines at its head where it runs:
 
     # kernels: 6.12 6.1
     # boot: --cpus 4 --nodes 2      (options of run.py; default --cpus 2)
-    # timeout: 300                  (seconds; default 180)
+    # timeout: 300                  (seconds; default 600)
 
 All tests of a kernel that boot alike share one boot.  When the guest dies,
 the test at hand has failed and the rest goes on in a new boot.  The last
@@ -42,7 +42,7 @@ class Test:
         head = path.read_text().splitlines()[:20]
         self.kernels = self.option(head, "kernels", "6.12 6.1").split()
         self.boot = self.option(head, "boot", "--cpus 2")
-        self.timeout = int(self.option(head, "timeout", "180"))
+        self.timeout = int(self.option(head, "timeout", "600"))
 
     @staticmethod
     def option(head, key, default):

@@ -17,7 +17,7 @@ usage()
 
 	  --large           the larger searches: hours, and up to --memory of memory
 	  --only TEXT       only searches whose line contains TEXT
-	  --limit SECONDS   for each search (300; 36000 with --large)
+	  --limit SECONDS   of CPU time for each search (300; 36000 with --large)
 	  --memory MB       for each search (3000; 12000 with --large)
 	  --jobs N          searches at a time (the number of CPUs; 1 with --large)
 	  --help            this text
@@ -120,7 +120,8 @@ search()	# model text defines...
 		return
 	fi
 	# shellcheck disable=SC2016 # the inner shell expands these
-	timeout -k 5 "$limit" bash -c 'TIMEFORMAT=%U; { time ./pan -n -m100000 >out 2>&1; } 2>cpu' &
+	timeout -k 5 $((10 * limit)) bash -c 'ulimit -t "$0"; TIMEFORMAT=%U
+		{ time ./pan -n -m100000 >out 2>&1; } 2>cpu' "$limit" &
 	pan=$!
 	wait "$pan"
 	local status=$?

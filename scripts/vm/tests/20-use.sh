@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # kernels: 6.12 6.1 6.12-rt 6.1-rt
 # boot: --cpus 4
-# timeout: 180
 #
 # A client uses a heap from threads and interrupts of every CPU; every file in
 # debugfs can be read meanwhile and adds up; the module stays as long as a heap

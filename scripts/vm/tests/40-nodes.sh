@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # kernels: 6.12 6.1 6.12-rt 6.1-rt
 # boot: --cpus 4 --nodes 2
-# timeout: 180
 #
 # Two memory nodes: what a CPU allocates is of its node, blocks that are freed
 # elsewhere go home, a node can be asked for, and one without memory is helped

@@ -1,7 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # kernels: 6.12 6.1
-# timeout: 180
 #
 # A module that only knows slab caches is served from heaps of its own, one for
 # caches that are charged to memory cgroups, which come with its first cache and

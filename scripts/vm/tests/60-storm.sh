@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # kernels: 6.12 6.1 6.12-rt 6.1-rt test kcsan
 # boot: --cpus 4
-# timeout: 600
 #
 # Everything at once: threads, soft and hard interrupts allocate, resize, free
 # and pass on blocks, heaps come and go; meanwhile a processor goes and comes

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # kernels: 6.12 6.1 6.12-rt 6.1-rt
 # boot: --cpus 4 --one-thread
-# timeout: 600
 #
 # The storm of 60-storm while events and call sites are switched on and off,
 # which patches the code that everybody is running.

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # kernels: 6.12
 # boot: --icount
-# timeout: 600
 #
 # No file of debugfs holds a lock that an allocation could wait for longer than
 # Documentation/debugfs.rst says: in instructions, by the kernel's own tracer.

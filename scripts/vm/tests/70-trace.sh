@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # kernels: 6.12 6.1 6.12-rt 6.1-rt
 # boot: --cpus 4 --one-thread
-# timeout: 120
 #
 # The tracepoints are there; a client's allocations and frees are told with the
 # client's own call sites, of all heaps or one, and no more when switched off.

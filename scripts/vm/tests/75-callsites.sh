@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # kernels: 6.12 6.1 6.12-rt 6.1-rt
 # boot: --cpus 4 --one-thread
-# timeout: 120
 #
 # Call sites are recorded from a heap's creation or later, add up to what the
 # heap has, are sorted, can be switched and refuse what they do not know; and

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # kernels: 6.12 6.1 6.12-rt 6.1-rt
 # boot: --cpus 4 --one-thread
-# timeout: 120
 #
 # The file pinned has the pools that a few known blocks keep, with the stacks
 # that allocated these where they are recorded; what does not fit is counted.
