@@ -24,7 +24,7 @@
 
 static unsigned int ms = 500;
 module_param(ms, uint, 0444);
-MODULE_PARM_DESC(ms, "how long to exercise, in milliseconds");
+MODULE_PARM_DESC(ms, "how long to exercise at least, in milliseconds");
 
 static unsigned int nr_keep = 100;
 module_param(nr_keep, uint, 0444);
@@ -307,6 +307,27 @@ static int start_everywhere(void)
 	return 0;
 }
 
+static bool all_have_worked(void)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		struct cpu_work *work = per_cpu_ptr(&cpu_works, cpu);
+
+		if (work->thread && !READ_ONCE(work->task.nr_ops))
+			return false;
+	}
+	return true;
+}
+
+/* A slow machine may not have let every thread begin in that time. */
+static void let_them_work(void)
+{
+	msleep(ms);
+	while (!all_have_worked())
+		msleep(1);
+}
+
 static void stop_everywhere(void)
 {
 	unsigned long nr_ops = 0, nr_failed = 0, nr_hard = 0, nr_heaps = 0;
@@ -458,7 +479,7 @@ static int __init exercise_init(void)
 	if (!err) {
 		err = start_everywhere();
 		if (!err)
-			msleep(ms);
+			let_them_work();
 		stop_everywhere();
 		if (!err)
 			err = exercise_nodes(heap);

@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0
 # kernels: 6.12 6.1
 # boot: --cpus 2 --append trace_event=kmem:kmalloc,kmem:kfree,kmem:kmem_cache_alloc,kmem:kmem_cache_free --append trace_buf_size=48M
-# timeout: 600
 #
 # Traces made here and now, of programs that every Debian has and of the kernel
 # itself, since it was booted and while files are unpacked, are sound, and are
-# replayed into a private heap and into kmalloc.
+# replayed into a private heap and into kmalloc. The programs are recorded on one
+# kernel, because none of it knows which kernel there is; 30-replay has Python's
+# requests replayed on each.
 
 . "$(dirname "$0")/../guest.sh"
 
@@ -73,18 +74,20 @@ grep -q 'events were lost' lost.err || fail "an overrun: $(cat lost.err)"
 refute "$TRACE_TOOLS/record-kernel" --bpftrace --boot 2>lost.err
 grep -q 'cannot look at a boot' lost.err || fail "a boot: $(cat lost.err)"
 
-program python3 /usr/bin/python3 -s -P -c '
-import json, py_compile
-py_compile.compile(json.decoder.__file__, cfile="decoder.pyc", doraise=True)'
+if [ "$KHEAP_VM_KERNEL" != 6.12 ]; then
+	unload_module kheap_replay
+	unload_module kheap
+	exit
+fi
 
 git init -q repo
-for i in 1 2 3 4 5; do
+for i in 1 2; do
 	echo "$i" >"repo/$i"
 	git -C repo add "$i"
 	git -C repo -c user.name=t -c user.email=t@t commit -q -m "$i"
 done
 program git git -C repo log -p
-assert_eq 5 "$(grep -c '^commit' git.out)" "commits in git's log"
+assert_eq 2 "$(grep -c '^commit' git.out)" "commits in git's log"
 
 seq 20000 | tac >lines
 program sort sort -S 1M lines

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # kernels: 6.12 6.1 6.12-rt test
 # boot: --cpus 4 --one-thread
-# timeout: 600
 #
 # Whatever is read in debugfs while four processors allocate, free, and change
 # a graph that is being collected, is whole: sums, orders and counters hold in
@@ -23,6 +22,6 @@ unload_module kheap_exercise
 step "objects: four threads and the collector"
 expect_log 'heap .torture. destroyed with'
 assert "$untorn" torture insmod "$(module_file kheap_torture)" \
-	ops="$((ms * 300))" live=300
+	ops="$((ms * 100))" live=300
 unload_module kheap_torture
 unload_module kheap

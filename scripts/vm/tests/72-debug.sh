@@ -13,7 +13,7 @@ refute insmod "$(module_file kheap)" debug=ZX 2>/dev/null
 
 step "without the parameter no heap is observed"
 load_module kheap
-load_module kheap_burst mib=2
+load_module kheap_burst mib=2 still=1
 debug=$(heap_file burst debug)
 assert_eq - "$(cat "$debug")" "flags"
 

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # kernels: test
 # boot: --cpus 2 --append kasan_multi_shot --append rcupdate.rcu_expedited=1
-# timeout: 400
 #
 # A client makes one mistake at a time; KASAN and kmemleak say which, and kheap
 # adds whose memory it was.
@@ -79,7 +78,7 @@ leaks=/sys/kernel/debug/kmemleak
 echo clear >$leaks
 load_module kheap_faulty fault=leak
 found=0
-for ((i = 0; i < 8 && found < 18; i++)); do
+for ((i = 0; i < 20 && found < 18; i++)); do
 	sleep 3
 	echo scan >$leaks
 	found=$(grep -c 'unreferenced object .*size 200' $leaks || true)
