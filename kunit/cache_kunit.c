@@ -122,7 +122,7 @@ static const size_t aligns[] = {
 	1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096,
 };
 
-KUNIT_ARRAY_PARAM(align, aligns, number_desc);
+KHEAP_TEST_SWEEP_PARAM(align, aligns, number_desc, 5);
 
 static void objects_have_every_alignment(struct kunit *test)
 {
