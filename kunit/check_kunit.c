@@ -26,6 +26,7 @@
  * @empty: a pool of no class
  * @blocks: of the first arena; those of its first two pools are freed
  * @more: of @full and @used
+ * @large: two large blocks
  */
 struct parts {
 	struct kheap *heap;
@@ -40,6 +41,7 @@ struct parts {
 	struct kheap_pool *empty;
 	void **blocks;
 	void **more;
+	void **large;
 };
 
 /* --- What is falsified: by 1, and mended by -1 --------------------------- */
@@ -60,6 +62,8 @@ DEFINE_OFF_BY_ONE(bare_holes_of_the_arena, p->arena->nr_bare)
 DEFINE_OFF_BY_ONE(pools_of_the_class, p->node->nr_pools)
 DEFINE_OFF_BY_ONE(blocks_of_the_used_pool, p->used->nr_used)
 DEFINE_OFF_BY_ONE(span_of_the_class, p->class->span)
+DEFINE_OFF_BY_ONE(large_blocks, p->heap->nr_large)
+DEFINE_OFF_BY_ONE(bytes_of_large_blocks, p->heap->large_bytes)
 
 static void blocks_of_the_full_pool(struct parts *p, int by)
 {
@@ -144,6 +148,45 @@ static void first_block_never_carved(struct parts *p, int by)
 	swap_first_block(p, by > 0 ? POOL - 1 : 0);
 }
 
+/* The last block of the list leads to the first one, instead of to none. */
+static void list_in_a_loop(struct parts *p, int by)
+{
+	static u32 *link;
+	unsigned int idx = p->used->freeblock, first = idx;
+
+	if (by > 0) {
+		while (kheap_link_next(p->used, idx) != KHEAP_LINK_END)
+			idx = kheap_link_next(p->used, idx);
+		link = kheap_block_address(p->class, p->used, idx) +
+		       p->class->link_offset;
+	}
+	kheap_store_unseen(link, kheap_load_unseen(link) ^
+				 (first ^ KHEAP_LINK_END) * 0x10001U);
+}
+
+static struct kheap_large *first_large(struct parts *p)
+{
+	return rb_entry(rb_first(&p->heap->large), struct kheap_large, node);
+}
+
+static void large_block_without_bytes(struct parts *p, int by)
+{
+	static size_t bytes;
+	struct kheap_large *large = first_large(p);
+
+	if (by > 0)
+		bytes = large->bytes;
+	large->bytes = by > 0 ? 0 : bytes;
+}
+
+static void order_of_large_blocks(struct parts *p, int by)
+{
+	struct kheap_large *first = first_large(p), *next;
+
+	next = rb_entry(rb_next(&first->node), struct kheap_large, node);
+	swap(first->ptr, next->ptr);
+}
+
 static void spare_arena_with_holes(struct parts *p, int by)
 {
 	p->set->spare = by > 0 ? p->holed : NULL;
@@ -197,6 +240,11 @@ static const struct lie {
 	LIE(spare_arena_with_holes, "the spare arena"),
 	LIE(list_of_the_used_pool, "the used lists"),
 	LIE(full_pool_on_a_list, "the used lists"),
+	LIE(list_in_a_loop, "links lead to"),
+	LIE(large_blocks, "tree of large blocks"),
+	LIE(bytes_of_large_blocks, "tree of large blocks"),
+	LIE(large_block_without_bytes, "tree of large blocks"),
+	LIE(order_of_large_blocks, "tree of large blocks"),
 };
 
 static void lie_desc(const struct lie *lie, char *desc)
@@ -214,6 +262,7 @@ static void set_up(struct kunit *test, struct parts *p)
 	p->heap = kheap_test_heap_with(test, KHEAP_NO_CPU_CACHE, 0);
 	p->blocks = kheap_test_alloc_many(test, p->heap, SIZE, ARENA);
 	p->more = kheap_test_alloc_many(test, p->heap, SIZE, POOL + 6);
+	p->large = kheap_test_alloc_many(test, p->heap, 3 * PAGE_SIZE, 2);
 	p->full = kheap_pool_of(p->more[0]);
 	p->used = kheap_pool_of(p->more[POOL]);
 	p->holed = kheap_pool_of(p->blocks[0])->arena;
@@ -246,12 +295,13 @@ static void falsified_heap_is_found_out(struct kunit *test)
 	lie->tell(&p, 1);
 	KUNIT_EXPECT_GT(test, kheap_check(p.heap), 0);
 	lie->tell(&p, -1);
-	KHEAP_EXPECT_LOGGED(test, "check: violated");
+	KHEAP_EXPECT_LOGGED(test, "check: ");
 	KHEAP_EXPECT_LOGGED(test, lie->text);
 	KUNIT_EXPECT_EQ(test, kheap_check(p.heap), 0);
 	p.heap->maint_armed = false;
 	kheap_test_free_many(p.heap, p.blocks + 2 * POOL, ARENA - 2 * POOL);
 	kheap_test_free_many(p.heap, p.more, POOL + 3);
+	kheap_test_free_many(p.heap, p.large, 2);
 }
 
 static struct kunit_case check_cases[] = {

@@ -64,13 +64,18 @@ struct check {
 };
 
 /* Nothing is printed under a lock: count, and remember the first place. */
+static noinline __cold void violated(struct check *check, enum violation what,
+				     const void *where)
+{
+	if (!check->nr[what]++)
+		check->where[what] = where;
+}
+
 static void expect(struct check *check, bool holds, enum violation what,
 		   const void *where)
 {
-	if (likely(holds))
-		return;
-	if (!check->nr[what]++)
-		check->where[what] = where;
+	if (unlikely(!holds))
+		violated(check, what, where);
 }
 
 static int report(struct check *check);
