@@ -7,15 +7,6 @@
 
 #include "helpers.h"
 
-/*
- * Slab allocations that may wait can be made to fail only with
- *	echo N >/sys/kernel/debug/failslab/ignore-gfp-wait
- *	echo 0 >/sys/kernel/debug/failslab/verbose
- */
-static bool failslab;
-module_param(failslab, bool, 0444);
-MODULE_PARM_DESC(failslab, "failslab is set up for requests that may wait");
-
 /* --- A bit of everything ------------------------------------------------ */
 
 #define NR_BLOCKS	80
@@ -441,19 +432,18 @@ static void requests_that_must_not_fail_do_not(struct kunit *test)
  * The n-th slab or page allocation of this thread fails. One that the kernel
  * makes for its own checkers may be among them; they have reserves.
  */
-static void refuse_each_slab_object_once(struct kunit *test, gfp_t gfp)
+static void any_slab_object_may_be_refused(struct kunit *test)
 {
-#ifdef CONFIG_FAILSLAB
 	struct kheap *heap = kheap_test_heap(test);
-	struct work *work = work_create(test, heap, gfp);
+	struct work *work = work_create(test, heap, GFP_KERNEL);
 	unsigned int n, nr_failed = 0;
 	bool reached;
 
+	kheap_test_needs_faults(test);
 	for (n = 1; n < 4000; n++) {
-		current->fail_nth = n;
+		kheap_test_fail_nth(n);
 		nr_failed += !work_once(work);
-		reached = !current->fail_nth;
-		current->fail_nth = 0;
+		reached = kheap_test_fail_end();
 		work_undo(work);
 		expect_nothing_lost(test, heap);
 		if (!reached)
@@ -463,33 +453,19 @@ static void refuse_each_slab_object_once(struct kunit *test, gfp_t gfp)
 	KUNIT_EXPECT_GT(test, nr_failed, 3u);
 	KUNIT_EXPECT_TRUE(test, work_once(work));
 	work_undo(work);
-#else
-	kunit_skip(test, "the kernel has no failslab");
-#endif
-}
-
-static void any_slab_object_may_be_refused(struct kunit *test)
-{
-	if (!failslab)
-		kunit_skip(test, "failslab=1 was not given");
-	refuse_each_slab_object_once(test, GFP_KERNEL);
 }
 
 static void heap_creation_survives_any_refusal(struct kunit *test)
 {
-#ifdef CONFIG_FAILSLAB
 	struct kheap *heap;
 	unsigned int n;
+	bool reached;
 
-	if (!failslab)
-		kunit_skip(test, "failslab=1 was not given");
+	kheap_test_needs_faults(test);
 	for (n = 1; n < 200; n++) {
-		bool reached;
-
-		current->fail_nth = n;
+		kheap_test_fail_nth(n);
 		heap = kheap_create("kunit-fails", NULL);
-		reached = !current->fail_nth;
-		current->fail_nth = 0;
+		reached = kheap_test_fail_end();
 		/* debugfs may have failed, which is no failure of the heap. */
 		if (IS_ERR(heap))
 			KUNIT_EXPECT_EQ(test, PTR_ERR(heap), -ENOMEM);
@@ -501,9 +477,6 @@ static void heap_creation_survives_any_refusal(struct kunit *test)
 	}
 	KUNIT_EXPECT_LT(test, n, 200u);
 	KUNIT_EXPECT_GT(test, n, 3u);
-#else
-	kunit_skip(test, "the kernel has no failslab");
-#endif
 }
 
 static struct kunit_case faults_cases[] = {

@@ -277,6 +277,52 @@ unsigned long kheap_test_refused_any(struct kheap *heap)
 	return kheap_test_stats(heap).nr_refused;
 }
 
+/* --- Refused memory ----------------------------------------------------- */
+
+static bool failslab;
+module_param(failslab, bool, 0444);
+MODULE_PARM_DESC(failslab, "the kernel's faults are set up (scripts/vm/faults.sh)");
+
+void kheap_test_needs_faults(struct kunit *test)
+{
+	if (!failslab)
+		kunit_skip(test, "failslab=1 was not given");
+}
+
+#ifdef CONFIG_FAULT_INJECTION
+void kheap_test_fail_nth(unsigned int n)
+{
+	current->fail_nth = n;
+}
+
+void kheap_test_fail_all(void)
+{
+	current->make_it_fail = 1;
+}
+
+bool kheap_test_fail_end(void)
+{
+	bool reached = !current->fail_nth;
+
+	current->make_it_fail = 0;
+	current->fail_nth = 0;
+	return reached;
+}
+#else
+void kheap_test_fail_nth(unsigned int n)
+{
+}
+
+void kheap_test_fail_all(void)
+{
+}
+
+bool kheap_test_fail_end(void)
+{
+	return false;
+}
+#endif
+
 /* --- The log ------------------------------------------------------------ */
 
 #define LOG_LINES	64

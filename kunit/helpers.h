@@ -120,6 +120,19 @@ void kheap_test_free_many(struct kheap *heap, void **blocks, size_t nr);
 unsigned long kheap_test_refused(struct kheap *heap, enum kheap_refusal why);
 unsigned long kheap_test_refused_any(struct kheap *heap);
 
+/* --- Refused memory ----------------------------------------------------- */
+
+/*
+ * Slab and page allocations of the thread at hand that fail, where the kernel
+ * injects faults and scripts/vm/faults.sh has set it up; a case that wants that
+ * is skipped elsewhere. kheap_test_fail_end() says whether it has come to the
+ * n-th.
+ */
+void kheap_test_needs_faults(struct kunit *test);
+void kheap_test_fail_nth(unsigned int n);
+void kheap_test_fail_all(void);
+bool kheap_test_fail_end(void);
+
 /* --- Reports ------------------------------------------------------------ */
 
 /*

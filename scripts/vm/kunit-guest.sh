@@ -14,7 +14,6 @@ set -u
 dir=$1
 shift
 leaks=/sys/kernel/debug/kmemleak
-failslab=/sys/kernel/debug/failslab
 
 say()
 {
@@ -35,12 +34,10 @@ look()
 	printf '%s\n' "$found" "$symbols"
 }
 
-# Suites may have requests fail that could wait, which the kernel's defaults
-# spare; without a stack trace each time.
+# Suites may have requests fail, if the kernel can do that.
 faults=
-if [ -d "$failslab" ]; then
-	echo N >"$failslab/ignore-gfp-wait"
-	echo 0 >"$failslab/verbose"
+if [ -d /sys/kernel/debug/failslab ]; then
+	. "$(dirname "$0")/faults.sh"
 	faults=failslab=1
 fi
 
