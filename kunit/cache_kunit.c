@@ -3,6 +3,7 @@
  * Fixed-size caches: sizes, alignment, constructors, names, ends.
  */
 #include <linux/cache.h>
+#include <linux/nodemask.h>
 #include <linux/string.h>
 
 #include "helpers.h"
@@ -488,6 +489,33 @@ static void wrong_cache_report_names_both(struct kunit *test)
 	kheap_cache_free(one, object);
 }
 
+static void object_of_a_node_comes_from_there(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	struct kheap_cache *cache;
+	unsigned int i, nr = 0;
+	void *objects[8];
+	int node;
+
+	cache = kheap_cache_create(heap, "nodes", 300, 0, 0, NULL);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, cache);
+	for_each_node_state(node, N_MEMORY) {
+		objects[nr] = kheap_cache_alloc_node(cache, GFP_KERNEL, node);
+		KUNIT_ASSERT_NOT_NULL(test, objects[nr]);
+		KUNIT_EXPECT_EQ(test, page_to_nid(virt_to_page(objects[nr])),
+				node);
+		KUNIT_EXPECT_NULL(test, kheap_cache_alloc_node(cache,
+							       GFP_DMA32,
+							       node));
+		if (++nr == ARRAY_SIZE(objects))
+			break;
+	}
+	KUNIT_EXPECT_EQ(test, kheap_test_refused(heap, KHEAP_BAD_GFP), nr);
+	for (i = 0; i < nr; i++)
+		kheap_cache_free(cache, objects[i]);
+	kheap_cache_destroy(cache);
+}
+
 static struct kunit_case cache_cases[] = {
 	KUNIT_CASE_PARAM(objects_of_every_size_do_not_overlap, size_gen_params),
 	KUNIT_CASE_PARAM(pool_of_every_size_is_the_smallest_that_fits_well,
@@ -510,6 +538,7 @@ static struct kunit_case cache_cases[] = {
 	KUNIT_CASE(caches_and_classes_share_no_pool),
 	KUNIT_CASE(object_goes_back_to_its_own_cache_only),
 	KUNIT_CASE(wrong_cache_report_names_both),
+	KUNIT_CASE(object_of_a_node_comes_from_there),
 	{}
 };
 

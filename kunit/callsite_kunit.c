@@ -248,6 +248,46 @@ static void destroyed_heap_tells_who_left_blocks(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kheap_test_logged("site_b+"), 0u);
 }
 
+/* From another place for each @depth. */
+static noinline void *alloc_deeper(struct kheap *heap, unsigned int depth)
+{
+	void *block = depth ? alloc_deeper(heap, depth - 1) :
+			      kheap_alloc(heap, SIZE_A, GFP_KERNEL);
+
+	barrier(); /* It is no tail call. */
+	return block;
+}
+
+#define NR_STACKS	11	/* more than a report has */
+
+/*
+ * The one with two blocks comes first; of the others, all with one, those where
+ * more was ever allocated.
+ */
+static void report_of_many_stacks_has_the_first(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	unsigned int depth, i;
+	void *block;
+
+	KUNIT_ASSERT_EQ(test, kheap_callsites_start(heap, 1), 0);
+	for (depth = 0; depth < NR_STACKS; depth++) {
+		for (i = 0; i < depth % 3 + 1 + (depth == 5); i++) {
+			block = alloc_deeper(heap, depth);
+			if (i < depth % 3)
+				kheap_free(heap, block);
+		}
+	}
+	KUNIT_EXPECT_EQ(test, stats_of(heap).nr_sites, NR_STACKS);
+	kheap_test_source(heap)->nr_live = NR_STACKS + 1;
+	kheap_test_watch_log(test);
+	kheap_test_heap_destroy(test, heap);
+	KUNIT_EXPECT_EQ(test, kheap_test_logged("2 blocks, 112 bytes, alloc"),
+			1u);
+	KHEAP_EXPECT_LOGGED(test, "1 blocks, 56 bytes, alloc");
+	KHEAP_EXPECT_LOGGED(test, "and other stacks");
+}
+
 /* --- Sampled ------------------------------------------------------------ */
 
 /* Six standard deviations of a binomial distribution: sqrt(20000 * 0.09). */
@@ -346,6 +386,7 @@ static struct kunit_case callsite_cases[] = {
 	KUNIT_CASE(block_without_room_for_a_record_is_counted),
 	KUNIT_CASE(cache_that_ends_takes_its_records_along),
 	KUNIT_CASE(destroyed_heap_tells_who_left_blocks),
+	KUNIT_CASE(report_of_many_stacks_has_the_first),
 	KUNIT_CASE_SLOW(sampled_numbers_are_right_on_average),
 	KUNIT_CASE_SLOW(switching_under_load_loses_nothing),
 	{}

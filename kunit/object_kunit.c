@@ -623,6 +623,68 @@ static void heap_destroy_finalizes_before_anything_is_cleared(struct kunit *test
 	KUNIT_EXPECT_EQ(test, atomic_read(&nodes.nr_finalized), 4);
 }
 
+/* --- Objects that are none ---------------------------------------------- */
+
+static void reference_to_what_is_in_no_heap_is_reported(struct kunit *test)
+{
+	struct kheap_object *stray = kunit_kzalloc(test, 64, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, stray);
+	kheap_test_watch_log(test);
+	KUNIT_EXPECT_PTR_EQ(test, kheap_object_get(stray), stray);
+	kheap_object_make_immortal(stray);
+	KUNIT_EXPECT_FALSE(test, kheap_object_tryget(stray));
+	KUNIT_EXPECT_EQ(test, kheap_object_refs(stray), 0);
+	KUNIT_EXPECT_EQ(test, kheap_test_logged("not memory of any heap"), 2u);
+}
+
+/* Make @obj look like a new object. */
+static void forge(struct kheap_type *type, struct kheap_object *obj)
+{
+	obj->type = type;
+	atomic64_set(&obj->word, (s64)((u64)type->gc_new << 32) | 1);
+}
+
+static void forged_object_is_not_freed(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	struct kheap_type *type = node_type(test, heap, &node_bare_ops);
+	struct node *node = node_new(test, type), *gone = node_new(test, type);
+	struct kheap_object *stray;
+
+	stray = kunit_kzalloc(test, sizeof(*node), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, stray);
+	kheap_test_watch_log(test);
+	forge(type, stray);
+	kheap_object_put(stray);
+	KUNIT_EXPECT_EQ(test, kheap_test_refused(heap, KHEAP_BAD_FOREIGN), 1);
+	/* Dead, and raised by a stale write to its count. */
+	node_put(gone);
+	forge(type, &gone->obj);
+	node_put(gone);
+	KUNIT_EXPECT_EQ(test, kheap_test_refused(heap, KHEAP_BAD_FREED), 1);
+	KUNIT_EXPECT_EQ(test, kheap_test_stats(heap).nr_allocated, 1);
+	node_put(node);
+}
+
+static void type_destroy_lists_some_of_many(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	struct kheap_type *type = node_type(test, heap, &node_bare_ops);
+	struct node *all[50];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(all); i++)
+		all[i] = node_new(test, type);
+	kheap_test_watch_log(test);
+	kheap_type_destroy(type);
+	KHEAP_EXPECT_LOGGED(test, "it has 50 live objects");
+	KUNIT_EXPECT_EQ(test, kheap_test_logged("1 references"), 8u);
+	KHEAP_EXPECT_LOGGED(test, "and 42 more");
+	node_put_all(all, ARRAY_SIZE(all));
+	kheap_type_destroy(type);
+}
+
 /* --- Suite -------------------------------------------------------------- */
 
 static struct kunit_case object_cases[] = {
@@ -653,6 +715,9 @@ static struct kunit_case object_cases[] = {
 	KUNIT_CASE(heap_destroy_clears_before_it_releases),
 	KUNIT_CASE(heap_destroy_releases_a_leaked_list_once),
 	KUNIT_CASE(heap_destroy_finalizes_before_anything_is_cleared),
+	KUNIT_CASE(reference_to_what_is_in_no_heap_is_reported),
+	KUNIT_CASE(forged_object_is_not_freed),
+	KUNIT_CASE(type_destroy_lists_some_of_many),
 	{}
 };
 

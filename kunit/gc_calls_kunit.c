@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The collector's functions at odd times: in callbacks, with candidates about,
+ * when its work comes late or has no memory, and puts while it runs.
+ */
+#include "nodes.h"
+
+#define NR_RING	700U
+
+static void drop_ring(struct kunit *test, struct kheap_type *type,
+		      unsigned int nr)
+{
+	struct node **ring = kunit_kcalloc(test, nr, sizeof(*ring),
+					   GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, ring);
+	node_ring(test, type, ring, nr);
+	node_put_all(ring, nr);
+}
+
+/* --- In callbacks ------------------------------------------------------- */
+
+static struct kheap_type *other_type;
+
+static void destroy_other_type(struct node *node)
+{
+	kheap_type_destroy(other_type);
+}
+
+static void type_is_not_destroyed_in_a_callback(struct kunit *test)
+{
+	struct kheap *heap = node_gc_heap(test);
+	struct kheap_type *type = node_type(test, heap, &node_ops);
+
+	other_type = node_type(test, heap, &node_leaf_ops);
+	kheap_test_watch_log(test);
+	drop_ring(test, type, 1);
+	nodes.in_traverse = destroy_other_type;
+	KUNIT_EXPECT_EQ(test, kheap_gc_collect(heap, 0), 1);
+	nodes.in_traverse = NULL;
+	KUNIT_EXPECT_GT(test, kheap_test_refused(heap, KHEAP_BAD_CONTEXT), 0);
+	/* It is there, and nobody has its name. */
+	node_put(node_new(test, other_type));
+	KUNIT_EXPECT_PTR_EQ(test, kheap_type_create(heap, &node_leaf_ops),
+			    ERR_PTR(-EEXIST));
+	kheap_type_destroy(other_type);
+	node_type(test, heap, &node_leaf_ops);
+}
+
+static struct kheap *asking_heap;
+static struct kheap_gc_stats answer;
+
+static void ask(struct node *node)
+{
+	kheap_gc_get_stats(asking_heap, &answer);
+}
+
+static void statistics_are_had_in_a_callback(struct kunit *test)
+{
+	struct kheap *heap = node_gc_heap(test);
+
+	drop_ring(test, node_type(test, heap, &node_ops), 3);
+	kheap_gc_set_threshold(heap, 12345);
+	asking_heap = heap;
+	memset(&answer, 0, sizeof(answer));
+	nodes.in_traverse = ask;
+	KUNIT_EXPECT_EQ(test, kheap_gc_collect(heap, 0), 3);
+	nodes.in_traverse = NULL;
+	KUNIT_EXPECT_EQ(test, answer.threshold, 12345);
+	KUNIT_EXPECT_FALSE(test, answer.enabled);
+	KUNIT_EXPECT_EQ(test, answer.nr_runs, 0);
+	KUNIT_EXPECT_EQ(test, node_gc_stats(heap).nr_runs, 1);
+}
+
+/* --- With candidates ---------------------------------------------------- */
+
+/* Their names go from the buffers; what is dead by then goes altogether. */
+static void candidates_can_be_frozen(struct kunit *test)
+{
+	struct kheap *heap = node_gc_heap(test);
+	struct kheap_type *type = node_type(test, heap, &node_ops);
+	struct node *dead;
+
+	drop_ring(test, type, NR_RING);
+	dead = node_new(test, type);
+	kheap_object_get(&dead->obj);
+	node_put(dead);
+	node_put(dead);
+	KUNIT_EXPECT_EQ(test, nr_released(), 1);
+	atomic_set(&nodes.nr_released, 0);
+	KUNIT_EXPECT_EQ(test, node_gc_stats(heap).nr_pending, NR_RING + 1);
+	KUNIT_EXPECT_EQ(test, kheap_test_stats(heap).nr_allocated, NR_RING + 1);
+	KUNIT_EXPECT_EQ(test, kheap_gc_freeze(heap), NR_RING);
+	KUNIT_EXPECT_EQ(test, node_gc_stats(heap).nr_pending, 0);
+	KUNIT_EXPECT_EQ(test, kheap_test_stats(heap).nr_allocated, NR_RING);
+	KUNIT_EXPECT_EQ(test, kheap_gc_collect(heap, 0), 0);
+	KUNIT_EXPECT_EQ(test, kheap_gc_collect(heap, KHEAP_GC_FULL), 0);
+	KUNIT_EXPECT_EQ(test, nr_released(), 0);
+	KUNIT_EXPECT_EQ(test, kheap_gc_unfreeze(heap), NR_RING);
+	KUNIT_EXPECT_EQ(test, kheap_gc_collect(heap, 0), NR_RING);
+	node_expect_empty(test, heap);
+}
+
+/* --- By itself ---------------------------------------------------------- */
+
+static void work_that_comes_late_finds_the_collector_off(struct kunit *test)
+{
+	struct kheap *heap = node_gc_heap(test);
+
+	drop_ring(test, node_type(test, heap, &node_ops), 3);
+	mod_delayed_work(system_unbound_wq, &heap->gc->work, 0);
+	flush_delayed_work(&heap->gc->work);
+	KUNIT_EXPECT_EQ(test, node_gc_stats(heap).nr_automatic_runs, 0);
+	KUNIT_EXPECT_EQ(test, nr_released(), 0);
+	KUNIT_EXPECT_EQ(test, kheap_gc_collect(heap, 0), 3);
+}
+
+/* It tries again by itself: the second time is for the case to hasten. */
+static void work_without_memory_comes_again(struct kunit *test)
+{
+	struct kheap *heap = node_gc_heap(test);
+
+	drop_ring(test, node_type(test, heap, &node_ops), NR_RING);
+	heap->limit_bytes = 1;
+	kheap_gc_enable(heap, true);
+	mod_delayed_work(system_unbound_wq, &heap->gc->work, 0);
+	flush_work(&heap->gc->work.work);
+	KUNIT_EXPECT_EQ(test, nr_released(), 0);
+	KUNIT_EXPECT_TRUE(test, delayed_work_pending(&heap->gc->work));
+	heap->limit_bytes = 0;
+	mod_delayed_work(system_unbound_wq, &heap->gc->work, 0);
+	flush_delayed_work(&heap->gc->work);
+	KUNIT_EXPECT_EQ(test, nr_released(), NR_RING);
+	KUNIT_EXPECT_GE(test, node_gc_stats(heap).nr_automatic_runs, 2);
+	node_expect_empty(test, heap);
+}
+
+/* --- While it runs ------------------------------------------------------ */
+
+static struct kheap_object *dying;
+
+static void put_dying(struct node *node)
+{
+	struct kheap_object *obj = xchg(&dying, NULL);
+
+	if (obj)
+		kheap_object_put(obj);
+}
+
+/* Its memory stays until the run is over, and then goes. */
+static void plain_object_may_die_during_a_run(struct kunit *test)
+{
+	struct kheap *heap = node_gc_heap(test);
+
+	drop_ring(test, node_type(test, heap, &node_ops), 3);
+	dying = &node_new(test, node_type(test, heap, &node_bare_ops))->obj;
+	nodes.in_traverse = put_dying;
+	KUNIT_EXPECT_EQ(test, kheap_gc_collect(heap, KHEAP_GC_FULL), 3);
+	nodes.in_traverse = NULL;
+	KUNIT_EXPECT_NULL(test, dying);
+	node_expect_empty(test, heap);
+}
+
+static struct kunit_case gc_calls_cases[] = {
+	KUNIT_CASE(type_is_not_destroyed_in_a_callback),
+	KUNIT_CASE(statistics_are_had_in_a_callback),
+	KUNIT_CASE(candidates_can_be_frozen),
+	KUNIT_CASE(work_that_comes_late_finds_the_collector_off),
+	KUNIT_CASE(work_without_memory_comes_again),
+	KUNIT_CASE(plain_object_may_die_during_a_run),
+	{}
+};
+
+static struct kunit_suite gc_calls_suite = {
+	.name = "kheap_gc_calls",
+	.init = node_test_init,
+	.exit = kheap_test_exit,
+	.test_cases = gc_calls_cases,
+};
+
+kunit_test_suite(gc_calls_suite);
