@@ -9,7 +9,10 @@
 # KERNEL is a name that scripts/vm/run.py knows: 6.12, 6.1, 6.12-rt, 6.1-rt,
 # test, kcsan, cover.  The sources are mirrored to build/KERNEL and compiled there;
 # the modules are build/KERNEL/module/kheap.ko and its neighbours.
-#   --w1      with kbuild's extra warnings, in build/KERNEL-w1
+# For stock kernels kbuild's extra warnings are on (W=1). What was said is kept in
+# build/KERNEL/.said; after a warning the next build is from scratch, so that
+# no file's warning is missing there.
+#   --w1      with these warnings, for any kernel, in build/KERNEL-w1
 #   --sparse  with sparse looking at every file, in build/KERNEL-sparse
 #   --clean   from scratch
 #   --kdir    against a kernel build tree or headers folder, in build/host
@@ -29,7 +32,7 @@ die()
 
 usage()
 {
-	sed -n '4,18s/^# \{0,1\}//p' "$0"
+	sed -n '4,21s/^# \{0,1\}//p' "$0"
 	exit "$1"
 }
 
@@ -59,10 +62,15 @@ else
 	kdir=$("$repo/scripts/vm/kernels.py" "$kernel" --field headers)
 fi
 
+case $kernel$suffix in
+6.1 | 6.12 | 6.*-rt) flags+=(W=1) ;;
+esac
+
 build=${KHEAP_BUILD:-$repo/build}
 case $build in /*) ;; *) build=$repo/$build ;; esac
 dest=$build/$kernel$suffix
 stamp=$dest/.built
+said=$dest/.said
 mkdir -p "$build"
 # Two that want the same build, and only one that makes it.
 exec 9>"$build/.$kernel$suffix.lock"
@@ -88,8 +96,11 @@ rm -f "$stamp"
 [ "${V-}" = 1 ] && flags+=(V=1) || flags+=(-s)
 # What the kernel of "make coverage" is there for.
 [ "$kernel" != cover ] || flags+=(GCOV_PROFILE=y)
+! grep -qi warning "$said" 2>/dev/null || find "$dest" -name '*.o' -delete
+status=0
 make -C "$kdir" M="$dest" -j"$(nproc)" --no-print-directory \
-	"${flags[@]}" modules 2> >(grep -v '^Skipping BTF generation' >&2) ||
-	die "the modules do not build for $kernel"
+	"${flags[@]}" modules 2>"$said" || status=$?
+grep -v '^Skipping BTF generation' "$said" >&2 || true
+[ "$status" -eq 0 ] || die "the modules do not build for $kernel"
 echo "$key" >"$stamp"
 echo "built $dest" >&2
