@@ -94,9 +94,9 @@ docs:	## build/docs/html: the texts, and the reference of the headers
 	@scripts/docs.sh
 
 clean:	## remove build/ (the cache of kernels stays)
-	@rm -rf $${KHEAP_BUILD:-build}
+	@rm -rf -- "$${KHEAP_BUILD:-build}"
 
 help:	## this list
 	@echo "Targets (cache: $${XDG_CACHE_HOME:-~/.cache}/kheap):"
-	@sed -n 's/^\([a-z-]*\):.*\t*## \(.*\)/  \1\t\2/p' Makefile | \
+	@sed -n 's/^\([a-z][a-z0-9-]*\):.*\t*## \(.*\)/  \1\t\2/p' Makefile | \
 		expand -t 16

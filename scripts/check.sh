@@ -196,6 +196,13 @@ case ${1-} in
 	exit 0
 	;;
 esac
+for word in "$@"; do
+	if ! compgen -G "scripts/check.d/[0-9]*" | grep -qF -- "$word"; then
+		say "check.sh: no step has '$word' in its name; there are:" \
+		    scripts/check.d/[0-9]* >&2
+		exit 2
+	fi
+done
 mkdir -p "$build/check"
 set_up
 set -m		# a process group for each job

@@ -8,6 +8,12 @@
 # usage: scripts/pictures.sh     (after make demo, which has the trace)
 
 set -eu
+case ${1-} in
+-h | --help)
+	sed -n '4,8s/^# \{0,1\}//p' "$0"
+	exit 0
+	;;
+esac
 repo=$(cd "$(dirname "$0")/.." && pwd)
 build=${KHEAP_BUILD:-$repo/build}
 case $build in /*) ;; *) build=$repo/$build ;; esac

@@ -6,6 +6,12 @@
 # usage: scripts/shell.sh [KERNEL [OPTION-OF-RUN.PY...]]
 
 set -eu
+case ${1-} in
+-h | --help)
+	sed -n '4,6s/^# \{0,1\}//p' "$0"
+	exit 0
+	;;
+esac
 repo=$(cd "$(dirname "$0")/.." && pwd)
 kernel=${1:-6.12}
 [ $# -eq 0 ] || shift

@@ -61,6 +61,7 @@ one_round()
 	done
 }
 
+[ "${1-}" != --help ] || usage 0
 while getopts s:h option; do
 	case $option in
 	s) seed=$OPTARG ;;

@@ -13,6 +13,12 @@
 # "N passed, N failed".
 
 set -u
+case ${1-} in
+-h | --help)
+	sed -n '4,13s/^# \{0,1\}//p' "$0"
+	exit 0
+	;;
+esac
 cd "$(dirname "$0")/.." || exit 1
 build=${KHEAP_BUILD:-build}
 kernel=${1:-test}

@@ -106,7 +106,8 @@ def check_args(parser, args):
         if not args.tty:
             parser.error("no command: put it after --")
         args.command = ["bash", "-i"]
-    args.cpus = args.cpus or (1 if args.icount else 2)
+    if args.cpus is None:
+        args.cpus = 1 if args.icount else 2
     size = re.fullmatch(r"(\d+)([MG]?)", args.mem.upper())
     if not size or not int(size[1]):
         parser.error(f"--mem {args.mem}: give MiB, or a number with G")
@@ -115,6 +116,9 @@ def check_args(parser, args):
         parser.error("--cpus is 1 to 64, --nodes is 1 to 16")
     if args.mem // args.nodes < 32 or args.mem < 256:
         parser.error("--mem: at least 256 in all and 32 a node")
+    for item in args.env:
+        if not re.match(r"[A-Za-z_]\w*(=|$)", item):
+            parser.error(f"--env {item}: give NAME=VALUE or NAME")
     if args.tty and not sys.stdin.isatty():
         parser.error("--tty needs a terminal")
     if args.headers and not args.image:
