@@ -27,8 +27,15 @@ import os
 import struct
 import sys
 
-import drgn
-from drgn.helpers.linux.rbtree import rbtree_inorder_for_each_entry
+if __name__ == "__main__" and {"-h", "--help"} & set(sys.argv[1:]):
+    print(__doc__)
+    sys.exit()
+
+try:
+    import drgn
+    from drgn.helpers.linux.rbtree import rbtree_inorder_for_each_entry
+except ImportError:
+    sys.exit("kheap.py: no drgn: apt-get install python3-drgn")
 
 PAGE = 4096
 NR_SPANS = 4
