@@ -15,8 +15,10 @@ import json
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
+import threading
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -119,33 +121,55 @@ def make_copy(tree):
                    input="\n".join(sources()).encode(), check=True)
 
 
-def run_suite(tree, build, suite, timeout):
-    """Run one suite on the copy; return (red, first failure)."""
-    env = dict(os.environ, KHEAP_BUILD=str(build))
+def stop(proc):
+    """End a run with all that it has started."""
     try:
-        done = subprocess.run(
+        os.killpg(proc.pid, signal.SIGTERM)
+    except ProcessLookupError:
+        pass
+
+
+def run_suite(tree, build, kernel, suite, timeout):
+    """Run one suite on the copy until a case fails; return (red, which)."""
+    env = dict(os.environ, KHEAP_BUILD=str(build))
+    hangs = threading.Event()
+    text = ""
+    with subprocess.Popen(
             [sys.executable, str(tree / "scripts/kunit.py"), suite,
-             "--timeout", str(timeout)],
+             "--kernel", kernel, "--timeout", str(timeout)],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, env=env, check=False,
-            timeout=timeout + 120)
-    except subprocess.TimeoutExpired:
+            stderr=subprocess.STDOUT, env=env, start_new_session=True,
+            encoding="utf-8", errors="replace") as proc:
+        timer = threading.Timer(timeout + 120,
+                                lambda: (hangs.set(), stop(proc)))
+        timer.start()
+        first = None
+        for line in proc.stdout:
+            text += line
+            first = re.search(r"FAILED (.*)", line)
+            if first:
+                # What comes after that is of no interest.
+                stop(proc)
+                break
+        proc.stdout.read()
+        timer.cancel()
+    if hangs.is_set():
         return True, "the machine hangs"
-    text = done.stdout.decode(errors="replace")
     if "modules do not build" in text:
         raise Fatal("it does not compile:\n" + text)
-    first = re.search(r"FAILED (.*)", text)
-    return done.returncode != 0, first[1] if first else ""
+    return proc.returncode != 0, first[1] if first else ""
 
 
-def try_mutant(mutant, tree, build, timeout):
+def try_mutant(mutant, tree, build, args):
     """Return (killer, how) or ("", "") for a survivor."""
     text = mutant.apply(tree)
     try:
-        for suite in mutant.suites:
-            red, first = run_suite(tree, build, suite, timeout)
-            if red:
-                return suite, first
+        for kernel in ("cover", "test") if args.quick else ("test",):
+            for suite in mutant.suites:
+                red, first = run_suite(tree, build, kernel, suite,
+                                       args.timeout)
+                if red:
+                    return suite, first
         return "", ""
     finally:
         (tree / mutant.file).write_text(text)
@@ -160,6 +184,9 @@ def parse_args():
     add("--list", action="store_true",
         help="check that every mutant fits the code, and stop")
     add("--again", action="store_true", help="results that are known, too")
+    add("--quick", action="store_true",
+        help="try in the kernel of make coverage first, which checks less and "
+        "takes less time, and what survives there in the test kernel")
     add("--timeout", type=float, default=120,
         help="seconds for a suite (default 120)")
     return parser.parse_args()
@@ -181,7 +208,7 @@ def main():
     for number, mutant in enumerate(mutants, 1):
         key = mutant.key()
         if args.again or known.get(mutant.name, {}).get("key") != key:
-            suite, how = try_mutant(mutant, tree, build, args.timeout)
+            suite, how = try_mutant(mutant, tree, build, args)
             known[mutant.name] = {"key": key, "suite": suite, "how": how}
             known_path.write_text(json.dumps(known, indent=1))
         result = known[mutant.name]
