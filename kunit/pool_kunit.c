@@ -478,8 +478,9 @@ static void forged_link_to_no_free_block_is_found(struct kunit *test)
 }
 
 /*
- * What an allocated block has in the link's place may still be a link: only
- * the allocated bit tells that the block is not free.
+ * What an allocated block has in the link's place may be a link, if its owner
+ * has written there what was there: only the allocated bit tells that the block
+ * is not free.
  */
 static void forged_link_to_a_block_with_an_old_link_is_found(struct kunit *test)
 {
@@ -487,13 +488,16 @@ static void forged_link_to_a_block_with_an_old_link_is_found(struct kunit *test)
 	void **blocks = kheap_test_alloc_many(test, heap, SIZE, NR_BLOCKS);
 	struct damage d = { heap, kheap_pool_of(blocks[0]), blocks };
 	void *other;
+	u32 link;
 
 	kheap_free(heap, blocks[4]);
 	kheap_free(heap, blocks[0]);
+	link = *link_of(blocks[0]);
 	KUNIT_ASSERT_PTR_EQ(test, kheap_test_alloc(test, heap, SIZE),
 			    blocks[0]);
 	KUNIT_ASSERT_PTR_EQ(test, kheap_test_alloc(test, heap, SIZE),
 			    blocks[4]);
+	*link_of(blocks[0]) = link;
 	kheap_free(heap, blocks[6]);
 	kheap_free(heap, blocks[2]);
 	*link_of(blocks[2]) ^= 6 << 16 | 6;
