@@ -127,6 +127,19 @@ static void leak(void *block)
 		kheap_alloc(heap, 200, GFP_KERNEL);
 }
 
+/* What leads from the freed block to the next free one; then all are wanted. */
+static void link(void *block)
+{
+	unsigned int i;
+
+	kheap_free(heap, block);
+	kheap_trim(heap);
+	for (i = 0; i < 8; i++)
+		WRITE_ONCE(hidden(block)[i], 0x5a);
+	for (i = 0; i < 2 * PAGE_SIZE / 56; i++)
+		kheap_alloc(heap, 50, GFP_KERNEL);
+}
+
 static void none(void *block)
 {
 	write_byte(block, 0);
@@ -148,6 +161,7 @@ static const struct {
 	{ "object", object },
 	{ "cache_slack", cache_slack },
 	{ "leak", leak },
+	{ "link", link },
 };
 
 static int __init faulty_init(void)

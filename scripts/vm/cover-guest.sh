@@ -3,11 +3,14 @@
 #
 # Run in the guest by scripts/coverage.py, in the kernel that counts lines:
 # the suites, the torture, the samples, every file of debugfs, events and debug
-# flags. Closes with an archive of what was counted, in base64.
+# flags, allocations of the kernel refused one at a time, and the integration
+# tests that need no more than this. Closes with an archive of what was counted,
+# in base64.
 #
 # usage: cover-guest.sh DIR PART OPS (DIR: the modules; OPS: of the torture)
 
 set -u
+here=$(dirname "$0")
 dir=$1
 part=$2
 ops=$3
@@ -27,6 +30,7 @@ use_debugfs()
 
 	for file in "$debug"/kheap/*/{trim,check}; do
 		echo 1 >"$file"
+		echo 0 >"$file"
 		echo 2 >"$file"
 	done
 	for file in "$debug"/kheap/*/gc; do
@@ -53,6 +57,9 @@ use_debugfs()
 		echo FZPUT >"$file"
 		echo X >"$file"
 	done
+	for file in "$debug"/kheap/*/{gc,callsites,inject,debug,trim,check}; do
+		printf '%0500d' 0 >"$file"
+	done
 	for file in "$debug"/kheap/heaps "$debug"/kheap/*/*; do
 		cat "$file"
 	done
@@ -67,10 +74,56 @@ with_processor_gone()
 	echo 0 >"$cpu" && "$@" && echo 1 >"$cpu"
 }
 
+# Every file again, with allocations refused; and writes of nobody's memory.
+provoke_debugfs()
+{
+	insmod "$dir/module/samples/kheap_graph.ko" &&
+		for word in collect full freeze unfreeze; do
+			"$here/provoke.py" write $word \
+				"$debug"/kheap/*/gc || return
+		done &&
+		"$here/provoke.py" write on "$debug"/kheap/*/callsites &&
+		"$here/provoke.py" write nth=100000000 \
+			"$debug"/kheap/*/inject &&
+		find "$debug/kheap" -type f -perm -400 -exec \
+			"$here/provoke.py" read {} + &&
+		"$here/provoke.py" wild \
+			"$debug"/kheap/*/{gc,callsites,inject,debug} &&
+		rmmod kheap_graph
+}
+
+provoke_insertion()
+{
+	echo Y >"$debug/fail_page_alloc/ignore-gfp-wait"
+	"$here/provoke.py" insmod "$dir/module/kheap.ko"
+}
+
+# The kernel asks for memory back while a client has some to give.
+shrink()
+{
+	insmod "$dir/module/samples/kheap_burst.ko" mib=8 still=1 &&
+		rmmod kheap_burst &&
+		insmod "$dir/module/samples/kheap_burst.ko" mib=8 || return
+	for ((i = 0; i < 20; i++)); do
+		echo 2 >/proc/sys/vm/drop_caches
+		sleep 0.1
+	done
+	rmmod kheap_burst
+}
+
+# A pool with a damaged list is out of use, and its arena's map says so.
+quarantine()
+{
+	insmod "$dir/kunit/kheap_faulty.ko" fault=link &&
+		grep -q '!' "$debug/kheap/faulty/arenas" &&
+		grep -q '^nr_pools_quarantined: 1$' \
+			"$debug/kheap/faulty/stats" &&
+		rmmod kheap_faulty
+}
+
 suites()
 {
-	echo N >"$debug/failslab/ignore-gfp-wait"
-	echo 0 >"$debug/failslab/verbose"
+	. "$here/faults.sh"
 	insmod "$dir/kunit/kheap_kunit.ko" failslab=1 && rmmod kheap_kunit
 	! dmesg | grep -B12 -E '^\[[ 0-9.]*\] +not ok '
 }
@@ -119,14 +172,38 @@ clients()
 	step observed FZPUT sample graph
 	! insmod "$dir/module/kheap.ko" debug=X 2>/dev/null ||
 		step false "a bad parameter was taken"
-	step insmod "$dir/module/kheap.ko"
+	. "$here/faults.sh"
+	step provoke_insertion
+	. "$here/faults.sh"
+	step provoke_debugfs
+	step shrink
+	step quarantine
 }
 
 nodes()
 {
+	step suites
 	step sample exercise
 	step sample burst mib=4 large=100000
-	echo 2 >/proc/sys/vm/drop_caches
+}
+
+# The integration tests with these numbers.
+tests()
+{
+	local number file
+
+	step rmmod kheap
+	for number; do
+		for file in "$here/tests/$number"*.sh; do
+			step env KHEAP_MODULES="$dir" bash "$file"
+		done
+	done
+	step insmod "$dir/module/kheap.ko"
+}
+
+integration()
+{
+	tests 50-slab 55 60-cgroup 70-inject 72 75 77
 }
 
 step insmod "$dir/module/kheap.ko"
