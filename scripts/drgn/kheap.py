@@ -78,21 +78,30 @@ class Kcore:
 
 
 @functools.lru_cache(maxsize=None)
+def kallsyms():
+    """Return the kernel's symbols as the kernel writes them."""
+    with open("/proc/kallsyms", encoding="ascii") as file:
+        return file.read()
+
+
+@functools.lru_cache(maxsize=None)
 def symbols():
     """Return [(address, name, module)] of the kernel, by address."""
-    with open("/proc/kallsyms", encoding="ascii") as file:
-        rows = [line.split() for line in file]
+    rows = [line.split() for line in kallsyms().splitlines()]
     return sorted((int(row[0], 16), row[2], row[3][1:-1] if len(row) > 3
                    else "") for row in rows)
 
 
-@functools.lru_cache(maxsize=None)
 def symbol(name, module="kheap"):
-    """Return the address of a variable, of kheap.ko or another module."""
-    for address, other, where in symbols():
-        if (other, where) == (name, module):
-            return address
-    raise KheapError(f"{name} is not in /proc/kallsyms: is kheap inserted?")
+    """Return the address of a variable, of kheap.ko or another module.
+
+    There are too many symbols to take all apart for one.
+    """
+    table = kallsyms()
+    at = table.find(f" {name}\t[{module}]\n" if module else f" {name}\n")
+    if at < 0:
+        raise KheapError(f"{name} is not in /proc/kallsyms: is kheap inserted?")
+    return int(table[table.rfind("\n", 0, at) + 1:at].split()[0], 16)
 
 
 def function(address):
@@ -257,10 +266,11 @@ def objects(heap, name=None):
 @functools.lru_cache(maxsize=None)
 def depot():
     """Return the address of the depot's pools, and its row of DEPOTS."""
-    names = {name for _, name, _ in symbols()}
     for row in DEPOTS:
-        if row[0] in names:
+        try:
             return symbol(row[0], ""), row
+        except KheapError:
+            continue
     raise KheapError("the kernel has no stack depot that is known here")
 
 
