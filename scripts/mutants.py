@@ -132,6 +132,8 @@ def stop(proc):
 def run_suite(tree, build, kernel, suite, timeout):
     """Run one suite on the copy until a case fails; return (red, which)."""
     env = dict(os.environ, KHEAP_BUILD=str(build))
+    # What the compiler said of the last mutant is no reason to start afresh.
+    (build / kernel / ".said").unlink(missing_ok=True)
     hangs = threading.Event()
     text = ""
     with subprocess.Popen(
