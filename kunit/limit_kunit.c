@@ -2,6 +2,8 @@
 /*
  * The limit of a heap: what is tried before a request is refused.
  */
+#include <linux/completion.h>
+#include <linux/kthread.h>
 #include <linux/sizes.h>
 #include <linux/workqueue.h>
 
@@ -254,6 +256,52 @@ static void heap_below_its_limit_does_not_ask(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, client->nr_calls, 0);
 }
 
+/* --- What does not fit -------------------------------------------------- */
+
+#define NR_TOO_MUCH	20000
+
+struct asker {
+	struct kheap *heap;
+	struct completion done;
+};
+
+static int ask_too_much(void *data)
+{
+	struct asker *asker = data;
+	unsigned int i;
+
+	for (i = 0; i < NR_TOO_MUCH; i++) {
+		kheap_free(asker->heap, kheap_alloc(asker->heap, 2 * LIMIT,
+						    GFP_NOWAIT | __GFP_NOWARN));
+		cond_resched();
+	}
+	complete(&asker->done);
+	return 0;
+}
+
+/* Else requests fail that do fit, and on_limit is not asked. */
+static void request_over_the_limit_is_not_charged_meanwhile(struct kunit *test)
+{
+	struct asker asker = { .heap = kheap_test_heap_with(test, 0, LIMIT) };
+	unsigned long nr_over = 0;
+	struct task_struct *task;
+
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "needs two CPUs");
+	init_completion(&asker.done);
+	task = kthread_run(ask_too_much, &asker, "kheap-asker");
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
+	while (!completion_done(&asker.done)) {
+		nr_over += atomic_long_read(&asker.heap->held_bytes) > LIMIT;
+		cond_resched();
+	}
+	/* As completion_done() does not, wait for whoever completes. */
+	wait_for_completion(&asker.done);
+	KUNIT_EXPECT_EQ(test, nr_over, 0);
+	KUNIT_EXPECT_EQ(test, kheap_test_stats(asker.heap).nr_failed,
+			NR_TOO_MUCH);
+}
+
 static struct kunit_case limit_cases[] = {
 	KUNIT_CASE(free_memory_of_the_heap_makes_room),
 	KUNIT_CASE(heap_in_use_is_not_waited_for),
@@ -266,6 +314,7 @@ static struct kunit_case limit_cases[] = {
 	KUNIT_CASE(request_of_the_client_inside_that_fits_is_served),
 	KUNIT_CASE(another_task_asks_meanwhile),
 	KUNIT_CASE(heap_below_its_limit_does_not_ask),
+	KUNIT_CASE(request_over_the_limit_is_not_charged_meanwhile),
 	{}
 };
 

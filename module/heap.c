@@ -41,16 +41,20 @@ void kheap_note_peak(struct kheap *heap)
  * @heap: the heap
  * @bytes: how much
  *
+ * Adds only what fits: if it added first and took back what is too much, others
+ * would find the heap at its limit meanwhile.
+ *
  * Return: false if that would exceed the heap's limit; nothing is charged.
  */
 bool kheap_charge(struct kheap *heap, size_t bytes)
 {
-	long held = atomic_long_add_return(bytes, &heap->held_bytes);
+	long held = atomic_long_read(&heap->held_bytes);
 
-	if (heap->limit_bytes && held > heap->limit_bytes) {
-		atomic_long_sub(bytes, &heap->held_bytes);
-		return false;
-	}
+	do {
+		if (heap->limit_bytes && held + bytes > heap->limit_bytes)
+			return false;
+	} while (!atomic_long_try_cmpxchg(&heap->held_bytes, &held,
+					  held + bytes));
 	return true;
 }
 
