@@ -229,7 +229,7 @@ def verify_events(trace, nr_ids, nr_threads):
 
 def assemble(events, meta="", flags=0):
     """Return the file that holds these events (bytes) and metadata (str)."""
-    text = meta.encode()[:META_MAX]
+    text = meta.encode(errors="replace")[:META_MAX]
     text = text.decode(errors="ignore").encode()
     text += bytes(-len(text) % EVENT.size)
     header = {"meta_bytes": len(text), "nr_events": len(events) // EVENT.size}
@@ -261,10 +261,16 @@ def size_histogram(trace):
     return histogram
 
 
+def printable(text):
+    """Text with nothing that a terminal would obey."""
+    return "".join(char if char.isprintable() else
+                   char.encode("unicode_escape").decode() for char in text)
+
+
 def summary(trace):
     """Return the lines that describe a trace to a person."""
     head = trace.header
-    lines = trace.meta.splitlines()
+    lines = [printable(line) for line in trace.meta.split("\n") if line]
     lines += [
         f"events: {head['nr_events']} ({head['nr_allocs']} alloc, "
         f"{head['nr_reallocs']} realloc, {head['nr_frees']} free)",
