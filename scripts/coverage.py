@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """Say which lines and branches of the module the tests run.
 
-Boots a kernel that counts (gcov), runs the KUnit suites, the torture and the
-samples in it, and makes build/coverage/html/index.html and a list of what did
-not run, build/coverage/missing.txt and missing-branches.txt.  Samples, torture and benchmark are not
-counted.  Fails when less is covered than --lines and --branches say.
+Boots a kernel that counts (gcov), runs the suites, the torture, the samples and
+integration tests in it, and makes build/coverage/html/index.html and lists of
+what did not run, build/coverage/missing.txt and missing-branches.txt.  Samples,
+torture and benchmark are not counted.  Fails when less is covered than --lines
+and --branches say.
 """
 
 import argparse
