@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The collector's functions at odd times: in callbacks, with candidates about,
- * when its work comes late or has no memory, and puts while it runs.
+ * when its work comes late or has no memory, puts while it runs, and the end of
+ * its heap.
  */
+#include <linux/delay.h>
+
 #include "nodes.h"
 
 #define NR_RING	700U
@@ -161,6 +164,119 @@ static void plain_object_may_die_during_a_run(struct kunit *test)
 	node_expect_empty(test, heap);
 }
 
+/* --- Late, lost, uncounted ---------------------------------------------- */
+
+/* A put saw the run, and was done after it: the next run may have the object. */
+static void object_that_is_parked_late_waits_for_the_lock(struct kunit *test)
+{
+	struct kheap *heap = node_gc_heap(test);
+	struct kheap_type *type = node_type(test, heap, &node_leaf_ops);
+	struct kheap_gc *gc = heap->gc;
+	struct node *node = node_new(test, type);
+
+	mutex_lock(&gc->mutex);
+	WRITE_ONCE(gc->running, true);
+	node_put(node);
+	WRITE_ONCE(gc->running, false);
+	queue_work(system_unbound_wq, &gc->parked_work);
+	msleep(20);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&type->nr_held), 1);
+	KUNIT_EXPECT_FALSE(test, llist_empty(&gc->parked));
+	mutex_unlock(&gc->mutex);
+	flush_work(&gc->parked_work);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&type->nr_held), 0);
+	KUNIT_EXPECT_EQ(test, kheap_test_stats(heap).nr_allocated, 0);
+}
+
+static void lost_candidates_count_until_the_next_run(struct kunit *test)
+{
+	struct kheap *heap = node_gc_heap(test);
+	struct kheap_type *type = node_type(test, heap, &node_ops);
+	struct node *all[20];
+	unsigned int i;
+
+	for (i = 0; i < 20; i++)
+		all[i] = node_new(test, type);
+	heap->limit_bytes = 1;
+	for (i = 0; i < 20; i++) {
+		kheap_object_get(&all[i]->obj);
+		node_put(all[i]);
+	}
+	heap->limit_bytes = 0;
+	KUNIT_EXPECT_EQ(test, node_gc_stats(heap).nr_pending, 20);
+	KUNIT_EXPECT_EQ(test, kheap_gc_collect(heap, 0), 0);
+	KUNIT_EXPECT_EQ(test, node_gc_stats(heap).nr_visited, 20);
+	KUNIT_EXPECT_EQ(test, node_gc_stats(heap).nr_pending, 0);
+	node_put_all(all, 20);
+	node_expect_empty(test, heap);
+}
+
+static void make_immortal(struct node *node)
+{
+	kheap_object_make_immortal(&node->obj);
+}
+
+/* The run has a reference then, which it drops. */
+static void object_made_immortal_in_a_run_is_not_reported(struct kunit *test)
+{
+	struct kheap *heap = node_gc_heap(test);
+	struct node *node = node_new(test, node_type(test, heap, &node_ops));
+
+	kheap_object_get(&node->obj);
+	node_put(node);
+	nodes.in_traverse = make_immortal;
+	KUNIT_EXPECT_EQ(test, kheap_gc_collect(heap, KHEAP_GC_FULL), 0);
+	nodes.in_traverse = NULL;
+	kheap_object_get(&node->obj);
+	node_put(node);
+	node_put(node);
+	KUNIT_EXPECT_EQ(test, nr_released(), 0);
+	KUNIT_EXPECT_EQ(test, kheap_test_refused_any(heap), 0);
+	kheap_test_heap_end(test, heap);
+	KUNIT_EXPECT_EQ(test, nr_released(), 1);
+}
+
+/* --- When the heap ends ------------------------------------------------- */
+
+static long answers[2];
+
+static void collect_and_destroy(struct node *node)
+{
+	answers[0] = kheap_gc_collect(asking_heap, 0);
+	answers[1] = kheap_gc_freeze(asking_heap);
+	kheap_type_destroy(other_type);
+}
+
+static void callbacks_at_the_end_of_the_heap_are_refused_a_run(struct kunit *test)
+{
+	struct kheap *heap = node_gc_heap(test);
+	struct node *ring[3];
+
+	other_type = node_type(test, heap, &node_leaf_ops);
+	node_ring(test, node_type(test, heap, &node_final_ops), ring, 3);
+	asking_heap = heap;
+	kheap_test_watch_log(test);
+	nodes.in_finalize = collect_and_destroy;
+	kheap_test_heap_end(test, heap);
+	nodes.in_finalize = NULL;
+	KUNIT_EXPECT_EQ(test, answers[0], -EDEADLK);
+	KUNIT_EXPECT_EQ(test, answers[1], -EDEADLK);
+	KUNIT_EXPECT_EQ(test, nr_released(), 3);
+	KUNIT_EXPECT_EQ(test, atomic_read(&nodes.nr_bad), 0);
+}
+
+static void object_that_waits_for_rcu_is_not_alive_at_the_end(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	struct kheap_type_ops ops = node_leaf_ops;
+
+	ops.flags |= KHEAP_TYPE_RCU;
+	node_put(node_new(test, node_type(test, heap, &ops)));
+	kheap_test_watch_log(test);
+	kheap_test_heap_end(test, heap);
+	KUNIT_EXPECT_EQ(test, kheap_test_logged("live objects"), 0u);
+}
+
 static struct kunit_case gc_calls_cases[] = {
 	KUNIT_CASE(type_is_not_destroyed_in_a_callback),
 	KUNIT_CASE(statistics_are_had_in_a_callback),
@@ -168,6 +284,11 @@ static struct kunit_case gc_calls_cases[] = {
 	KUNIT_CASE(work_that_comes_late_finds_the_collector_off),
 	KUNIT_CASE(work_without_memory_comes_again),
 	KUNIT_CASE(plain_object_may_die_during_a_run),
+	KUNIT_CASE(object_that_is_parked_late_waits_for_the_lock),
+	KUNIT_CASE(lost_candidates_count_until_the_next_run),
+	KUNIT_CASE(object_made_immortal_in_a_run_is_not_reported),
+	KUNIT_CASE(callbacks_at_the_end_of_the_heap_are_refused_a_run),
+	KUNIT_CASE(object_that_waits_for_rcu_is_not_alive_at_the_end),
 	{}
 };
 

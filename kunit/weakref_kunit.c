@@ -260,7 +260,24 @@ static void upgrade_races_with_the_last_put(struct kunit *test)
 	kheap_trim(heap);
 }
 
+static void dead_weakref_is_cleared_after_its_type(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	struct kheap_type *type = node_type(test, heap, &node_ops);
+	struct node *node = node_new(test, type);
+	struct kheap_weakref ref;
+
+	kheap_weakref_init(&ref, &node->obj, count_call);
+	node_put(node);
+	KUNIT_EXPECT_EQ(test, atomic_read(&nodes.nr_called), 1);
+	kheap_type_destroy(type);
+	KUNIT_EXPECT_EQ(test, kheap_test_refused(heap, KHEAP_BAD_TYPE), 0);
+	kheap_weakref_clear(&ref);
+	KUNIT_EXPECT_NULL(test, kheap_weakref_get(&ref));
+}
+
 static struct kunit_case weakref_cases[] = {
+	KUNIT_CASE(dead_weakref_is_cleared_after_its_type),
 	KUNIT_CASE(get_gives_a_reference_until_the_target_dies),
 	KUNIT_CASE(init_refuses_type_without_the_flag),
 	KUNIT_CASE(reference_that_is_cleared_first_is_not_called),

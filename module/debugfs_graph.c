@@ -214,8 +214,11 @@ static void show_node(struct seq_file *seq, const struct graph *graph,
 	struct kheap_type *type = kheap_type_of(obj);
 	long outside = (long)node->refs - node->nr_in;
 
-	seq_printf(seq, "  o%u [label=\"%s %p\\n%d refs", idx,
-		   type->class.name, obj, node->refs);
+	seq_printf(seq, "  o%u [label=\"%s %p\\n", idx, type->class.name, obj);
+	if (node->refs < 0)
+		seq_puts(seq, "immortal");
+	else
+		seq_printf(seq, "%d refs", node->refs);
 	if (outside > 0)
 		seq_printf(seq, ", %ld from outside", outside);
 	if (type->ops.show && kheap_gc_pin(obj)) {

@@ -54,10 +54,11 @@ void kheap_gc_unlock(struct kheap_gc *gc)
 
 /* --- A run -------------------------------------------------------------- */
 
-/* Free what died during a run; or, if it comes late, after it. */
+/* Free what died during a run; under kheap_gc_lock(), and none is under way. */
 void kheap_gc_free_parked(struct kheap_gc *gc)
 {
 	struct llist_node *node, *next;
+	unsigned int nr = 0;
 
 	llist_for_each_safe(node, next, llist_del_all(&gc->parked)) {
 		struct kheap_object *obj = kheap_linked_object(node);
@@ -65,7 +66,20 @@ void kheap_gc_free_parked(struct kheap_gc *gc)
 
 		atomic_long_dec(&type->nr_held);
 		kheap_object_free(type, obj);
+		if (!(++nr % KHEAP_GC_NR_A_RESCHED))
+			cond_resched();
 	}
+}
+
+/* What was parked when the run had ended: see park(). */
+static void free_late(struct work_struct *work)
+{
+	struct kheap_gc *gc = container_of(work, struct kheap_gc, parked_work);
+
+	if (!kheap_gc_lock(gc))
+		return;
+	kheap_gc_free_parked(gc);
+	kheap_gc_unlock(gc);
 }
 
 /* From here on the memory of every object stays: see kheap_object_dispose(). */
@@ -415,6 +429,7 @@ struct kheap_gc *kheap_gc_create(struct kheap *heap)
 	init_llist_head(&gc->full_chunks);
 	init_llist_head(&gc->parked);
 	init_llist_head(&gc->process);
+	INIT_WORK(&gc->parked_work, free_late);
 	INIT_WORK(&gc->process_work, kheap_trashcan_work);
 	INIT_DELAYED_WORK(&gc->work, run_by_itself);
 	mutex_init(&gc->mutex);
@@ -431,6 +446,7 @@ void kheap_gc_destroy(struct kheap_gc *gc)
 
 	llist_for_each_entry_safe(chunk, next, node, node)
 		kheap_meta_free(gc->heap, chunk);
+	cancel_work_sync(&gc->parked_work);
 	free_percpu(gc->buffers);
 	kheap_meta_free(gc->heap, gc);
 }

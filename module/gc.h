@@ -258,13 +258,15 @@ struct kheap_gc_listed {
  * @verdict: see above
  * @buffers: candidates by CPU
  * @full_chunks: chunks of candidates that are full
- * @nr_pending: candidates remembered
+ * @nr_pending: candidates remembered, and @nr_lost
+ * @nr_lost: candidates since the last run that found no memory
  * @limit: @nr_pending that makes it run
  * @need_full: candidates were lost: the next run has to look at everything
  * @enabled: runs by itself
  * @exiting: the heap is being destroyed: see teardown.c
  * @threshold: as set
  * @parked: objects that died during the run
+ * @parked_work: frees those that came late, between two runs
  * @process: objects that wait to be released in process context
  * @process_work: releases them
  * @work: runs by itself
@@ -288,9 +290,11 @@ struct kheap_gc {
 	struct kheap_gc_buffer __percpu *buffers;
 	struct llist_head full_chunks;
 	atomic_long_t nr_pending;
+	atomic_long_t nr_lost;
 	unsigned long limit;
 	unsigned long threshold;
 	struct llist_head parked;
+	struct work_struct parked_work;
 	struct llist_head process;
 	struct work_struct process_work;
 	struct delayed_work work;

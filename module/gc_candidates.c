@@ -109,7 +109,8 @@ static bool chunk_add(struct kheap_gc_buffer *buffer, struct kheap_object *obj,
  * @gc: the collector
  * @obj: the object, dead by now for all we know, but BUFFERED
  *
- * Without memory, the next run is told to look at everything.
+ * Without memory, the next run is told to look at everything; the candidate
+ * counts, so that there is one.
  *
  * Context: Any context except NMI; under rcu_read_lock(). Never sleeps.
  */
@@ -122,6 +123,7 @@ void kheap_gc_remember(struct kheap_gc *gc, struct kheap_object *obj)
 		if (chunk_renew(gc, buffer, full))
 			continue;
 		WRITE_ONCE(gc->need_full, true);
+		atomic_long_inc(&gc->nr_lost);
 		kheap_gc_forget(obj);
 		break;
 	}
@@ -170,13 +172,14 @@ struct kheap_gc_chunk *kheap_gc_take_candidates(struct kheap_gc *gc)
 {
 	struct llist_node *node = take_chunks(gc);
 	struct kheap_gc_chunk *chunk;
-	long nr = 0;
+	long nr;
 
-	if (!node)
-		return NULL;
+	nr = atomic_long_xchg(&gc->nr_lost, 0);
 	llist_for_each_entry(chunk, node, node)
 		nr += chunk->nr;
 	atomic_long_sub(nr, &gc->nr_pending);
+	if (!node)
+		return NULL;
 	return llist_entry(node, struct kheap_gc_chunk, node);
 }
 

@@ -429,6 +429,8 @@ void kheap_destroy(struct kheap *heap)
 	list_del(&heap->list);
 	raw_spin_unlock_irq(&kheap_list_raw);
 	mutex_unlock(&kheap_list_lock);
+	/* What is alive is counted while nobody drains caches. */
+	cancel_delayed_work_sync(&heap->maint);
 	kheap_objects_exit(heap);
 	kheap_rcu_exit(heap);
 	irq_work_sync(&heap->nmi_work);

@@ -125,12 +125,16 @@ void kheap_object_make_immortal(struct kheap_object *obj)
 }
 EXPORT_SYMBOL_GPL(kheap_object_make_immortal);
 
-/* A count that is full, or just went over: the object leaks, and no more. */
+/*
+ * A count that is full, or just went over: the object leaks, and no more. One
+ * that is not counted any more may be a few off: a run held a reference when
+ * that began, or somebody had looked at it before.
+ */
 static void saturate(struct kheap_object *obj)
 {
 	int refs = kheap_refs(obj);
 
-	if (refs == KHEAP_REFS_IMMORTAL || refs == KHEAP_REFS_SATURATED)
+	if ((u32)refs >= KHEAP_REFS_UNCOUNTED)
 		return;
 	if (stop_counting(obj, KHEAP_REFS_SATURATED))
 		kheap_object_refuse(obj, KHEAP_BAD_OVERFLOW);
@@ -320,10 +324,14 @@ static void park(struct kheap_type *type, struct kheap_object *obj)
 
 	atomic_long_inc(&type->nr_held);
 	llist_add(kheap_object_link(obj), &gc->parked);
-	/* Pairs with kheap_gc_end(): the run may have ended since we looked. */
+	/*
+	 * Pairs with kheap_gc_end(): the run may have ended since we looked.
+	 * Another may begin before we free anything, and park what it looks at:
+	 * so that is done by who has the collector's lock.
+	 */
 	smp_mb();
 	if (!READ_ONCE(gc->running))
-		kheap_gc_free_parked(gc);
+		queue_work(system_unbound_wq, &gc->parked_work);
 }
 
 /* Will somebody look at the object because it has its name? */

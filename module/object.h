@@ -15,6 +15,7 @@ struct kheap_gc;
 
 #define KHEAP_REFS_IMMORTAL	(INT_MIN / 4)		/* 0xe0000000 */
 #define KHEAP_REFS_SATURATED	REFCOUNT_SATURATED	/* 0xc0000000 */
+#define KHEAP_REFS_UNCOUNTED	0xb0000000U	/* and above: one of these */
 
 /**
  * struct kheap_type - objects of one kind: a class, and what to do with them
@@ -197,6 +198,7 @@ bool kheap_walk_objects(struct kheap *heap, struct kheap_walk *walk);
 
 /* teardown.c */
 void kheap_objects_trim(struct kheap *heap);
+void kheap_objects_settle(struct kheap_gc *gc);
 void kheap_objects_exit(struct kheap *heap);
 void kheap_objects_free(struct kheap *heap);
 

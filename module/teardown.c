@@ -120,6 +120,32 @@ static void forget_names(struct kheap_walk *walk, struct kheap_type *type,
 	atomic_or(KHEAP_GC_BUFFERED | KHEAP_GC_FROZEN, kheap_gc_word(obj));
 }
 
+/**
+ * kheap_objects_settle() - have the memory of dead objects free
+ * @gc: the collector, which is locked
+ *
+ * Dead objects can have their memory still, because
+ * 1. they wait to be released in process context: that work is waited for;
+ * 2. a put is about to put the name in a buffer: it does that under
+ *    rcu_read_lock(), and the grace period waits for it;
+ * 3. their name is in a buffer: the buffers are gone through. A put of an object
+ *    of another type may have a chunk of names in its hands, so those who need
+ *    all of them call again;
+ * 4. a run was under way: the lock keeps us from that, and those are free now;
+ * 5. they wait for a grace period.
+ *
+ * Context: Process context. May sleep.
+ */
+void kheap_objects_settle(struct kheap_gc *gc)
+{
+	flush_work(&gc->process_work);
+	synchronize_rcu();
+	kheap_gc_compact(gc);
+	kheap_gc_free_parked(gc);
+	kheap_rcu_flush(gc->heap);
+	kheap_finish_deferred(gc->heap);
+}
+
 static unsigned long report_live(struct kheap *heap)
 {
 	struct kheap_class *class;
@@ -174,16 +200,22 @@ void kheap_objects_exit(struct kheap *heap)
 
 	if (!gc)
 		return;
-	kheap_gc_enable(heap, false);
+	WRITE_ONCE(gc->enabled, false);
 	cancel_delayed_work_sync(&gc->work);
 	flush_work(&gc->process_work);
-	synchronize_rcu();
-	kheap_gc_compact(gc);
+	flush_work(&gc->parked_work);
+	/*
+	 * Nobody is left to take the lock but our callbacks, which are refused.
+	 * Not the mutex: this may be a callback in another heap's run.
+	 */
+	WRITE_ONCE(gc->owner, current);
+	kheap_objects_settle(gc);
 	WRITE_ONCE(gc->running, true);
 	if (report_live(heap))
 		release_all(heap);
 	WRITE_ONCE(gc->running, false);
 	kheap_gc_free_parked(gc);
+	WRITE_ONCE(gc->owner, NULL);
 }
 
 /* Free the memory of dead objects whose names are in buffers. */
@@ -194,6 +226,7 @@ void kheap_objects_trim(struct kheap *heap)
 	if (!gc || !kheap_gc_lock(gc))
 		return;
 	kheap_gc_compact(gc);
+	kheap_gc_free_parked(gc);
 	kheap_gc_unlock(gc);
 }
 

@@ -254,30 +254,10 @@ static void refuse_destroy(struct kheap_type *type, unsigned long nr_live)
 	kheap_callsites_report(type->heap, &type->class);
 }
 
-/*
- * Dead objects can have their memory still, because
- * 1. they wait to be released in process context: that work is waited for;
- * 2. a put is about to put the name in a buffer: it does that under
- *    rcu_read_lock(), and the grace period waits for it;
- * 3. their name is in a buffer: the buffers are gone through;
- * 4. a run is under way: we hold the lock that keeps it from that;
- * 5. they wait for a grace period.
- */
-static void settle(struct kheap_type *type)
-{
-	struct kheap_gc *gc = type->gc;
-
-	flush_work(&gc->process_work);
-	synchronize_rcu();
-	kheap_gc_compact(gc);
-	kheap_gc_free_parked(gc);
-	kheap_rcu_flush(type->heap);
-	kheap_finish_deferred(type->heap);
-}
-
 void kheap_type_destroy(struct kheap_type *type)
 {
 	struct kheap_class_stats stats;
+	unsigned int tries = 10;
 	struct kheap *heap;
 
 	if (IS_ERR_OR_NULL(type))
@@ -288,14 +268,18 @@ void kheap_type_destroy(struct kheap_type *type)
 		kheap_refuse(heap, KHEAP_BAD_CONTEXT, type, NULL);
 		return;
 	}
-	settle(type);
+	do {
+		kheap_objects_settle(type->gc);
+	} while (atomic_long_read(&type->nr_held) && tries--);
+	/* Nobody moves blocks between caches and pools under it. */
+	mutex_lock(&heap->mutex);
 	kheap_class_get_stats(&type->class, &stats);
 	if (stats.nr_allocated) {
+		mutex_unlock(&heap->mutex);
 		refuse_destroy(type, stats.nr_allocated);
 		kheap_gc_unlock(type->gc);
 		return;
 	}
-	mutex_lock(&heap->mutex);
 	kheap_class_purge(&type->class);
 	kheap_class_exit(&type->class);
 	mutex_unlock(&heap->mutex);

@@ -37,7 +37,7 @@ int kheap_weakref_init(struct kheap_weakref *ref, struct kheap_object *target,
 
 	INIT_HLIST_NODE(&ref->node);
 	ref->target = NULL;
-	ref->type = type;
+	ref->gc = type->gc;
 	ref->callback = callback;
 	if (!type->weak_offset)
 		return -EOPNOTSUPP;
@@ -62,7 +62,7 @@ struct kheap_object *kheap_weakref_get(struct kheap_weakref *ref)
 
 	if (!READ_ONCE(ref->target))
 		return NULL;
-	gc = ref->type->gc;
+	gc = ref->gc;
 	raw_spin_lock_irqsave(&gc->weak_lock, flags);
 	target = ref->target;
 	if (target)
@@ -94,7 +94,7 @@ void kheap_weakref_clear(struct kheap_weakref *ref)
 
 	if (!READ_ONCE(ref->target) && !ref->callback)
 		return;
-	gc = ref->type->gc;
+	gc = ref->gc;
 	do {
 		raw_spin_lock_irqsave(&gc->weak_lock, flags);
 		WRITE_ONCE(ref->target, NULL);

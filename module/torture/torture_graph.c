@@ -140,7 +140,7 @@ void graph_destroy(void)
 	unsigned int i;
 
 	for (i = 0; i < NR_WEAK; i++)
-		if (torture.weak[i].ref.type)
+		if (torture.weak[i].ref.gc)
 			kheap_weakref_clear(&torture.weak[i].ref);
 	kheap_destroy(torture.heap);
 }

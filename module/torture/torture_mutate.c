@@ -181,7 +181,7 @@ static void weak_set(struct mutator *m)
 	if (!obj)
 		return;
 	spin_lock(&weak->lock);
-	if (weak->ref.type)
+	if (weak->ref.gc)
 		kheap_weakref_clear(&weak->ref);
 	kheap_weakref_init(&weak->ref, obj, NULL);
 	spin_unlock(&weak->lock);
@@ -193,7 +193,7 @@ static void weak_get(struct mutator *m)
 	struct kheap_object *obj = NULL;
 
 	spin_lock(&weak->lock);
-	if (weak->ref.type)
+	if (weak->ref.gc)
 		obj = kheap_weakref_get(&weak->ref);
 	spin_unlock(&weak->lock);
 	if (obj)

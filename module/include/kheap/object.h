@@ -15,6 +15,7 @@
 
 #include <kheap/kheap.h>
 
+struct kheap_gc;
 struct kheap_type;
 struct kheap_visitor;
 struct kheap_weakref;
@@ -399,7 +400,7 @@ static inline void kheap_ref_give(struct kheap_object **slot,
  * struct kheap_weakref - a reference that does not keep its target alive
  * @node: for kheap
  * @target: for kheap: the target, NULL once it is dead
- * @type: for kheap: the target's type
+ * @gc: for kheap: the collector of the target's heap
  * @callback: called when the target dies, or NULL
  *
  * The memory is the client's: a variable, or a field of an object.
@@ -407,7 +408,7 @@ static inline void kheap_ref_give(struct kheap_object **slot,
 struct kheap_weakref {
 	struct hlist_node node;
 	struct kheap_object *target;
-	struct kheap_type *type;
+	struct kheap_gc *gc;
 	void (*callback)(struct kheap_weakref *ref);
 };
 
@@ -446,7 +447,9 @@ struct kheap_object *kheap_weakref_get(struct kheap_weakref *ref);
  *
  * Has to be called before the memory of @ref goes, and before the heap goes,
  * if that is not what the callback itself does. After it the callback is not
- * running, unless this is called from it, and will not be called any more.
+ * running, unless this is called from it, and will not be called any more. It
+ * waits for a callback of @ref that runs on another CPU without sleeping: two
+ * callbacks must not each clear the reference of the other one.
  *
  * Context: Any context except NMI; with a callback, not in an interrupt that
  * may have come between the callback. Never sleeps.
