@@ -323,6 +323,95 @@ static void bad_pointer_is_not_zeroed(struct kunit *test)
 	kheap_slab_destroy(cache);
 }
 
+/* --- What grows and shrinks --------------------------------------------- */
+
+static void *new_place(size_t size, gfp_t gfp)
+{
+	return kmalloc(size, gfp);
+}
+
+static void *no_place(size_t size, gfp_t gfp)
+{
+	return NULL;
+}
+
+/* KASAN has seen where each request ended. */
+static void block_is_resized(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	u8 *block = kheap_test_alloc(test, heap, 100), *moved;
+
+	memset(block, 7, 100);
+	KUNIT_EXPECT_PTR_EQ(test, kheap_slab_resize(block, 104, GFP_KERNEL,
+						    no_place), (void *)block);
+	memset(block + 100, 7, 4);
+	KUNIT_EXPECT_NULL(test, kheap_slab_resize(block, 105, GFP_KERNEL,
+						  no_place));
+	KUNIT_EXPECT_PTR_EQ(test, kheap_slab_resize(block, 9, GFP_KERNEL |
+						    __GFP_ZERO, no_place),
+			    (void *)block);
+	moved = kheap_slab_resize(block, 1000, GFP_KERNEL, new_place);
+	KUNIT_ASSERT_NOT_NULL(test, moved);
+	KUNIT_EXPECT_NULL(test, memchr_inv(moved, 7, 9));
+	KUNIT_EXPECT_NULL(test, memchr_inv(moved + 9, 0, 95));
+	KUNIT_EXPECT_EQ(test, kheap_slab_ksize(moved), 0);
+	KUNIT_EXPECT_EQ(test, kheap_test_stats(heap).nr_allocated, 0ul);
+	kfree(moved);
+}
+
+static void block_of_no_bytes_is_freed(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+
+	KUNIT_EXPECT_PTR_EQ(test,
+			    kheap_slab_resize(kheap_test_alloc(test, heap, 100),
+					      0, GFP_KERNEL, no_place),
+			    ZERO_SIZE_PTR);
+	KUNIT_EXPECT_EQ(test, kheap_test_stats(heap).nr_allocated, 0ul);
+}
+
+static void bad_pointer_is_not_resized(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	u8 *block = kheap_test_alloc(test, heap, 100);
+
+	kheap_test_watch_log(test);
+	KUNIT_EXPECT_NULL(test, kheap_slab_resize(block + 8, 50, GFP_KERNEL,
+						  new_place));
+	KUNIT_EXPECT_EQ(test, kheap_test_refused(heap, KHEAP_BAD_INNER), 1);
+	kheap_slab_free(block);
+	KUNIT_EXPECT_NULL(test, kheap_slab_resize(block, 50, GFP_KERNEL,
+						  new_place));
+	KUNIT_EXPECT_EQ(test, kheap_test_refused(heap, KHEAP_BAD_FREED), 1);
+}
+
+/* A cache's objects are of one size, whatever is made of them in between. */
+static void object_is_resized_as_any_memory(struct kunit *test)
+{
+	struct kheap_cache *cache = create(test, "x", 0);
+	u8 *object = alloc(test, cache), *moved;
+
+	memset(object, 7, 100);
+	KUNIT_EXPECT_PTR_EQ(test, kheap_slab_resize(object, 20, GFP_KERNEL,
+						    no_place), (void *)object);
+	moved = kheap_slab_resize(object, 1000, GFP_KERNEL, new_place);
+	KUNIT_ASSERT_NOT_NULL(test, moved);
+	KUNIT_EXPECT_NULL(test, memchr_inv(moved, 7, 100));
+	KUNIT_EXPECT_EQ(test, nr_live(cache), 0);
+	kfree(moved);
+	kheap_slab_destroy(cache);
+}
+
+/* All of a block, of which KASAN knows a part. */
+static void secrets_of_blocks_are_zeroed(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	u8 *block = kheap_test_alloc(test, heap, 1001);
+
+	KUNIT_EXPECT_TRUE(test, kheap_slab_free_sensitive(block));
+	KUNIT_EXPECT_EQ(test, kheap_test_stats(heap).nr_allocated, 0ul);
+}
+
 /* --- Blocks of no cache ------------------------------------------------- */
 
 static void atomic_request_makes_no_heap(struct kunit *test)
@@ -371,6 +460,11 @@ static struct kunit_case slab_compat_cases[] = {
 	KUNIT_CASE(object_is_freed_by_its_address_alone),
 	KUNIT_CASE(secrets_are_zeroed),
 	KUNIT_CASE(bad_pointer_is_not_zeroed),
+	KUNIT_CASE(block_is_resized),
+	KUNIT_CASE(block_of_no_bytes_is_freed),
+	KUNIT_CASE(bad_pointer_is_not_resized),
+	KUNIT_CASE(object_is_resized_as_any_memory),
+	KUNIT_CASE(secrets_of_blocks_are_zeroed),
 	KUNIT_CASE(atomic_request_makes_no_heap),
 	KUNIT_CASE(heap_with_blocks_outlives_its_caches),
 	{}

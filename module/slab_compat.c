@@ -348,6 +348,17 @@ static size_t usable_bytes(struct kheap_pool *pool, const void *ptr)
 	return kheap_debug_usable(class, ptr);
 }
 
+/* The same, and KASAN has nothing against all of them being used. */
+static size_t bytes_to_touch(struct kheap_pool *pool, const void *ptr)
+{
+	size_t bytes = usable_bytes(pool, ptr);
+
+	if (bytes)
+		kheap_kasan_mark(READ_ONCE(pool->class), (void *)ptr,
+				 KHEAP_KASAN_LIVE);
+	return bytes;
+}
+
 bool kheap_slab_free_sensitive(const void *ptr)
 {
 	struct kheap_pool *pool = kheap_pool_of(ptr);
@@ -355,7 +366,7 @@ bool kheap_slab_free_sensitive(const void *ptr)
 	if (!pool)
 		return false;
 	/* A bad pointer is for kheap_slab_free() to refuse, not to write to. */
-	memzero_explicit((void *)ptr, usable_bytes(pool, ptr));
+	memzero_explicit((void *)ptr, bytes_to_touch(pool, ptr));
 	return kheap_slab_free(ptr);
 }
 EXPORT_SYMBOL_GPL(kheap_slab_free_sensitive);
@@ -379,6 +390,48 @@ size_t kheap_slab_ksize(const void *ptr)
 		      READ_ONCE(pool->class)->usable : 0;
 }
 EXPORT_SYMBOL_GPL(kheap_slab_ksize);
+
+/* As SLUB: there is no smaller place, and zeroes may be asked for again. */
+static void *resized_where_it_is(struct kheap_class *class, void *ptr,
+				 size_t old, size_t size, gfp_t gfp)
+{
+	if (want_init_on_alloc(gfp))
+		memset(ptr + size, 0, old - size);
+	/* Objects of a cache have their size from it. */
+	if (class->name)
+		return ptr;
+	kheap_kasan_bound(class, ptr, size);
+	if (unlikely(READ_ONCE(class->heap->watch)))
+		kheap_debug_resized(class->heap, ptr, size);
+	return ptr;
+}
+
+void *kheap_slab_resize(const void *ptr, size_t size, gfp_t gfp,
+			void *(*alloc)(size_t size, gfp_t gfp))
+{
+	struct kheap_pool *pool = kheap_pool_of(ptr);
+	size_t old = bytes_to_touch(pool, ptr);
+	void *moved;
+
+	if (!old) {
+		kheap_refuse_free(pool->arena->set->heap, ptr);
+		return NULL;
+	}
+	if (!size) {
+		kheap_slab_free(ptr);
+		return ZERO_SIZE_PTR;
+	}
+	if (size <= old)
+		return resized_where_it_is(READ_ONCE(pool->class), (void *)ptr,
+					   old, size, gfp);
+	moved = alloc(size, gfp);
+	if (moved) {
+		memcpy(moved, ptr, old);
+		kheap_slab_free(ptr);
+	}
+	return moved;
+}
+EXPORT_SYMBOL_GPL(kheap_slab_resize);
 
 struct kheap *kheap_slab_heap_of(struct module *owner, gfp_t gfp)
 {

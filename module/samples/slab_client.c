@@ -190,6 +190,7 @@ static int __init slab_client_init(void)
 		try_foreign();
 		try_refusals();
 		CHECK(!slab_client_try_kmalloc());
+		CHECK(!slab_client_try_resize());
 		CHECK(slab_client_nr_uncharged() == (grouped ? 0 : ledgers));
 		CHECK(!kept || kmem_cache_alloc(kept, GFP_KERNEL));
 		held = kmem_cache_alloc(shared, GFP_KERNEL);

@@ -8,6 +8,14 @@
 
 #include "slab_client.h"
 
+/* Return a block of the heap, for the other files; NULL without memory. */
+void *slab_client_new_block(void)
+{
+	void *block = kmalloc(SLAB_CLIENT_BLOCK, GFP_KERNEL);
+
+	return block ? memset(block, 7, SLAB_CLIENT_BLOCK) : NULL;
+}
+
 /* Return how many things were not as they should be. */
 unsigned int slab_client_try_kmalloc(void)
 {

@@ -110,6 +110,21 @@ bool kheap_slab_free_rcu(const void *ptr);
 size_t kheap_slab_ksize(const void *ptr);
 
 /**
+ * kheap_slab_resize() - make memory of a heap longer or shorter
+ * @ptr: memory that kheap_slab_ksize() knows
+ * @size: bytes that are wanted; 0 frees it
+ * @gfp: of the request; with %__GFP_ZERO, what is spare becomes zero
+ * @alloc: where the new place comes from, if it must move
+ *
+ * Context: As @alloc with @gfp; never in NMI.
+ * Return: The memory, at @ptr or elsewhere; %ZERO_SIZE_PTR if @size is 0; NULL,
+ * and @ptr is as it was, if @alloc has none or @ptr is not an allocated block,
+ * which is reported.
+ */
+void *kheap_slab_resize(const void *ptr, size_t size, gfp_t gfp,
+			void *(*alloc)(size_t size, gfp_t gfp));
+
+/**
  * kheap_slab_heap_of() - get the heap of a module for blocks of no cache
  * @owner: the module; the heap stays until it is gone
  * @gfp: of the request; without all of %GFP_KERNEL no heap is made

@@ -45,6 +45,7 @@
 #include <linux/rcupdate.h>
 #include <linux/sched/signal.h>
 #include <linux/taskstats_kern.h>
+#include <linux/version.h>
 #ifdef CONFIG_INET
 #include <net/9p/9p.h>
 #include <net/9p/client.h>
@@ -169,6 +170,12 @@ static inline void kheap_slab_kfree_sensitive(const void *ptr)
 		kfree_sensitive(ptr);
 }
 
+static inline void kheap_slab_kvfree_sensitive(const void *ptr, size_t size)
+{
+	if (!kheap_slab_free_sensitive(ptr))
+		kvfree_sensitive(ptr, size);
+}
+
 static inline size_t kheap_either_ksize(const void *ptr)
 {
 	return kheap_slab_ksize(ptr) ?: ksize(ptr);
@@ -186,6 +193,95 @@ static inline void kheap_slab_free_bulk(struct kheap_cache *cache, size_t nr,
 		for (i = 0; i < nr; i++)
 			kheap_slab_kfree(objects[i]);
 }
+
+static inline void kheap_slab_kfree_bulk(size_t nr, void **objects)
+{
+	kheap_slab_free_bulk(NULL, nr, objects);
+}
+
+/* --- New blocks, and those that grow, as the file's kmalloc() has them --- */
+
+#ifdef KHEAP_SLAB_KMALLOC
+/* What is too large, or asked for too early or from a zone, is kmalloc()'s. */
+static inline __malloc void *kheap_slab_kmalloc(size_t size, gfp_t gfp, int node)
+{
+	static struct kheap *kheap_slab_heap;
+	struct kheap *heap = READ_ONCE(kheap_slab_heap);
+
+	if (unlikely(size == SIZE_MAX))	/* size_mul() overflowed */
+		return NULL;
+	if (unlikely(!heap)) {
+		heap = kheap_slab_heap_of(THIS_MODULE, gfp);
+		WRITE_ONCE(kheap_slab_heap, heap);
+	}
+	if (unlikely(!heap || !size || size > KHEAP_MEDIUM_MAX ||
+		     (gfp & GFP_ZONEMASK)))
+		return kmalloc_node(size, gfp, node);
+	return kheap_alloc_node(heap, size, gfp, node) ?:
+	       gfp & __GFP_NOFAIL ? kmalloc_node(size, gfp, node) : NULL;
+}
+
+static inline void *kheap_slab_new_block(size_t size, gfp_t gfp)
+{
+	return kheap_slab_kmalloc(size, gfp, NUMA_NO_NODE);
+}
+#else
+static inline void *kheap_slab_new_block(size_t size, gfp_t gfp)
+{
+	return kmalloc(size, gfp);
+}
+#endif
+
+static inline __must_check void *
+kheap_slab_krealloc(const void *ptr, size_t size, gfp_t gfp)
+{
+	if (kheap_slab_ksize(ptr))
+		return kheap_slab_resize(ptr, size, gfp, kheap_slab_new_block);
+#ifdef KHEAP_SLAB_KMALLOC
+	if (size && ZERO_OR_NULL_PTR(ptr))
+		return kheap_slab_new_block(size, gfp);
+#endif
+	return krealloc(ptr, size, gfp);
+}
+
+static inline __must_check void *
+kheap_slab_krealloc_array(void *ptr, size_t nr, size_t size, gfp_t gfp)
+{
+	size_t bytes;
+
+	if (unlikely(check_mul_overflow(nr, size, &bytes)))
+		return NULL;
+	return kheap_slab_krealloc(ptr, bytes, gfp);
+}
+
+static inline void *kheap_slab_kvmalloc(size_t size, gfp_t gfp)
+{
+	return kvmalloc(size, gfp);
+}
+
+/* Since v6.12 (commit 590b9d576cae) without the size of old. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+static inline __must_check void *
+kheap_slab_kvrealloc(const void *ptr, size_t old, size_t size, gfp_t gfp)
+{
+	void *resized;
+
+	if (old >= size || !kheap_slab_ksize(ptr))
+		return kvrealloc(ptr, old, size, gfp);
+	resized = kheap_slab_resize(ptr, size, gfp, kheap_slab_kvmalloc);
+	if (resized && (gfp & __GFP_ZERO))
+		memset(resized + old, 0, size - old);
+	return resized;
+}
+#else
+static inline __must_check void *
+kheap_slab_kvrealloc(const void *ptr, size_t size, gfp_t gfp)
+{
+	if (kheap_slab_ksize(ptr))
+		return kheap_slab_resize(ptr, size, gfp, kheap_slab_kvmalloc);
+	return kvrealloc(ptr, size, gfp);
+}
+#endif
 
 /* --- Memory pools: the element functions get their cache as an untyped pointer --- */
 
@@ -337,7 +433,17 @@ kheap_slab_create_default(struct module *owner, const char *name,
 #define kfree			kheap_slab_kfree
 #define kvfree			kheap_slab_kvfree
 #define kfree_sensitive		kheap_slab_kfree_sensitive
+#define kvfree_sensitive	kheap_slab_kvfree_sensitive
+#define kfree_bulk		kheap_slab_kfree_bulk
 #define ksize			kheap_either_ksize
+
+/* A file may be given what another one had from its kmalloc(). */
+#undef krealloc
+#define krealloc		kheap_slab_krealloc
+#undef krealloc_array
+#define krealloc_array		kheap_slab_krealloc_array
+#undef kvrealloc
+#define kvrealloc		kheap_slab_kvrealloc
 
 /* What __free(kfree) makes of the name, since v6.5 (<linux/cleanup.h>). */
 #ifdef DEFINE_FREE
@@ -390,47 +496,6 @@ do {									\
  * know of it.
  */
 #ifdef KHEAP_SLAB_KMALLOC
-/* What is too large, or asked for too early or from a zone, is kmalloc()'s. */
-static inline __malloc void *kheap_slab_kmalloc(size_t size, gfp_t gfp, int node)
-{
-	static struct kheap *kheap_slab_heap;
-	struct kheap *heap = READ_ONCE(kheap_slab_heap);
-
-	if (unlikely(size == SIZE_MAX))	/* size_mul() overflowed */
-		return NULL;
-	if (unlikely(!heap)) {
-		heap = kheap_slab_heap_of(THIS_MODULE, gfp);
-		WRITE_ONCE(kheap_slab_heap, heap);
-	}
-	if (unlikely(!heap || !size || size > KHEAP_MEDIUM_MAX ||
-		     (gfp & GFP_ZONEMASK)))
-		return kmalloc_node(size, gfp, node);
-	return kheap_alloc_node(heap, size, gfp, node) ?:
-	       gfp & __GFP_NOFAIL ? kmalloc_node(size, gfp, node) : NULL;
-}
-
-static inline __must_check void *
-kheap_slab_krealloc(const void *ptr, size_t size, gfp_t gfp)
-{
-	size_t old = kheap_slab_ksize(ptr);
-	void *moved;
-
-	if (!old && !ZERO_OR_NULL_PTR(ptr))
-		return krealloc(ptr, size, gfp);
-	if (old && size && size <= old)
-		return (void *)ptr;
-	if (!size) {
-		kheap_slab_kfree(ptr);
-		return ZERO_SIZE_PTR;
-	}
-	moved = kheap_slab_kmalloc(size, gfp, NUMA_NO_NODE);
-	if (moved && old) {
-		memcpy(moved, ptr, old);
-		kheap_slab_kfree(ptr);
-	}
-	return moved;
-}
-
 #undef kmalloc
 #define kmalloc(size, gfp)	kheap_slab_kmalloc(size, gfp, NUMA_NO_NODE)
 #undef kmalloc_node
@@ -444,11 +509,6 @@ kheap_slab_krealloc(const void *ptr, size_t size, gfp_t gfp)
 #define kmalloc_array(nr, size, gfp)	kmalloc(size_mul(nr, size), gfp)
 #undef kcalloc
 #define kcalloc(nr, size, gfp)		kzalloc(size_mul(nr, size), gfp)
-#undef krealloc
-#define krealloc(ptr, size, gfp)	kheap_slab_krealloc(ptr, size, gfp)
-#undef krealloc_array
-#define krealloc_array(ptr, nr, size, gfp)				\
-	krealloc(ptr, size_mul(nr, size), gfp)
 #endif /* KHEAP_SLAB_KMALLOC */
 
 #endif /* _KHEAP_SLAB_COMPAT_H */
