@@ -3,13 +3,13 @@
 #
 # Build mbcache, jbd2 and ext4 of Linux 6.12, unchanged, as modules on kheap.
 #
-# usage: scripts/ext4/build.sh KERNEL [slub]
+# usage: scripts/ext4/build.sh KERNEL [kheap|slub]
 #
-# KERNEL is 6.12 or ext4 (kunit/configs/ext4.config). The sources are copied from the kernel source package
-# in the cache; Kbuild files of ours put kheap/slab_compat.h before each of
-# them, which is all that makes them clients. With "slub" they do not, and the
-# same sources use the kernel's own caches.  Result: build/ext4/KERNEL-kheap
-# or build/ext4/KERNEL-slub.
+# KERNEL is 6.12 or ext4 (kunit/configs/ext4.config). The sources are copied
+# from the kernel source package in the cache; Kbuild files of ours put
+# kheap/slab_compat.h before each of them, which is all that makes them clients.
+# With "slub" they do not, and the same sources use the kernel's own caches.
+# Result: build/ext4/KERNEL-kheap or build/ext4/KERNEL-slub.
 
 set -eu
 
@@ -17,11 +17,22 @@ repo=$(cd "$(dirname "$0")/../.." && pwd)
 build=${KHEAP_BUILD:-$repo/build}
 case $build in /*) ;; *) build=$repo/$build ;; esac
 
+usage()
+{
+	sed -n '4,12s/^# \{0,1\}//p' "$0"
+	exit "$1"
+}
+
 case ${1-} in
 6.12 | ext4) kernel=$1 ;;
-*) sed -n '4,12s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+-h | --help) usage 0 ;;
+*) usage 2 >&2 ;;
 esac
-side=${2:-kheap}
+case ${2-kheap} in
+kheap | slub) side=${2-kheap} ;;
+*) usage 2 >&2 ;;
+esac
+[ $# -le 2 ] || usage 2 >&2
 dest=$build/ext4/$kernel-$side
 headers=$("$repo/scripts/vm/kernels.py" "$kernel" --field headers)
 source=$("$repo/scripts/vm/kernels.py" source)

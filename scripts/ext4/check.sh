@@ -32,15 +32,23 @@ verdict()
 	fi
 }
 
-# The tree to unpack, and the program; made once.
+usage()
+{
+	sed -n '4,15s/^# \{0,1\}//p' "$0"
+	exit "$1"
+}
+
+# The tree to unpack, made once, and whole; and the program.
 prepare()
 {
 	local source
 
 	mkdir -p "$out"
 	source=$(scripts/vm/kernels.py source) || return
-	[ -s "$out/tree.tar" ] ||
-		tar -C "$source" -cf "$out/tree.tar" include kernel mm || return
+	if [ ! -s "$out/tree.tar" ]; then
+		tar -C "$source" -cf "$out/tree.tar.new" include kernel mm &&
+			mv "$out/tree.tar.new" "$out/tree.tar" || return
+	fi
 	gcc -O2 -Wall -o "$out/fsx" scripts/ext4/fsx.c
 }
 
@@ -108,13 +116,19 @@ measure()
 	verdict "${PIPESTATUS[0]}" "the ratios"
 }
 
-prepare || exit 1
 [ $# -gt 0 ] || set -- 6.12 ext4 measure
 for what in "$@"; do
 	case $what in
-	6.12 | ext4) use "$what" ;;
+	6.12 | ext4 | measure) ;;
+	-h | --help) usage 0 ;;
+	*) usage 2 >&2 ;;
+	esac
+done
+prepare || exit 1
+for what in "$@"; do
+	case $what in
 	measure) measure ;;
-	*) sed -n '4,15s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+	*) use "$what" ;;
 	esac
 done
 echo "$passed passed, $failed failed"
