@@ -24,7 +24,8 @@
  * To the kernel it must mean what it always did, so every header of the kernel
  * with these words comes first: passing one for the other is then an error of
  * type. Not those of file systems and drivers (<linux/jbd2.h>), whose own caches
- * they declare.
+ * they declare. scripts/check.d/45-slab-compat knows which are left out, and
+ * looks for new ones.
  */
 #include <linux/slab.h>
 #include <linux/bio.h>
@@ -37,6 +38,10 @@
 #include <linux/iocontext.h>
 #include <linux/kasan.h>
 #include <linux/kfence.h>
+#include <linux/kmsan.h>
+#if __has_include(<asm/kvm_types.h>)
+#include <linux/kvm_types.h>
+#endif
 #include <linux/lru_cache.h>
 #include <linux/memcontrol.h>
 #include <linux/mempool.h>
@@ -46,9 +51,13 @@
 #include <linux/sched/signal.h>
 #include <linux/taskstats_kern.h>
 #include <linux/version.h>
+#include <trace/events/kmem.h>
 #ifdef CONFIG_INET
 #include <net/9p/9p.h>
 #include <net/9p/client.h>
+#if __has_include(<net/hotdata.h>)
+#include <net/hotdata.h>
+#endif
 #include <net/inet_frag.h>
 #include <net/inet_hashtables.h>
 #include <net/request_sock.h>
