@@ -58,6 +58,45 @@ refute "$TRACE_TOOLS/record-kernel" -q --buffer 1 -o lost.trace -- \
 	bash -c 'seq 8000 | xargs touch' 2>lost.err
 grep -q 'events were lost' lost.err || fail "an overrun: $(cat lost.err)"
 
+step "others' tracing is left alone, however a recording ends"
+TRACING=/sys/kernel/tracing
+tracing()
+{
+	(cd "$TRACING" && grep . tracing_on trace_clock current_tracer \
+		buffer_size_kb options/hash-ptr set_event && ls instances
+	 grep -c "somebody's mark" trace)
+}
+echo mono >"$TRACING/trace_clock"
+echo 1000 >"$TRACING/buffer_size_kb"
+echo sched:sched_process_exit >"$TRACING/set_event"
+echo "somebody's mark" >"$TRACING/trace_marker"
+tracing >tracing.before
+
+# The status that is expected, what it must say, options and command.
+ends()
+{
+	local status=0 want=$1 says=$2
+
+	shift 2
+	"$TRACE_TOOLS/record-kernel" -q "$@" 2>ends.err || status=$?
+	assert_eq "$want" "$status" "status of record-kernel $*"
+	grep -q "$says" ends.err || fail "$*: $(cat ends.err)"
+	[ "$(wc -l <ends.err)" -le 1 ] || fail "$*: $(cat ends.err)"
+	tracing | diff tracing.before - || fail "$*: tracefs has changed"
+}
+
+ends 3 '' -o ends.trace -- sh -c 'echo >&2; exit 3'
+ends 125 'No such file' -o ends.trace -- ./nothing
+ends 125 'events were lost' --buffer 1 -o ends.trace -- \
+	bash -c 'seq 8000 | xargs touch'
+ends 125 'no such directory' -o nowhere/ends.trace -- touch ran
+ends 125 'not a regular file' -o /dev/null -- touch ran
+[ ! -e ran ] || fail "the command ran, for nothing"
+# shellcheck disable=SC2016  # the parent of that shell
+ends 130 '' -o ends.trace -- sh -c 'echo >&2; kill -INT $PPID; sleep 1000'
+# shellcheck disable=SC2016
+ends 143 '' -o ends.trace -- sh -c 'echo >&2; kill -TERM $PPID; sleep 1000'
+
 step "the kernel while files are made and removed, seen by bpftrace"
 "$TRACE_TOOLS/record-kernel" -q --bpftrace --buffer 4 -o bpf.trace -- bash -c '
 	seq 1 200 | (cd files2 && xargs touch); rm -r files2
