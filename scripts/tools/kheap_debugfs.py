@@ -324,7 +324,7 @@ def explain(error, root):
     if isinstance(error, Gone):
         return f"there is no heap '{error}' (any more)"
     if isinstance(error, OSError):
-        return f"{error.filename}: {error.strerror}"
+        return f"{error.filename or 'the output'}: {error.strerror}"
     return str(error)
 
 

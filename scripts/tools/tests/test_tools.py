@@ -289,6 +289,16 @@ class MapCase(unittest.TestCase):
         self.assertLess(int(picture.get("width")), 2000)
         self.assertLess(float(picture.get("height")), 2500)
 
+    def test_output_that_is_full(self):
+        for verb in ("svg", "text"):
+            with open("/dev/full", "wb") as full:
+                done = subprocess.run(
+                    [TOOLS / "kheap-map", "--root", DATA, verb, "exercise"],
+                    stdout=full, stderr=subprocess.PIPE, check=False)
+            self.assertEqual(done.returncode, 1)
+            self.assertEqual(done.stderr, b"kheap-map: the output: "
+                             b"No space left on device\n")
+
     def test_names_are_escaped(self):
         arenas = [{"arena": 1, "node": 0, "span": 1, "pools": 1, "empty": 0,
                    "holes": 0, "map": "#", "sizes": [64]}]

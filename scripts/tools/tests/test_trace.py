@@ -92,6 +92,17 @@ class OutputCase(Folder):
         self.assertIn("command: sh -c : ?\\x1b[31m\n", shown)
 
 
+class DamageCase(Folder):
+    """scripts/trace/damage, on what it cannot damage."""
+
+    def test_no_trace(self):
+        (self.root / "text").write_text("text")
+        for name, why in (("nothing", "No such file"), ("text", "not a kheap trace")):
+            status, _, said = run("damage", self.root / name, self.root / "to")
+            self.assertEqual((status, said.count("\n")), (1, 1), said)
+            self.assertIn(why, said)
+
+
 class EndCase(Folder):
     """How it ends."""
 
