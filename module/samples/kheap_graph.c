@@ -291,8 +291,10 @@ static int __init kheap_graph_init(void)
 {
 	int err;
 
-	if (nr_hosts < 2)
+	if (nr_hosts < 2) {
+		pr_err("nr_hosts is %u: a ring has at least 2\n", nr_hosts);
 		return -EINVAL;
+	}
 	heap = kheap_create("graph", NULL);
 	if (IS_ERR(heap))
 		return PTR_ERR(heap);
