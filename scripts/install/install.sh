@@ -15,8 +15,9 @@
 #   PREFIX/share/man                      manual pages
 #
 # install-dkms puts the source with a dkms.conf in /usr/src/kheap-VERSION; then
-# "dkms install kheap/VERSION" builds it for any kernel. list prints the files of
-# an installation. uninstall removes those, and nothing else.
+# "dkms install kheap/VERSION" builds it for a kernel. list prints the files of
+# an installation. uninstall removes those, of every release that there is below
+# DESTDIR, and nothing else.
 # Variables: DESTDIR, PREFIX (/usr/local), KDIR (the running kernel's headers),
 # KHEAP_BUILD.
 
@@ -27,6 +28,7 @@ build=${KHEAP_BUILD:-$repo/build}
 case $build in /*) ;; *) build=$repo/$build ;; esac
 built=$build/host
 prefix=${PREFIX:-/usr/local}
+PATH=$PATH:/usr/sbin:/sbin
 dest=${DESTDIR-}
 kdir=${KDIR:-/lib/modules/$(uname -r)/build}
 version=$(sed -n 's/^MODULE_VERSION("\(.*\)");/\1/p' "$repo/module/main.c")
@@ -37,7 +39,12 @@ die()
 	exit 1
 }
 
-# The release that the modules were built for.
+usage()
+{
+	sed -n '4,/^$/s/^# \{0,1\}//p' "$0"
+}
+
+# The release that KDIR has the headers of.
 release()
 {
 	local file=$kdir/include/config/kernel.release
@@ -47,19 +54,26 @@ release()
 }
 
 # Each line: mode, file (or - for a made one, @ for a link), destination.
-files()
+# For one release:
+release_files()
 {
-	local file name release
+	local name release=$1
 
-	release=$(release)
 	for name in kheap.ko samples/kheap_replay.ko; do
 		echo "644 $built/module/$name" \
 		     "/lib/modules/$release/updates/kheap/${name##*/}"
 	done
+	echo "644 $built/Module.symvers $prefix/share/kheap/$release/Module.symvers"
+}
+
+# For all of them:
+common_files()
+{
+	local file
+
 	for file in "$repo"/module/include/kheap/*.h; do
 		echo "644 $file $prefix/include/kheap/${file##*/}"
 	done
-	echo "644 $built/Module.symvers $prefix/share/kheap/$release/Module.symvers"
 	tool_files
 	if [ -d "$repo/scripts/bpftrace" ]; then
 		for file in "$repo"/scripts/bpftrace/*.bt; do
@@ -67,6 +81,43 @@ files()
 		done
 	fi
 	echo "644 $repo/Documentation/man/kheap.7 $prefix/share/man/man7/kheap.7"
+}
+
+# No set -e in what is substituted: every failure is handed on by hand.
+files()
+{
+	local release
+
+	release=$(release) || exit
+	release_files "$release"
+	common_files
+}
+
+# The modules are there, and are those of the release they are installed for.
+check_modules()
+{
+	local file magic release=$1
+
+	for file in "$built"/module/{kheap,samples/kheap_replay}.ko; do
+		[ -s "$file" ] || die "$file is missing: run make first"
+		magic=$(modinfo -F vermagic "$file") || die "$file is no module"
+		[ "${magic%% *}" = "$release" ] ||
+			die "${file##*/} is for ${magic%% *}, but $kdir is" \
+			    "for $release: run make with this KDIR first"
+	done
+}
+
+# The releases that something is installed for.
+installed_releases()
+{
+	local folder
+
+	for folder in "$dest"/lib/modules/*/updates/kheap \
+		      "$dest$prefix"/share/kheap/*; do
+		[ -d "$folder" ] || continue
+		folder=${folder%/updates/kheap}
+		echo "${folder##*/}"
+	done | sort -u
 }
 
 # A tool's name, its file below lib/kheap, and the section of its page.
@@ -84,6 +135,7 @@ tool_files()
 
 	for file in "$repo"/scripts/tools/* "$repo"/scripts/trace/*; do
 		[ -f "$file" ] || continue
+		[ "${file##*/}" != damage ] || continue	# for tests only
 		mode=644
 		[ ! -x "$file" ] || mode=755
 		echo "$mode $file $prefix/lib/kheap/${file#"$repo/scripts/"}"
@@ -121,7 +173,7 @@ install_file()
 # Only for the system itself; a package does it when it is installed.
 update_system()
 {
-	[ -z "$dest" ] || return 0
+	[ -z "$dest" ] && [ -d "/lib/modules/$1" ] || return 0
 	depmod "$1"
 }
 
@@ -141,26 +193,33 @@ remove_file()
 
 do_install()
 {
-	local mode from to list
+	local mode from to list release
 
-	list=$(files)
+	release=$(release) || exit
+	list=$(files) || exit
+	check_modules "$release"
 	while read -r mode from to; do
 		install_file "$mode" "$from" "$to"
 	done <<<"$list"
-	update_system "$(release)"
-	echo "installed kheap $version for $(release)" >&2
+	update_system "$release"
+	echo "installed kheap $version for $release" >&2
 }
 
+# What was installed does not depend on KDIR, nor on what is built now.
 do_uninstall()
 {
-	local mode from to list
+	local mode from to list releases release
 
-	list=$(files)
+	releases=$(installed_releases) || exit
+	list=$(for release in $releases; do release_files "$release"; done
+	       common_files) || exit
 	while read -r mode from to; do
 		remove_file "$to"
 	done <<<"$list"
-	update_system "$(release)"
-	echo "removed kheap $version for $(release)" >&2
+	for release in $releases; do
+		update_system "$release"
+	done
+	echo "removed kheap $version${releases:+ for "${releases//$'\n'/, }"}" >&2
 }
 
 dkms_folder()
@@ -183,6 +242,7 @@ do_install_dkms()
 	printf 'obj-m := module/\n' >"$folder/Kbuild"
 	sed "s/@VERSION@/$version/" "$repo/scripts/install/dkms.conf" \
 		>"$folder/dkms.conf"
+	install -m 755 "$repo/scripts/install/keep-symvers" "$folder/"
 	cp "$repo/COPYING" "$folder/"
 	echo "installed $folder; next: dkms install kheap/$version" >&2
 }
@@ -193,5 +253,6 @@ uninstall) do_uninstall ;;
 install-dkms) do_install_dkms ;;
 uninstall-dkms) rm -rf "$(dkms_folder)" ;;
 list) list=$(files); awk -v dest="$dest" '{ print dest $3 }' <<<"$list" ;;
-*) sed -n '4,24s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+-h | --help) usage ;;
+*) usage >&2; exit 2 ;;
 esac
