@@ -46,15 +46,15 @@ static unsigned int try_growing(void)
 
 static unsigned int try_shrinking(void)
 {
-	u8 *block = slab_client_new_block();
+	u8 *block = slab_client_new_block(), *shrunk, *grown;
 	unsigned int nr_wrong = 0;
 
-	block = krealloc(block, 10, GFP_KERNEL | __GFP_ZERO);
-	block = krealloc(block, 90, GFP_KERNEL | __GFP_ZERO);
-	if (!block)
+	shrunk = krealloc(block, 10, GFP_KERNEL | __GFP_ZERO);
+	grown = krealloc(shrunk, 90, GFP_KERNEL | __GFP_ZERO);
+	if (!block || !shrunk || !grown)
 		return 1;
-	nr_wrong += memchr_inv(block, 7, 10) || memchr_inv(block + 10, 0, 80);
-	nr_wrong += krealloc(block, 0, GFP_KERNEL) != ZERO_SIZE_PTR;
+	nr_wrong += memchr_inv(grown, 7, 10) || memchr_inv(grown + 10, 0, 80);
+	nr_wrong += krealloc(grown, 0, GFP_KERNEL) != ZERO_SIZE_PTR;
 	return nr_wrong;
 }
 
