@@ -687,6 +687,22 @@ static void type_destroy_lists_some_of_many(struct kunit *test)
 
 /* --- Suite -------------------------------------------------------------- */
 
+static void free_of_a_live_object_is_refused(struct kunit *test)
+{
+	struct kheap *heap = node_gc_heap(test);
+	struct node *node = node_new(test, node_type(test, heap, &node_ops));
+
+	kheap_test_watch_log(test);
+	kheap_free(heap, node);
+	KUNIT_EXPECT_EQ(test, kheap_test_refused(heap, KHEAP_BAD_CACHE), 1);
+	kheap_free_rcu(heap, node);
+	KUNIT_EXPECT_EQ(test, kheap_test_refused(heap, KHEAP_BAD_CACHE), 2);
+	kheap_trim(heap);
+	KUNIT_EXPECT_EQ(test, kheap_test_stats(heap).nr_allocated, 1);
+	node_put(node);
+	KUNIT_EXPECT_EQ(test, kheap_test_refused_any(heap), 2);
+}
+
 static struct kunit_case object_cases[] = {
 	KUNIT_CASE(type_create_refuses_bad_ops),
 	KUNIT_CASE(type_create_refuses_name_of_another_type_or_cache),
@@ -718,6 +734,7 @@ static struct kunit_case object_cases[] = {
 	KUNIT_CASE(reference_to_what_is_in_no_heap_is_reported),
 	KUNIT_CASE(forged_object_is_not_freed),
 	KUNIT_CASE(type_destroy_lists_some_of_many),
+	KUNIT_CASE(free_of_a_live_object_is_refused),
 	{}
 };
 

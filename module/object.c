@@ -96,7 +96,7 @@ static __always_inline void free_block(struct kheap_type *type,
 void kheap_object_free(struct kheap_type *type, struct kheap_object *obj)
 {
 	if (unlikely(type->ops.flags & KHEAP_TYPE_RCU))
-		kheap_free_rcu(type->heap, obj);
+		kheap_class_free_rcu(&type->class, obj);
 	else
 		free_block(type, obj);
 }

@@ -76,11 +76,13 @@ static __always_inline bool park_in_pool(struct kheap_pool *pool,
 	return true;
 }
 
+/* A typed object ends with its last reference, and not here. */
 static bool park_block(struct kheap *heap, const void *ptr)
 {
 	struct kheap_pool *pool = kheap_pool_of(ptr);
 
-	return pool && pool->class->heap == heap && park_in_pool(pool, ptr);
+	return pool && pool->class->heap == heap && !pool->class->type &&
+	       park_in_pool(pool, ptr);
 }
 
 /**
@@ -114,6 +116,23 @@ void kheap_free_rcu(struct kheap *heap, const void *ptr)
 		kheap_refuse_free(heap, ptr);
 }
 EXPORT_SYMBOL_GPL(kheap_free_rcu);
+
+/**
+ * kheap_class_free_rcu() - as kheap_free_rcu(), for the class's own purposes
+ * @class: the class, which may be a type's
+ * @ptr: an object of @class; others are refused
+ *
+ * Context: Any context except NMI. Never sleeps.
+ */
+void kheap_class_free_rcu(struct kheap_class *class, const void *ptr)
+{
+	/* Before the block can be somebody else's. */
+	if (trace_kheap_free_rcu_enabled())
+		trace_kheap_free_rcu(class->heap, ptr,
+				     kheap_client_ip(_RET_IP_));
+	if (unlikely(!kheap_rcu_park(class, ptr)))
+		kheap_class_refuse_free(class, ptr);
+}
 
 /* Note the parked blocks of a pool. Return false if there is no more room. */
 static bool gather_pool(struct sweep *sweep, struct kheap_pool *pool)
