@@ -277,6 +277,73 @@ static void object_that_waits_for_rcu_is_not_alive_at_the_end(struct kunit *test
 	KUNIT_EXPECT_EQ(test, kheap_test_logged("live objects"), 0u);
 }
 
+/* --- Walks -------------------------------------------------------------- */
+
+/**
+ * struct changing_walk - a walk during which the class of a pool changes
+ * @walk: the walk
+ * @class: the class
+ * @more: blocks that it has more when its pool is locked
+ * @gone: it is no type's then
+ * @nr_looked: pools that were looked at
+ */
+struct changing_walk {
+	struct kheap_walk walk;
+	struct kheap_class *class;
+	unsigned int more;
+	bool gone;
+	unsigned int nr_looked;
+};
+
+static bool change_class(struct kheap_walk *walk, unsigned int nr)
+{
+	struct changing_walk *changing =
+		container_of(walk, struct changing_walk, walk);
+
+	changing->class->nr_blocks += changing->more;
+	if (changing->gone)
+		changing->class->type = NULL;
+	return true;
+}
+
+static void count_pool(struct kheap_walk *walk, struct kheap_pool *pool)
+{
+	container_of(walk, struct changing_walk, walk)->nr_looked++;
+}
+
+/* As if another class had come to be where the one was that was looked at. */
+static unsigned int looked_at(struct kheap_type *type, unsigned int more,
+			      bool gone)
+{
+	struct changing_walk changing = {
+		.walk = {
+			.reserve = change_class,
+			.look_at_pool = count_pool,
+		},
+		.class = &type->class,
+		.more = more,
+		.gone = gone,
+	};
+
+	kheap_walk_objects(type->heap, &changing.walk);
+	type->class.nr_blocks -= more;
+	type->class.type = type;
+	return changing.nr_looked;
+}
+
+/* There is no room for more objects than were told of. */
+static void pool_that_changes_its_class_is_not_looked_at(struct kunit *test)
+{
+	struct kheap *heap = node_gc_heap(test);
+	struct kheap_type *type = node_type(test, heap, &node_ops);
+	struct node *node = node_new(test, type);
+
+	KUNIT_EXPECT_EQ(test, looked_at(type, 0, false), 1);
+	KUNIT_EXPECT_EQ(test, looked_at(type, 1, false), 0);
+	KUNIT_EXPECT_EQ(test, looked_at(type, 0, true), 0);
+	node_put(node);
+}
+
 static struct kunit_case gc_calls_cases[] = {
 	KUNIT_CASE(type_is_not_destroyed_in_a_callback),
 	KUNIT_CASE(statistics_are_had_in_a_callback),
@@ -289,6 +356,7 @@ static struct kunit_case gc_calls_cases[] = {
 	KUNIT_CASE(object_made_immortal_in_a_run_is_not_reported),
 	KUNIT_CASE(callbacks_at_the_end_of_the_heap_are_refused_a_run),
 	KUNIT_CASE(object_that_waits_for_rcu_is_not_alive_at_the_end),
+	KUNIT_CASE(pool_that_changes_its_class_is_not_looked_at),
 	{}
 };
 

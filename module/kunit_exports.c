@@ -8,6 +8,7 @@
 
 #include "callsite.h"
 #include "internal.h"
+#include "object.h"
 #include "pinned.h"
 #include "trace.h"
 
@@ -30,6 +31,7 @@ EXPORT_SYMBOL_IF_KUNIT(kheap_pressure_scan);
 EXPORT_SYMBOL_IF_KUNIT(kheap_inject_start);
 EXPORT_SYMBOL_IF_KUNIT(kheap_inject_stop);
 EXPORT_SYMBOL_IF_KUNIT(kheap_careful_key);
+EXPORT_SYMBOL_IF_KUNIT(kheap_walk_objects);
 EXPORT_SYMBOL_IF_KUNIT(kheap_debug_set);
 EXPORT_SYMBOL_IF_KUNIT(kheap_watch_start);
 EXPORT_SYMBOL_IF_KUNIT(kheap_watch_stop);

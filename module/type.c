@@ -158,26 +158,46 @@ static void look_at_pool(struct kheap_walk *walk, struct kheap_pool *pool)
 }
 
 /*
+ * The type of a pool's class, and the number of its blocks. A cache may end
+ * meanwhile: the grace period of kheap_class_exit() keeps its class till then.
+ */
+static const struct kheap_type *pool_type(const struct kheap_pool *pool,
+					  unsigned int *nr_blocks)
+{
+	const struct kheap_class *class;
+	const struct kheap_type *type;
+
+	rcu_read_lock();
+	class = READ_ONCE(pool->class);
+	type = class->type;
+	*nr_blocks = class->nr_blocks;
+	rcu_read_unlock();
+	return type;
+}
+
+/*
  * A pool that has objects keeps its class while its set is locked; the
- * objects' memory goes nowhere either.
+ * objects' memory goes nowhere either. Until then it may get another one.
  */
 static bool walk_pool(struct kheap_walk *walk, struct kheap_pool *pool)
 {
-	const struct kheap_class *class = READ_ONCE(pool->class);
 	struct kheap_arena_set *set = pool->arena->set;
+	const struct kheap_type *type;
+	unsigned int nr_blocks;
 	unsigned long flags;
 	u64 start;
 
-	if (!READ_ONCE(class->type) ||
-	    READ_ONCE(pool->state) < KHEAP_POOL_USED)
+	type = pool_type(pool, &nr_blocks);
+	if (!type || READ_ONCE(pool->state) < KHEAP_POOL_USED)
 		return true;
-	if (walk->type && walk->type != class->type)
+	if (walk->type && walk->type != type)
 		return true;
-	if (walk->reserve && !walk->reserve(walk, class->nr_blocks))
+	if (walk->reserve && !walk->reserve(walk, nr_blocks))
 		return false;
 	raw_spin_lock_irqsave(&set->lock, flags);
 	start = local_clock();
-	if (pool->class == class && READ_ONCE(pool->state) >= KHEAP_POOL_USED)
+	if (pool->class->type == type && pool->class->nr_blocks <= nr_blocks &&
+	    READ_ONCE(pool->state) >= KHEAP_POOL_USED)
 		look_at_pool(walk, pool);
 	walk->lock_max_ns = max(walk->lock_max_ns, local_clock() - start);
 	raw_spin_unlock_irqrestore(&set->lock, flags);
