@@ -460,6 +460,9 @@ static void consistency_is_checked_at_each_request(struct kunit *test)
 	__memcpy(link, &bad, sizeof(bad));
 	kheap_free(heap, blocks[2]);
 	KHEAP_EXPECT_LOGGED(test, "links lead to free, carved blocks");
+	KUNIT_EXPECT_EQ(test, kheap_test_refused(heap, KHEAP_BAD_LINK), 1);
+	KUNIT_EXPECT_EQ(test, kheap_block_pool(blocks[0])->state,
+			KHEAP_POOL_QUARANTINED);
 	__memcpy(link, &good, sizeof(good));
 	kheap_test_forget_log();
 	kheap_free(heap, blocks[3]);
@@ -547,6 +550,30 @@ static void largest_objects_fit_with_guards(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kheap_test_refused_any(heap), 0);
 }
 
+/* The pool is out of use then, and others serve. */
+static void damaged_pool_is_reported_once(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap_with(test, KHEAP_NO_CPU_CACHE |
+						  KHEAP_DEBUG_CONSISTENCY, 0);
+	void **blocks = kheap_test_alloc_many(test, heap, 512, 4);
+	u32 bad = 0x41414141;
+	unsigned int i;
+
+	kheap_free(heap, blocks[1]);
+	kheap_test_watch_log(test);
+	__memcpy(blocks[1] + KHEAP_LINK_OFFSET, &bad, sizeof(bad));
+	kheap_free(heap, blocks[2]);
+	for (i = 0; i < 20; i++)
+		kheap_free(heap, kheap_test_alloc(test, heap, 512));
+	KUNIT_EXPECT_EQ(test, kheap_test_logged("links lead"), 1);
+	KUNIT_EXPECT_EQ(test, kheap_test_refused(heap, KHEAP_BAD_LINK), 1);
+	KUNIT_EXPECT_EQ(test, kheap_check(heap), 0);
+	kheap_free(heap, blocks[0]);
+	kheap_free(heap, blocks[3]);
+	/* As good as new. */
+	KUNIT_EXPECT_EQ(test, kheap_test_stats(heap).quarantined_bytes, 0);
+}
+
 static struct kunit_case debug_cases[] = {
 	KUNIT_CASE_PARAM(byte_behind_a_block_is_found, size_gen_params),
 	KUNIT_CASE(first_and_last_damaged_byte_are_told),
@@ -570,6 +597,7 @@ static struct kunit_case debug_cases[] = {
 	KUNIT_CASE(flags_are_fixed_by_the_first_use),
 	KUNIT_CASE(flags_can_be_changed_before_the_first_use),
 	KUNIT_CASE(consistency_is_checked_at_each_request),
+	KUNIT_CASE(damaged_pool_is_reported_once),
 	KUNIT_CASE(largest_objects_fit_with_guards),
 	KUNIT_CASE_PARAM_ATTR(good_use_is_silent, good_flags_gen_params,
 			      { .speed = KUNIT_SPEED_SLOW }),

@@ -8,6 +8,7 @@
 #include <linux/bitmap.h>
 #include <linux/export.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 
 #include "internal.h"
 
@@ -135,19 +136,26 @@ static void check_class_pool(struct check *check, struct kheap_pool *pool)
  * kheap_check_pool() - verify a pool that has a block in somebody's hands
  * @pool: the pool
  *
+ * One in which something is wrong is put out of use, counted and reported as a
+ * corrupted link is. Of one that was put out of use all has been said.
+ *
  * Context: Any context except NMI, no kheap lock held.
- * Return: Violations; each is reported.
  */
-int kheap_check_pool(struct kheap_pool *pool)
+void kheap_check_pool(struct kheap_pool *pool)
 {
 	struct kheap_class_node *node = kheap_pool_node(pool);
 	struct check check = { .heap = pool->class->heap };
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&node->lock, flags);
-	check_class_pool(&check, pool);
+	if (pool->state != KHEAP_POOL_QUARANTINED)
+		check_class_pool(&check, pool);
 	raw_spin_unlock_irqrestore(&node->lock, flags);
-	return report(&check);
+	if (likely(!memchr_inv(check.nr, 0, sizeof(check.nr))))
+		return;
+	kheap_pool_quarantine(pool);
+	if (kheap_refuse(check.heap, KHEAP_BAD_LINK, pool->base, pool->class))
+		report(&check);
 }
 
 static void check_pool(struct check *check, struct kheap_arena *arena,

@@ -237,7 +237,7 @@ bool kheap_debug_valid(void);
 extern const struct file_operations kheap_debug_fops;
 
 /* check.c */
-int kheap_check_pool(struct kheap_pool *pool);
+void kheap_check_pool(struct kheap_pool *pool);
 
 /* kasan.c */
 #ifdef CONFIG_KASAN_GENERIC
