@@ -3,7 +3,10 @@
  * Blocks under observation: each fault of a client is found and told exactly,
  * and good use is not.
  */
+#include <linux/completion.h>
+#include <linux/kthread.h>
 #include <linux/printk.h>
+#include <linux/rcupdate.h>
 #include <linux/string.h>
 
 #include "nodes.h"
@@ -444,6 +447,64 @@ static void flags_can_be_changed_before_the_first_use(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kheap_debug_set(heap, 0), -EBUSY);
 }
 
+struct setter {
+	struct kheap *heap;
+	struct completion done;
+};
+
+static int set_and_clear(void *data)
+{
+	struct setter *setter = data;
+	unsigned int i;
+
+	for (i = 0; i < 20; i++) {
+		kheap_debug_set(setter->heap, KHEAP_DEBUG_GUARD);
+		kheap_debug_set(setter->heap, 0);
+	}
+	complete(&setter->done);
+	return 0;
+}
+
+static bool has_flags(struct kheap *heap)
+{
+	bool has = atomic_read(&heap->debug);
+
+	smp_rmb(); /* Pairs with the locked instruction that sets them. */
+	return has;
+}
+
+static bool is_watched(struct kheap *heap)
+{
+	bool watched = READ_ONCE(heap->watch) & KHEAP_WATCH_DEBUG;
+
+	smp_rmb(); /* As above. */
+	return watched;
+}
+
+/* Else the first block has guards, and is handed out as if it had none. */
+static void heap_is_watched_before_it_has_flags(struct kunit *test)
+{
+	struct setter setter = { .heap = kheap_test_heap(test) };
+	unsigned int nr_unseen = 0;
+	struct task_struct *task;
+
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "needs two CPUs");
+	init_completion(&setter.done);
+	task = kthread_run(set_and_clear, &setter, "kheap-setter");
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
+	while (!completion_done(&setter.done)) {
+		/* Once not watched, it gets no flags before we are done. */
+		rcu_read_lock();
+		nr_unseen += has_flags(setter.heap) &&
+			     !is_watched(setter.heap) && has_flags(setter.heap);
+		rcu_read_unlock();
+		cond_resched();
+	}
+	wait_for_completion(&setter.done);
+	KUNIT_EXPECT_EQ(test, nr_unseen, 0);
+}
+
 /* F finds a forged link where the block is, not when it is taken. */
 static void consistency_is_checked_at_each_request(struct kunit *test)
 {
@@ -596,6 +657,7 @@ static struct kunit_case debug_cases[] = {
 	KUNIT_CASE(block_resized_in_place_is_guarded_anew),
 	KUNIT_CASE(flags_are_fixed_by_the_first_use),
 	KUNIT_CASE(flags_can_be_changed_before_the_first_use),
+	KUNIT_CASE(heap_is_watched_before_it_has_flags),
 	KUNIT_CASE(consistency_is_checked_at_each_request),
 	KUNIT_CASE(damaged_pool_is_reported_once),
 	KUNIT_CASE(largest_objects_fit_with_guards),

@@ -34,6 +34,9 @@
 #define DUMP_BYTES	32
 #define MAX_FRAMES	16
 
+/* Who changes flags; taken before lock 0. */
+static DEFINE_MUTEX(switch_lock);
+
 static char *debug = "";
 module_param(debug, charp, 0444);
 MODULE_PARM_DESC(debug, "letters for every heap: F consistency, Z guard bytes, P poison, U call sites, T trace");
@@ -509,22 +512,39 @@ unsigned int kheap_debug_fix(struct kheap *heap)
 	       KHEAP_DEBUG_ALL;
 }
 
-/* Set the flags. Return 0, -EBUSY if the heap has a class already, -ENOMEM. */
-int kheap_debug_set(struct kheap *heap, unsigned int flags)
+/* Replace the flags, unless a class has them. */
+static int set_flags(struct kheap *heap, unsigned int flags)
 {
 	int old = atomic_read(&heap->debug);
 
-	if (flags & KHEAP_DEBUG_USER && stack_depot_init())
-		return -ENOMEM;
 	do {
 		if (old & KHEAP_DEBUG_FIXED)
 			return -EBUSY;
 	} while (!atomic_try_cmpxchg(&heap->debug, &old, flags));
+	return 0;
+}
+
+/*
+ * Set the flags. Return 0, -EBUSY if the heap has a class already, -ENOMEM.
+ * The heap is watched before a class can get the flags: no block with guards is
+ * allocated unseen. And it is watched as long as there are flags.
+ */
+int kheap_debug_set(struct kheap *heap, unsigned int flags)
+{
+	int err;
+
+	if (flags & KHEAP_DEBUG_USER && stack_depot_init())
+		return -ENOMEM;
+	if (atomic_read(&heap->debug) & KHEAP_DEBUG_FIXED)
+		return -EBUSY;
+	mutex_lock(&switch_lock);
 	if (flags)
 		kheap_watch_start(heap, KHEAP_WATCH_DEBUG);
-	else
+	err = set_flags(heap, flags);
+	if (!(atomic_read(&heap->debug) & KHEAP_DEBUG_ALL))
 		kheap_watch_stop(heap, KHEAP_WATCH_DEBUG);
-	return 0;
+	mutex_unlock(&switch_lock);
+	return err;
 }
 
 /* A new heap, in no list: from its creation flags and the module's parameter. */
@@ -534,8 +554,9 @@ void kheap_debug_init(struct kheap *heap)
 
 	parse_letters(debug, &flags);
 	flags |= heap->flags & KHEAP_DEBUG_ALL;
-	if (flags)
-		kheap_debug_set(heap, flags);
+	if (flags && kheap_debug_set(heap, flags))
+		pr_warn_once("heap '%s': no memory for stacks, its blocks are not observed; others may follow\n",
+			     heap->name);
 }
 
 /* Is the module's parameter one? */
