@@ -419,22 +419,6 @@ static void marked_cache_is_left_alone_by_bulk(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, same_cache(&before, &after));
 }
 
-/*
- * No NMI can be provoked here, so what an NMI sees is made: the count that
- * in_nmi() looks at, and interrupts off.
- */
-static void pretend_nmi(unsigned long *flags)
-{
-	local_irq_save(*flags);
-	__preempt_count_add(NMI_OFFSET + HARDIRQ_OFFSET);
-}
-
-static void end_nmi(unsigned long flags)
-{
-	__preempt_count_sub(NMI_OFFSET + HARDIRQ_OFFSET);
-	local_irq_restore(flags);
-}
-
 static void nmi_is_served_from_the_magazine_only(struct kunit *test)
 {
 	struct kheap_cpu_cache *cache;
@@ -447,18 +431,41 @@ static void nmi_is_served_from_the_magazine_only(struct kunit *test)
 
 	before = class_stats(class);
 	nr_cached = cache->top - cache->base;
-	pretend_nmi(&flags);
+	flags = kheap_test_nmi_begin();
 	while (nr < ARRAY_SIZE(blocks)) {
 		blocks[nr] = kheap_alloc(heap, SIZE, GFP_ATOMIC);
 		if (!blocks[nr])
 			break;
 		nr++;
 	}
-	end_nmi(flags);
+	kheap_test_nmi_end(flags);
 	after = class_stats(class);
 	KUNIT_EXPECT_EQ(test, nr, nr_cached);
 	KUNIT_EXPECT_EQ(test, after.nr_refills, before.nr_refills);
 	kheap_test_free_many(heap, blocks, nr);
+}
+
+static void bulk_fails_in_nmi(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	struct kheap_cache *cache;
+	unsigned long flags;
+	void *objects[4];
+	unsigned int i;
+	int nr;
+
+	cache = kheap_cache_create(heap, "objects", SIZE, 0, 0, NULL);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, cache);
+	for (i = 0; i < 4; i++) {
+		nr = kheap_cache_alloc_bulk(cache, GFP_KERNEL, 4, objects);
+		KUNIT_ASSERT_EQ(test, nr, 4);
+		kheap_cache_free_bulk(cache, 4, objects);
+	}
+	KUNIT_ASSERT_GT(test, kheap_class_nr_cached(&cache->class), 0);
+	flags = kheap_test_nmi_begin();
+	nr = kheap_cache_alloc_bulk(cache, GFP_ATOMIC, 1, objects);
+	kheap_test_nmi_end(flags);
+	KUNIT_EXPECT_EQ(test, nr, 0);
 }
 
 static void unused_class_fails_cleanly_in_nmi(struct kunit *test)
@@ -468,11 +475,11 @@ static void unused_class_fails_cleanly_in_nmi(struct kunit *test)
 	unsigned long flags;
 	int nr;
 
-	pretend_nmi(&flags);
+	flags = kheap_test_nmi_begin();
 	small = kheap_alloc(heap, SIZE, GFP_ATOMIC);
 	large = kheap_alloc(heap, 40000, GFP_ATOMIC);
 	nr = kheap_alloc_bulk(heap, SIZE, GFP_ATOMIC, 4, bulk);
-	end_nmi(flags);
+	kheap_test_nmi_end(flags);
 	KUNIT_EXPECT_NULL(test, small);
 	KUNIT_EXPECT_NULL(test, large);
 	KUNIT_EXPECT_EQ(test, nr, 0);
@@ -486,7 +493,7 @@ static void free_in_nmi(struct kunit *test, struct kheap_class *class,
 	unsigned long flags;
 	bool marked;
 
-	pretend_nmi(&flags);
+	flags = kheap_test_nmi_begin();
 	cache = this_cpu_ptr(class->cpu);
 	marked = kheap_mark_busy(cache);
 	if (class->name)
@@ -495,7 +502,7 @@ static void free_in_nmi(struct kunit *test, struct kheap_class *class,
 	else
 		kheap_free(class->heap, block);
 	kheap_clear_busy(cache);
-	end_nmi(flags);
+	kheap_test_nmi_end(flags);
 	KUNIT_EXPECT_TRUE(test, marked);
 }
 
@@ -734,6 +741,7 @@ static struct kunit_case cpu_cache_cases[] = {
 	KUNIT_CASE(marked_cache_is_left_alone),
 	KUNIT_CASE(marked_cache_is_left_alone_by_bulk),
 	KUNIT_CASE(nmi_is_served_from_the_magazine_only),
+	KUNIT_CASE(bulk_fails_in_nmi),
 	KUNIT_CASE(unused_class_fails_cleanly_in_nmi),
 	KUNIT_CASE(block_freed_in_nmi_comes_back_a_moment_later),
 	KUNIT_CASE(object_freed_in_nmi_stays_constructed),

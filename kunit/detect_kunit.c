@@ -210,6 +210,32 @@ static void block_drained_twice_is_found(struct kunit *test)
 	free_forged(test, &f);
 }
 
+/* In NMI nothing can be done about it; then its CPU goes. */
+static void block_met_in_nmi_is_dealt_with_later(struct kunit *test)
+{
+	struct forged f = forged_list(test);
+	unsigned long flags;
+	void *mine[2], *other;
+
+	stay_on_cpu(test, HERE);
+	mine[0] = kheap_test_alloc(test, f.heap, SIZE);
+	mine[1] = kheap_test_alloc(test, f.heap, SIZE);
+	kheap_test_watch_log(test);
+	stay_on_cpu(test, THERE);
+	flags = kheap_test_nmi_begin();
+	other = kheap_alloc(f.heap, SIZE, GFP_ATOMIC);
+	kheap_test_nmi_end(flags);
+	KUNIT_EXPECT_NULL(test, other);
+	KUNIT_EXPECT_EQ(test, kheap_test_refused(f.heap, KHEAP_BAD_LINK), 0);
+	kheap_class_drain_cpu(f.pool->class, THERE);
+	KUNIT_EXPECT_EQ(test, f.pool->state, KHEAP_POOL_QUARANTINED);
+	KUNIT_EXPECT_EQ(test, kheap_test_refused(f.heap, KHEAP_BAD_LINK), 1);
+	kheap_free(f.heap, mine[0]);
+	kheap_free(f.heap, mine[1]);
+	f.blocks[6] = f.again;
+	free_forged(test, &f);
+}
+
 static void write_to_a_cached_block_harms_nobody(struct kunit *test)
 {
 	struct kheap *heap = kheap_test_heap(test);
@@ -264,6 +290,7 @@ static struct kunit_case detect_cases[] = {
 	KUNIT_CASE_PARAM(block_in_two_caches_is_handed_out_once,
 			 way_gen_params),
 	KUNIT_CASE(block_drained_twice_is_found),
+	KUNIT_CASE(block_met_in_nmi_is_dealt_with_later),
 	KUNIT_CASE(write_to_a_cached_block_harms_nobody),
 	KUNIT_CASE(object_is_no_block_of_the_heap),
 	{}

@@ -120,6 +120,25 @@ void kheap_test_free_many(struct kheap *heap, void **blocks, size_t nr);
 unsigned long kheap_test_refused(struct kheap *heap, enum kheap_refusal why);
 unsigned long kheap_test_refused_any(struct kheap *heap);
 
+/*
+ * No NMI can be provoked, so what an NMI sees is made: the count that in_nmi()
+ * looks at, and interrupts off.
+ */
+static inline unsigned long kheap_test_nmi_begin(void)
+{
+	unsigned long flags;
+
+	local_irq_save(flags);
+	__preempt_count_add(NMI_OFFSET + HARDIRQ_OFFSET);
+	return flags;
+}
+
+static inline void kheap_test_nmi_end(unsigned long flags)
+{
+	__preempt_count_sub(NMI_OFFSET + HARDIRQ_OFFSET);
+	local_irq_restore(flags);
+}
+
 /* --- Refused memory ----------------------------------------------------- */
 
 /*

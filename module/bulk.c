@@ -106,6 +106,9 @@ int kheap_cache_alloc_bulk(struct kheap_cache *cache, gfp_t gfp, size_t nr,
 		kheap_refuse(class->heap, KHEAP_BAD_GFP, NULL, class);
 		return 0;
 	}
+	/* See pop_run(): what is wrong there is dealt with under locks. */
+	if (unlikely(in_nmi()))
+		return 0;
 	return nr <= INT_MAX ? class_alloc_bulk(class, class->usable, gfp, nr,
 						ptrs, _RET_IP_) : 0;
 }

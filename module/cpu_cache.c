@@ -449,11 +449,12 @@ static bool drain_caches(struct kheap_class *class,
 	bool cached = false;
 	int cpu;
 
+	for_each_possible_cpu(cpu)
+		kheap_cpu_cache_settle(per_cpu_ptr(caches, cpu));
 	for_each_online_cpu(cpu) {
 		struct kheap_cpu_cache *cache = per_cpu_ptr(caches, cpu);
 		unsigned long nr_slow = READ_ONCE(cache->nr_slow);
 
-		kheap_cpu_cache_settle(cache);
 		/* Asleep, or without magazines, no block can come in. */
 		if (only_idle ? READ_ONCE(cache->limit) == READ_ONCE(cache->base)
 			      : !nr_cached(cache))
@@ -501,6 +502,7 @@ void kheap_class_drain_cpu(struct kheap_class *class, unsigned int cpu)
 
 	if (READ_ONCE(class->caches) == &kheap_cold_cache)
 		return;
+	kheap_cpu_cache_settle(per_cpu_ptr(class->caches, cpu));
 	drain_marked(class, per_cpu_ptr(class->caches, cpu), true, &empties);
 	if (class->alien)
 		drain_marked(class, per_cpu_ptr(class->alien, cpu), true,

@@ -118,9 +118,13 @@ kheap_pop_from(struct kheap_cpu_cache __percpu **caches)
 out_taken:
 	/*
 	 * No call: it would have registers saved on the way here. By now the
-	 * cache may be another CPU's; kheap_cpu_cache_settle() reads it so.
+	 * cache may be another CPU's; kheap_cpu_cache_settle() reads it so. The
+	 * first block stays noted until that. Of another one, met before, the
+	 * pool is not put out of use and counts a block too much, so that it
+	 * stays until the heap goes.
 	 */
-	WRITE_ONCE(cache->taken, block);
+	if (!READ_ONCE(cache->taken))
+		WRITE_ONCE(cache->taken, block);
 	return NULL;
 
 out_clear:

@@ -470,7 +470,7 @@ void kheap_free_bulk(struct kheap *heap, size_t nr, void **ptrs);
  * @nr: how many
  * @ptrs: room for @nr pointers, filled in
  *
- * Context: As kheap_alloc().
+ * Context: As kheap_alloc(), but always fails in NMI.
  * Return: @nr, or 0, and then nothing was allocated.
  */
 int kheap_cache_alloc_bulk(struct kheap_cache *cache, gfp_t gfp, size_t nr,
