@@ -256,6 +256,27 @@ static void alloc_node_gives_a_block_of_the_node(struct kunit *test)
 	kheap_test_free_many(heap, blocks, ARRAY_SIZE(blocks));
 }
 
+/* The least limit with which the cache can be had leaves nothing for others. */
+static void percpu_caches_without_memory_come_later(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	size_t held = kheap_test_stats(heap).held_bytes;
+	struct kheap_cache *cache;
+
+	heap->limit_bytes = held;
+	do {
+		heap->limit_bytes += 8;
+		cache = kheap_cache_create(heap, "late", 64, 0, 0, NULL);
+	} while (cache == ERR_PTR(-ENOMEM));
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, cache);
+	KUNIT_EXPECT_PTR_EQ(test, cache->class.caches, kheap_cold_class.caches);
+	kheap_test_maintain(heap);
+	KUNIT_EXPECT_PTR_EQ(test, cache->class.caches, kheap_cold_class.caches);
+	heap->limit_bytes = 0;
+	kheap_test_maintain(heap);
+	KUNIT_EXPECT_PTR_NE(test, cache->class.caches, kheap_cold_class.caches);
+}
+
 static struct kunit_case class_cases[] = {
 	KUNIT_CASE_PARAM(sizes_up_to_the_boundary_are_served_by_the_class,
 			 size_gen_params),
@@ -271,6 +292,7 @@ static struct kunit_case class_cases[] = {
 	KUNIT_CASE(size_8192_is_a_block_and_8193_is_large),
 	KUNIT_CASE(classes_of_a_fresh_heap_do_not_exist),
 	KUNIT_CASE(alloc_node_gives_a_block_of_the_node),
+	KUNIT_CASE(percpu_caches_without_memory_come_later),
 	{}
 };
 

@@ -583,6 +583,7 @@ static void caches_free(struct kheap *heap,
  *	work does it soon
  *
  * The caches start without arrays. Until this is done, every request misses.
+ * Without memory for it, the maintenance work tries again when it runs anyway.
  */
 void kheap_cpu_caches_setup(struct kheap_class *class, gfp_t gfp)
 {
@@ -596,13 +597,14 @@ void kheap_cpu_caches_setup(struct kheap_class *class, gfp_t gfp)
 		return;
 	}
 	cpu = caches_alloc(class->heap);
-	if (!cpu)
-		return;
-	if (static_branch_unlikely(&kheap_numa_key)) {
+	if (static_branch_unlikely(&kheap_numa_key))
 		alien = caches_alloc(class->heap);
-		if (!alien || cmpxchg(&class->alien, NULL, alien))
-			goto out_free;
+	if (!cpu || (static_branch_unlikely(&kheap_numa_key) && !alien)) {
+		WRITE_ONCE(class->wants_cpu, true);
+		goto out_free;
 	}
+	if (alien && cmpxchg(&class->alien, NULL, alien))
+		goto out_free;
 	/* The caches are used as soon as they are seen here. */
 	if (cmpxchg(&class->caches, &kheap_cold_cache, cpu) ==
 	    &kheap_cold_cache) {
