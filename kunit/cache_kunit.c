@@ -308,7 +308,7 @@ static const struct create_param {
 	{ "flag_31", "a", 8, 0, 1U << 31, -EINVAL },
 };
 
-KUNIT_ARRAY_PARAM_DESC(create, creates, desc);
+KHEAP_TEST_SWEEP_PARAM_DESC(create, creates, 3);
 
 static void bad_arguments_are_refused(struct kunit *test)
 {

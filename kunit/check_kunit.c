@@ -252,7 +252,7 @@ static void lie_desc(const struct lie *lie, char *desc)
 	strscpy(desc, lie->name, KUNIT_PARAM_DESC_SIZE);
 }
 
-KHEAP_TEST_SWEEP_PARAM(lie, lies, lie_desc, 5);
+KHEAP_TEST_SWEEP_PARAM(lie, lies, lie_desc, 16);
 
 /* --- The case ------------------------------------------------------------ */
 

@@ -15,15 +15,6 @@
 
 /* --- Setting the scene -------------------------------------------------- */
 
-/* A case's thread ends with the case, so its place need not be given back. */
-static void stay_on_cpu(struct kunit *test, unsigned int cpu)
-{
-	if (!cpu_online(cpu))
-		kunit_skip(test, "CPU %u is not online", cpu);
-	KUNIT_ASSERT_EQ(test, set_cpus_allowed_ptr(current, cpumask_of(cpu)),
-			0);
-}
-
 static struct kheap_cpu_cache *cache_on(struct kheap_class *class,
 					unsigned int cpu)
 {
@@ -57,7 +48,7 @@ static struct kheap *warm_heap(struct kunit *test, struct kheap_class **class,
 {
 	struct kheap *heap = kheap_test_heap(test);
 
-	stay_on_cpu(test, 0);
+	kheap_test_stay_on(test, 0);
 	warm_up(test, heap, SIZE);
 	*class = heap->classes[SZIDX];
 	*cache = cache_on(*class, 0);
@@ -105,7 +96,7 @@ static void size_desc(const size_t *size, char *desc)
 	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%zu_bytes", *size);
 }
 
-KUNIT_ARRAY_PARAM(grow_sizes, grow_sizes, size_desc);
+KHEAP_TEST_SWEEP_PARAM(grow_sizes, grow_sizes, size_desc, 4);
 
 static void use_makes_magazines_grow_to_the_classs_most(struct kunit *test)
 {
@@ -113,7 +104,7 @@ static void use_makes_magazines_grow_to_the_classs_most(struct kunit *test)
 	struct kheap *heap = kheap_test_heap(test);
 	struct kheap_class *class;
 
-	stay_on_cpu(test, 0);
+	kheap_test_stay_on(test, 0);
 	warm_up(test, heap, size);
 	class = heap->classes[size / 8 - 1];
 	KUNIT_EXPECT_EQ(test, nr_slots(cache_on(class, 0)), class->max_slots);
@@ -159,7 +150,7 @@ static void atomic_first_use_gets_its_caches_soon(struct kunit *test)
 	struct kheap_class *class;
 	void *block;
 
-	stay_on_cpu(test, 0);
+	kheap_test_stay_on(test, 0);
 	local_irq_disable();
 	block = kheap_alloc(heap, SIZE, GFP_ATOMIC);
 	local_irq_enable();
@@ -193,7 +184,7 @@ static void arrays_are_metadata_and_go_with_the_cache(struct kunit *test)
 	void *objects[100];
 	unsigned int i, round;
 
-	stay_on_cpu(test, 0);
+	kheap_test_stay_on(test, 0);
 	cache = kheap_cache_create(heap, "arrays", SIZE, 0, 0, NULL);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, cache);
 	grown = kheap_test_stats(heap).metadata_bytes;
@@ -315,9 +306,9 @@ static void remote_frees_take_a_class_lock_once_a_magazine(struct kunit *test)
 	struct kheap_class *class;
 
 	frees.heap = warm_heap(test, &class, &cache);
-	stay_on_cpu(test, FAR_CPU);
+	kheap_test_stay_on(test, FAR_CPU);
 	warm_up(test, frees.heap, SIZE);
-	stay_on_cpu(test, 0);
+	kheap_test_stay_on(test, 0);
 	frees.blocks = kheap_test_alloc_many(test, frees.heap, SIZE, frees.nr);
 	before = class_stats(class);
 	work_on_cpu(FAR_CPU, free_there, &frees);
@@ -535,7 +526,7 @@ static void object_freed_in_nmi_stays_constructed(struct kunit *test)
 	struct kheap_cache *cache;
 	void *object, *again;
 
-	stay_on_cpu(test, 0);
+	kheap_test_stay_on(test, 0);
 	cache = kheap_cache_create(heap, "made", SIZE, 0, 0, make_object);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, cache);
 	object = kheap_cache_alloc(cache, GFP_KERNEL);

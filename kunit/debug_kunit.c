@@ -22,7 +22,7 @@ static void size_desc(const size_t *size, char *desc)
 	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%zu_bytes", *size);
 }
 
-KUNIT_ARRAY_PARAM(size, sizes, size_desc);
+KHEAP_TEST_SWEEP_PARAM(size, sizes, size_desc, 4);
 
 static size_t param_size(struct kunit *test)
 {
@@ -156,8 +156,10 @@ static void write_after_free_is_found(struct kunit *test)
 {
 	struct kheap *heap = debug_heap(test, KHEAP_DEBUG_POISON |
 					      KHEAP_DEBUG_USER);
-	void *block = kheap_test_alloc(test, heap, 64), *again;
+	void *block, *again;
 
+	kheap_test_stay_on(test, 0);
+	block = kheap_test_alloc(test, heap, 64);
 	kheap_test_watch_log(test);
 	kheap_free(heap, block);
 	scribble(block + 20, 0x11, 3);
@@ -327,9 +329,11 @@ static void dead_object_that_is_written_to_is_found(struct kunit *test)
 	struct kheap *heap = debug_heap(test, KHEAP_DEBUG_POISON |
 					      KHEAP_DEBUG_USER);
 	struct kheap_type *type = node_type(test, heap, &node_bare_ops);
-	struct node *node = node_new(test, type), *again;
 	size_t at = offsetof(struct node, canary);
+	struct node *node, *again;
 
+	kheap_test_stay_on(test, 0);
+	node = node_new(test, type);
 	KUNIT_EXPECT_EQ(test, node->nr_finalized, 0);
 	node_put(node);
 	kheap_test_watch_log(test);

@@ -16,14 +16,6 @@
 #define HERE		0	/* CPUs */
 #define THERE		1
 
-static void stay_on_cpu(struct kunit *test, unsigned int cpu)
-{
-	if (!cpu_online(cpu))
-		kunit_skip(test, "CPU %u is not online", cpu);
-	KUNIT_ASSERT_EQ(test, set_cpus_allowed_ptr(current, cpumask_of(cpu)),
-			0);
-}
-
 static u32 *link_of(void *block)
 {
 	return block + KHEAP_LINK_OFFSET;
@@ -56,7 +48,7 @@ static void warm_up(struct kunit *test, struct kheap *heap, unsigned int cpu)
 {
 	unsigned int i;
 
-	stay_on_cpu(test, cpu);
+	kheap_test_stay_on(test, cpu);
 	for (i = 0; i < 4; i++)
 		kheap_test_free_many(heap, kheap_test_alloc_many(test, heap,
 								 SIZE, 4), 4);
@@ -99,7 +91,7 @@ static struct forged forged_list(struct kunit *test)
 	f.lost = f.blocks[3];
 	f.again = f.blocks[1];
 	*link_of(f.again) = key ^ (u32)((unsigned long)link_of(f.again) >> 3);
-	stay_on_cpu(test, THERE);
+	kheap_test_stay_on(test, THERE);
 	kheap_free(f.heap, f.again);
 	KUNIT_ASSERT_EQ(test, kheap_class_nr_cached(f.pool->class), 1ul);
 	forge_link(f.pool, first, f.again);
@@ -158,7 +150,7 @@ static void block_in_two_caches_is_handed_out_once(struct kunit *test)
 	struct forged f = forged_list(test);
 	void *mine[2], *other;
 
-	stay_on_cpu(test, HERE);
+	kheap_test_stay_on(test, HERE);
 	mine[0] = kheap_test_alloc(test, f.heap, SIZE);
 	mine[1] = kheap_test_alloc(test, f.heap, SIZE);
 	/* The forged list was believed. */
@@ -167,7 +159,7 @@ static void block_in_two_caches_is_handed_out_once(struct kunit *test)
 	memset(mine[0], 0x31, SIZE);
 	memset(mine[1], 0x31, SIZE);
 	kheap_test_watch_log(test);
-	stay_on_cpu(test, THERE);
+	kheap_test_stay_on(test, THERE);
 	other = take(test, f.heap, param->way);
 	KUNIT_EXPECT_PTR_NE(test, other, f.again);
 	KUNIT_EXPECT_PTR_NE(test, kheap_pool_of(other), f.pool);
@@ -194,7 +186,7 @@ static void block_drained_twice_is_found(struct kunit *test)
 	void *mine[NR_BLOCKS];
 	unsigned int i, j;
 
-	stay_on_cpu(test, HERE);
+	kheap_test_stay_on(test, HERE);
 	kheap_free(f.heap, kheap_test_alloc(test, f.heap, SIZE));
 	kheap_class_drain(f.pool->class, false);
 	for (i = 0; i < NR_BLOCKS; i++) {
@@ -217,11 +209,11 @@ static void block_met_in_nmi_is_dealt_with_later(struct kunit *test)
 	unsigned long flags;
 	void *mine[2], *other;
 
-	stay_on_cpu(test, HERE);
+	kheap_test_stay_on(test, HERE);
 	mine[0] = kheap_test_alloc(test, f.heap, SIZE);
 	mine[1] = kheap_test_alloc(test, f.heap, SIZE);
 	kheap_test_watch_log(test);
-	stay_on_cpu(test, THERE);
+	kheap_test_stay_on(test, THERE);
 	flags = kheap_test_nmi_begin();
 	other = kheap_alloc(f.heap, SIZE, GFP_ATOMIC);
 	kheap_test_nmi_end(flags);

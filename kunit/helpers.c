@@ -393,3 +393,12 @@ unsigned int kheap_test_logged(const char *text)
 MODULE_DESCRIPTION("KUnit suites for kheap");
 MODULE_LICENSE("GPL");
 MODULE_IMPORT_NS(EXPORTED_FOR_KUNIT_TESTING);
+
+/* A case's thread ends with the case, so its place need not be given back. */
+void kheap_test_stay_on(struct kunit *test, unsigned int cpu)
+{
+	if (!cpu_online(cpu))
+		kunit_skip(test, "CPU %u is not online", cpu);
+	KUNIT_ASSERT_EQ(test, set_cpus_allowed_ptr(current, cpumask_of(cpu)),
+			0);
+}

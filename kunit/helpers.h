@@ -88,6 +88,17 @@ static const void *name##_gen_params(const void *prev, char *desc)	\
 	return next;							\
 }
 
+/* The same for structures with a member "desc". */
+#define KHEAP_TEST_SWEEP_PARAM_DESC(name, array, step)			\
+static void name##_desc(typeof((array)[0]) *param, char *desc)		\
+{									\
+	strscpy(desc, param->desc, KUNIT_PARAM_DESC_SIZE);		\
+}									\
+KHEAP_TEST_SWEEP_PARAM(name, array, name##_desc, step)
+
+/* For the rest of the case, run on one CPU, which goes on having the blocks. */
+void kheap_test_stay_on(struct kunit *test, unsigned int cpu);
+
 /* A heap with a name of its own, destroyed when the case ends. */
 struct kheap *kheap_test_heap(struct kunit *test);
 struct kheap *kheap_test_heap_with(struct kunit *test, unsigned int flags,

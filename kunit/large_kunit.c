@@ -342,7 +342,7 @@ static const struct realloc_param {
 	{ "8_to_1_MiB", 8, SZ_1M, false },
 };
 
-KUNIT_ARRAY_PARAM_DESC(realloc, reallocs, desc);
+KHEAP_TEST_SWEEP_PARAM_DESC(realloc, reallocs, 4);
 
 static void realloc_moves_if_a_quarter_can_be_given_back(struct kunit *test)
 {

@@ -37,7 +37,7 @@ static void size_desc(const size_t *size, char *desc)
 	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%zu_bytes", *size);
 }
 
-KUNIT_ARRAY_PARAM(rcu_sizes, rcu_sizes, size_desc);
+KHEAP_TEST_SWEEP_PARAM(rcu_sizes, rcu_sizes, size_desc, 3);
 
 static void block_is_freed_after_a_while(struct kunit *test)
 {
@@ -430,7 +430,7 @@ static struct kunit_case rcu_cases[] = {
 	KUNIT_CASE(cache_destroy_waits_for_pending_objects),
 	KUNIT_CASE(heap_without_cpu_caches_frees_after_a_while),
 	KUNIT_CASE(reader_sees_the_contents_until_it_is_done),
-	KUNIT_CASE(reader_of_an_rcu_cache_sees_the_contents),
+	KUNIT_CASE_SLOW(reader_of_an_rcu_cache_sees_the_contents),
 	KUNIT_CASE(objects_of_an_rcu_cache_are_all_freed),
 	KUNIT_CASE(object_of_an_rcu_cache_stays_constructed),
 	KUNIT_CASE(bad_pointers_to_an_rcu_cache_are_refused),

@@ -46,7 +46,7 @@ static const struct foreign_param {
 	{ "before_the_direct_map", MAP_BEFORE },
 };
 
-KUNIT_ARRAY_PARAM_DESC(foreign, foreigns, desc);
+KHEAP_TEST_SWEEP_PARAM_DESC(foreign, foreigns, 3);
 
 static void free_vmalloc(void *ptr)
 {

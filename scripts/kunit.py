@@ -177,7 +177,7 @@ class Guest(threading.Thread):
             param = ["sweep=0", *param]
             # What is left has little to do at once: a thread a machine.
             machine = ["--cpus", str(args.cpus or 2), "--one-thread",
-                       "--mem", args.mem or "384"]
+                       "--mem", args.mem or "256"]
         return [sys.executable, str(common.VM_DIR / "run.py"),
                 "--kernel", args.kernel, *machine,
                 "--timeout", str(args.timeout),
@@ -289,7 +289,7 @@ def parse_args():
     add("--cpus", type=int, metavar="N",
         help="processors (default 4; 2 without slow cases)")
     add("--mem", metavar="M",
-        help="memory in MiB (default 1024; 384 without slow cases)")
+        help="memory in MiB (default 1024; 256 without slow cases)")
     add("--timeout", type=float, default=900,
         help="seconds (default 900)")
     add("--param", action="append", default=[], metavar="NAME=VALUE",
