@@ -45,7 +45,9 @@ charge_is_gone()
 	[ "$left" -lt $((2 * mib)) ] || fail "still charged: $left"
 }
 
-# Insert a client as a task of the group; set $rise and $rise_kernel.
+# Insert a client as a task of the group; set $rise and $rise_kernel. Pages of
+# tasks that were in the group before may go meanwhile, so the first can be some
+# hundred KiB less than the client has taken.
 insert_in_group()
 {
 	local before before_kernel
@@ -78,7 +80,7 @@ unload_module kheap_burst
 step "an accounted one charges its pages and its large block"
 burst account=1
 held=$(heap_stat burst held_bytes)
-[ $rise -ge $((24 * mib)) ] || fail "memory.current rose by $rise only"
+[ $rise -ge $((23 * mib)) ] || fail "memory.current rose by $rise only"
 [ $rise_kernel -ge $((24 * mib)) ] || fail "kernel rose by $rise_kernel only"
 [ $rise_kernel -le $((held + 2 * mib)) ] || fail "more than the heap holds"
 
@@ -103,7 +105,7 @@ step "slab_compat.h: a cache with SLAB_ACCOUNT charges, its objects are listed"
 expect_log "module kheap_slab_client: no cache "
 insert_in_group kheap_slab_client ledgers=8192 grouped=1
 held=$(heap_stat kheap_slab_client.acct held_bytes)
-[ $rise -ge $((8 * mib)) ] || fail "memory.current rose by $rise only"
+[ $rise -ge $((7 * mib)) ] || fail "memory.current rose by $rise only"
 [ $rise_kernel -ge $((8 * mib)) ] || fail "kernel rose by $rise_kernel only"
 [ $rise_kernel -le $((held + 2 * mib)) ] || fail "more than the heap holds"
 unload_module kheap_slab_client
