@@ -325,7 +325,7 @@ static void let_them_work(void)
 {
 	msleep(ms);
 	while (!all_have_worked())
-		msleep(1);
+		msleep(20);
 }
 
 static void stop_everywhere(void)

@@ -39,7 +39,7 @@
 #include <linux/kasan.h>
 #include <linux/kfence.h>
 #include <linux/kmsan.h>
-#if __has_include(<asm/kvm_types.h>)
+#ifdef CONFIG_X86
 #include <linux/kvm_types.h>
 #endif
 #include <linux/lru_cache.h>
@@ -55,7 +55,7 @@
 #ifdef CONFIG_INET
 #include <net/9p/9p.h>
 #include <net/9p/client.h>
-#if __has_include(<net/hotdata.h>)
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
 #include <net/hotdata.h>
 #endif
 #include <net/inet_frag.h>
