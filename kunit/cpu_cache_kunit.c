@@ -513,6 +513,39 @@ static void block_freed_in_nmi_comes_back_a_moment_later(struct kunit *test)
 	kheap_test_expect_sound(test, heap);
 }
 
+/*
+ * kmemleak's locks may be held by what the NMI interrupted. The block stays out
+ * of the magazine, where it would be given out and made known a second time.
+ */
+static void block_known_to_kmemleak_stays_known_in_nmi(struct kunit *test)
+{
+	struct kheap_cpu_cache *cache;
+	struct kheap_class *class;
+	struct kheap *heap = warm_heap(test, &class, &cache);
+	unsigned int nr_cached;
+	unsigned long flags;
+	void *blocks[3];
+
+	if (!IS_ENABLED(CONFIG_DEBUG_KMEMLEAK))
+		kunit_skip(test, "needs kmemleak");
+	/* The suite is not tracked. */
+	WRITE_ONCE(kheap_leak_tracking, true);
+	KUNIT_ASSERT_EQ(test, kheap_alloc_bulk(heap, SIZE, GFP_KERNEL, 3,
+					       blocks), 3);
+	nr_cached = cache->top - cache->base;
+	flags = kheap_test_nmi_begin();
+	kheap_free(heap, blocks[0]);
+	kheap_free_bulk(heap, 2, blocks + 1);
+	kheap_test_nmi_end(flags);
+	KUNIT_EXPECT_EQ(test, cache->top - cache->base, nr_cached);
+	irq_work_sync(&heap->nmi_work);
+	flush_delayed_work(&heap->maint);
+	KUNIT_EXPECT_EQ(test, class_stats(class).nr_allocated, 0);
+	kheap_test_free_many(heap, kheap_test_alloc_many(test, heap, SIZE, 20),
+			     20);
+	WRITE_ONCE(kheap_leak_tracking, false);
+}
+
 #define MADE	0x5a
 
 static void make_object(void *object)
@@ -735,6 +768,7 @@ static struct kunit_case cpu_cache_cases[] = {
 	KUNIT_CASE(bulk_fails_in_nmi),
 	KUNIT_CASE(unused_class_fails_cleanly_in_nmi),
 	KUNIT_CASE(block_freed_in_nmi_comes_back_a_moment_later),
+	KUNIT_CASE(block_known_to_kmemleak_stays_known_in_nmi),
 	KUNIT_CASE(object_freed_in_nmi_stays_constructed),
 	KUNIT_CASE(trim_drains_all_cpus),
 	KUNIT_CASE(idle_cache_is_drained_by_maintenance),

@@ -5,8 +5,11 @@
  */
 #include <linux/delay.h>
 #include <linux/kthread.h>
+#include <linux/overflow.h>
+#include <linux/slab.h>
 #include <linux/string.h>
 
+#include "gc.h"
 #include "helpers.h"
 
 /* Blocks of 512 bytes: eight to a pool, no tail. */
@@ -31,6 +34,44 @@ static void fresh_heap_holds_metadata_only(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, stats.nr_allocated, 0);
 	KUNIT_EXPECT_EQ(test, stats.nr_pools, 0);
 	KUNIT_EXPECT_EQ(test, stats.limit_bytes, 0);
+}
+
+/* What @what bytes for each CPU make. */
+static size_t percpu_bytes(size_t what)
+{
+	return what * num_possible_cpus();
+}
+
+static void per_cpu_memory_of_types_and_collector_counts(struct kunit *test)
+{
+	static const struct kheap_type_ops ops[] = {
+		{ .name = "first", .size = SIZE },
+		{ .name = "other", .size = SIZE },
+	};
+	struct kheap *heap = kheap_test_heap(test);
+	size_t type_bytes, before, after;
+	struct kheap_type *types[2];
+	unsigned int i;
+
+	type_bytes = kmalloc_size_roundup(struct_size(types[0], class.node,
+						      nr_node_ids)) +
+		     kmalloc_size_roundup(sizeof("first")) +
+		     percpu_bytes(sizeof(struct kheap_cpu_cache)) +
+		     percpu_bytes(sizeof(*types[0]->nr_created));
+	for (i = 0; i < 2; i++) {
+		before = kheap_test_stats(heap).metadata_bytes;
+		types[i] = kheap_type_create(heap, &ops[i]);
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, types[i]);
+		after = kheap_test_stats(heap).metadata_bytes;
+		/* The first one comes with the collector. */
+		KUNIT_EXPECT_EQ(test, after - before, type_bytes + (i ? 0 :
+				kmalloc_size_roundup(sizeof(struct kheap_gc)) +
+				percpu_bytes(sizeof(struct kheap_gc_buffer))));
+	}
+	kheap_type_destroy(types[1]);
+	KUNIT_EXPECT_EQ(test, kheap_test_stats(heap).metadata_bytes,
+			after - type_bytes);
+	kheap_type_destroy(types[0]);
 }
 
 static void allocated_bytes_are_in_block_sizes(struct kunit *test)
@@ -340,6 +381,7 @@ static struct kunit_case stats_cases[] = {
 	KUNIT_CASE(parts_agree_with_known_operations),
 	KUNIT_CASE(tail_bytes_are_what_no_block_fits_in),
 	KUNIT_CASE(freed_blocks_are_cached_or_free),
+	KUNIT_CASE(per_cpu_memory_of_types_and_collector_counts),
 	KUNIT_CASE(peak_stays_when_memory_goes),
 	KUNIT_CASE(refused_pages_do_not_count_for_the_peak),
 	KUNIT_CASE(every_failure_and_refusal_is_counted_once),

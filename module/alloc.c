@@ -32,20 +32,38 @@ static struct kheap_class *class_of_size(struct kheap *heap, size_t size,
 	return class != &kheap_cold_class ? class : NULL;
 }
 
-static noinline void *alloc_missed(struct kheap *heap, size_t size, gfp_t gfp,
-				   int nid, unsigned long caller)
+/**
+ * kheap_size_class_or_fail() - the class for a size, whatever has to be tried
+ * @heap: the heap
+ * @size: bytes, up to %KHEAP_MEDIUM_MAX
+ * @gfp: the request's flags
+ *
+ * Context: As the request's.
+ * Return: The class, or NULL; then the request has failed, and is counted.
+ */
+struct kheap_class *kheap_size_class_or_fail(struct kheap *heap, size_t size,
+					     gfp_t gfp)
 {
+	size_t bytes = kmalloc_size_roundup(kheap_size_class_bytes());
 	struct kheap_class *class;
 	unsigned int step = 0;
-	void *block;
 
 	do
 		class = class_of_size(heap, size, gfp);
-	while (!class && kheap_relieve(heap, sizeof(*class), gfp, &step));
-	if (!class) {
-		kheap_alloc_failed(heap, NULL, sizeof(*class), gfp);
+	while (!class && kheap_relieve(heap, bytes, gfp, &step));
+	if (!class)
+		kheap_alloc_failed(heap, NULL, bytes, gfp);
+	return class;
+}
+
+static noinline void *alloc_missed(struct kheap *heap, size_t size, gfp_t gfp,
+				   int nid, unsigned long caller)
+{
+	struct kheap_class *class = kheap_size_class_or_fail(heap, size, gfp);
+	void *block;
+
+	if (!class)
 		return NULL;
-	}
 	block = kheap_class_alloc_missed(class, size, gfp, nid, caller);
 	return block ? kheap_finish_alloc(class, block, size, gfp) : NULL;
 }
@@ -144,7 +162,7 @@ void *kheap_alloc_node(struct kheap *heap, size_t size, gfp_t gfp, int node)
 {
 	if (unlikely(gfp & GFP_ZONEMASK))
 		return __kheap_refuse_gfp(heap);
-	if (node == NUMA_NO_NODE)
+	if (!kheap_node_exists(node))
 		return __kheap_alloc(heap, size, gfp);
 	if (size > KHEAP_MEDIUM_MAX)
 		return alloc_large(heap, size, gfp, node, _RET_IP_);
@@ -206,6 +224,9 @@ static size_t usable_or_refuse(struct kheap *heap, const void *ptr)
 		kheap_kasan_mark(pool->class, (void *)ptr, KHEAP_KASAN_LIVE);
 		return kheap_debug_usable(pool->class, ptr);
 	}
+	/* Large blocks are found under a lock, which an NMI may have come into. */
+	if (in_nmi())
+		return 0;
 	size = kheap_large_size(heap, ptr);
 	if (!size)
 		kheap_refuse_free(heap, ptr);

@@ -91,6 +91,15 @@ static __always_inline void *kheap_finish_alloc(struct kheap_class *class,
 	return block;
 }
 
+/*
+ * In NMI kmemleak can be told of nothing: what is freed there is left to the
+ * maintenance work, which does it.
+ */
+static __always_inline bool kheap_must_defer_free(void)
+{
+	return kheap_tracks_leaks() && in_nmi();
+}
+
 /**
  * kheap_claim() - take an allocated block back from its owner
  * @class: its class
@@ -115,7 +124,7 @@ static __always_inline bool kheap_claim(struct kheap_class *class,
 	slot->bit = pool->map_bit + idx;
 	if (unlikely(!test_and_clear_bit(slot->bit, kheap_bitmap())))
 		return false;
-	if (kheap_tracks_leaks())
+	if (kheap_tracks_leaks() && !in_nmi())
 		kmemleak_free(ptr);
 	return true;
 }
@@ -128,6 +137,8 @@ static __always_inline bool kheap_claim(struct kheap_class *class,
 static __always_inline void kheap_release(struct kheap_class *class,
 					  struct kheap_slot slot)
 {
+	if (kheap_must_defer_free())
+		return kheap_class_free_slow(class, slot, false);
 	if (static_branch_unlikely(&kheap_careful_key))
 		return kheap_class_free_careful(class, slot);
 	kheap_kasan_mark(class, slot.block, KHEAP_KASAN_FREE);

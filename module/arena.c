@@ -319,29 +319,42 @@ static struct kheap_pool *fill_hole(struct kheap_arena_set *set,
 	return pool;
 }
 
+/* As fill_hole(); all holes may be without a descriptor. */
+static struct kheap_pool *fill_any_hole(struct kheap_arena_set *set,
+					struct kheap_class *class, gfp_t gfp,
+					struct page *page)
+{
+	struct kheap_pool *chunk = NULL;
+	struct kheap_pool *pool = fill_hole(set, class, page, &chunk);
+
+	if (pool || !READ_ONCE(set->nr_holes))
+		return pool;
+	chunk = kheap_chunk_alloc(set, KHEAP_CHUNK_POOLS, gfp);
+	if (chunk)
+		pool = fill_hole(set, class, page, &chunk);
+	kheap_meta_free(set->heap, chunk);
+	return pool;
+}
+
+/* Where this fails, a new arena can be had; that one must not fail. */
 static struct kheap_pool *pool_from_hole(struct kheap_arena_set *set,
 					 struct kheap_class *class, gfp_t gfp)
 {
-	struct kheap_pool *pool = NULL, *chunk = NULL;
+	struct kheap_pool *pool = NULL;
 	struct page *page;
 
 	if (!set || !READ_ONCE(set->nr_holes))
 		return NULL;
-	page = kheap_pages_alloc(set->heap, gfp | __GFP_NOWARN |
-				 __GFP_THISNODE, set->span, set->node);
+	gfp = (gfp & ~__GFP_NOFAIL) | __GFP_NOWARN;
+	page = kheap_pages_alloc(set->heap, gfp | __GFP_THISNODE, set->span,
+				 set->node);
 	if (!page)
 		return NULL;
 	if (set->span)
 		split_page(page, set->span);
+	/* The client's page source may not care for nodes. */
 	if (page_to_nid(page) == set->node)
-		pool = fill_hole(set, class, page, &chunk);
-	if (!pool && READ_ONCE(set->nr_holes)) {
-		chunk = kheap_chunk_alloc(set, KHEAP_CHUNK_POOLS,
-					  gfp | __GFP_NOWARN);
-		if (chunk)
-			pool = fill_hole(set, class, page, &chunk);
-		kheap_meta_free(set->heap, chunk);
-	}
+		pool = fill_any_hole(set, class, gfp, page);
 	if (!pool)
 		kheap_pages_free_split(set->heap, page, set->span);
 	return pool;
@@ -524,7 +537,19 @@ struct taken {
 	struct list_head pages;
 	struct list_head chunks;
 	struct list_head arenas;
+	void *maps;		/* the first word of each leads to the next */
 };
+
+/* The bits that a pool has kept, see pool_attach_map(), do not go with it. */
+static void take_map(struct kheap_pool *pool, struct taken *taken)
+{
+	void **map = kheap_pool_detach_map(pool);
+
+	if (!map)
+		return;
+	*map = taken->maps;
+	taken->maps = map;
+}
 
 /*
  * Make holes of @nr empty pools of an arena that stays, and collect their
@@ -549,6 +574,7 @@ static void arena_punch_holes(struct kheap_arena *arena, unsigned int nr,
 		kheap_pool_unmark_pages(page, set->span);
 		trace_kheap_pool_state(pool, pool->state, KHEAP_POOL_HOLE);
 		pool->state = KHEAP_POOL_HOLE;
+		take_map(pool, taken);
 		for (i = 0; i < 1U << set->span; i++)
 			list_add(&page[i].lru, &taken->pages);
 	}
@@ -596,22 +622,28 @@ static void free_taken(struct kheap *heap, struct taken *taken)
 		list_del(&page->lru);
 		kheap_pages_free(heap, page, 0);
 	}
+	while (taken->maps) {
+		void *map = taken->maps;
+
+		taken->maps = *(void **)map;
+		kheap_meta_free(heap, map);
+	}
 	kheap_chunks_free(heap, &taken->chunks);
 	arenas_release(heap, &taken->arenas);
 }
 
-/* Give back up to @nr empty pools of a set. Return the bytes. */
-static size_t set_give_back(struct kheap_arena_set *set, unsigned long nr)
+/* Give back up to @nr empty pools of a set. */
+static void set_give_back(struct kheap_arena_set *set, unsigned long nr)
 {
 	unsigned int nr_taken;
 	unsigned long flags;
 	struct taken taken;
-	size_t bytes = 0;
 
 	while (nr) {
 		INIT_LIST_HEAD(&taken.pages);
 		INIT_LIST_HEAD(&taken.chunks);
 		INIT_LIST_HEAD(&taken.arenas);
+		taken.maps = NULL;
 		raw_spin_lock_irqsave(&set->lock, flags);
 		nr_taken = set_take_empty(set, nr, &taken);
 		raw_spin_unlock_irqrestore(&set->lock, flags);
@@ -619,10 +651,8 @@ static size_t set_give_back(struct kheap_arena_set *set, unsigned long nr)
 			break;
 		free_taken(set->heap, &taken);
 		nr -= nr_taken;
-		bytes += (size_t)nr_taken << set->span << PAGE_SHIFT;
 		cond_resched();
 	}
-	return bytes;
 }
 
 /**
@@ -632,18 +662,15 @@ static size_t set_give_back(struct kheap_arena_set *set, unsigned long nr)
  * Arenas that are empty go whole, the others page by page.
  *
  * Context: Process context. May sleep.
- * Return: Bytes given back.
  */
-size_t kheap_arenas_trim(struct kheap *heap)
+void kheap_arenas_trim(struct kheap *heap)
 {
 	struct kheap_arena_set *set;
-	size_t bytes = 0;
 	unsigned int i;
 
 	kheap_for_each_set(set, heap, i)
-		bytes += set_give_back(set, READ_ONCE(set->nr_empty));
+		set_give_back(set, READ_ONCE(set->nr_empty));
 	kheap_arenas_release_deferred(heap);
-	return bytes;
 }
 
 /*

@@ -81,8 +81,7 @@ int kheap_alloc_bulk(struct kheap *heap, size_t size, gfp_t gfp, size_t nr,
 		return 0;
 	if (size <= KHEAP_MEDIUM_MAX && !(gfp & GFP_ZONEMASK)) {
 		if (likely(!in_nmi()))
-			class = kheap_size_class(heap, kheap_size_szidx(size),
-						 gfp);
+			class = kheap_size_class_or_fail(heap, size, gfp);
 		return class ? class_alloc_bulk(class, size, gfp, nr, ptrs,
 						_RET_IP_) : 0;
 	}
@@ -139,7 +138,8 @@ static size_t push_run(struct kheap_class *class, const unsigned long *tag,
 	struct kheap_cpu_cache *cache;
 	size_t i = 0;
 
-	if (static_branch_unlikely(&kheap_careful_key))
+	if (static_branch_unlikely(&kheap_careful_key) ||
+	    kheap_must_defer_free())
 		return 0;
 	preempt_disable();
 	cache = raw_cpu_ptr(class->cpu);

@@ -143,7 +143,7 @@ void *kheap_cache_alloc_node(struct kheap_cache *cache, gfp_t gfp, int node)
 	struct kheap_class *class = &cache->class;
 	void *block;
 
-	if (node == NUMA_NO_NODE || node == numa_mem_id() ||
+	if (!kheap_node_exists(node) || node == numa_mem_id() ||
 	    (gfp & class->bad_gfp))
 		return kheap_cache_alloc(cache, gfp);
 	block = kheap_class_alloc_missed(class, class->usable, gfp, node,

@@ -70,6 +70,14 @@ void kheap_show_stack(struct seq_file *seq, u32 stack)
 		seq_printf(seq, "    %pS\n", (void *)frames[i]);
 }
 
+/* A task can have any name: make it one word of its line. */
+static void make_word(char *name)
+{
+	for (; *name; name++)
+		if (!isascii(*name) || !isgraph(*name))
+			*name = '_';
+}
+
 static void show_row(struct seq_file *seq, struct kheap_callsite_row *row,
 		     u64 now)
 {
@@ -79,7 +87,7 @@ static void show_row(struct seq_file *seq, struct kheap_callsite_row *row,
 		   row->nr_total, kheap_ms_since(now, row->oldest_ns),
 		   kheap_ms_since(now, row->newest_ns));
 	seq_printf(seq, "+ %*pbl ", nr_cpu_ids, row->site->cpus);
-	strreplace(row->comm, ' ', '_');
+	make_word(row->comm);
 	if (row->pid)
 		seq_printf(seq, "%s/%d", row->comm, row->pid);
 	else

@@ -293,9 +293,10 @@ static void check_class_node(struct check *check, struct kheap_class *class,
 		kheap_for_each_pool(pool, arena, i)
 			nr_pools += pool->class == class;
 	expect(check, nr_pools == node->nr_pools, CLASS_POOLS, class);
-	raw_spin_unlock_irqrestore(&set->lock, flags);
+	/* While the set is locked, no pool comes to the class or goes. */
 	expect(check, count_used(check, class, node) <= node->nr_pools,
 	       CLASS_LISTS, class);
+	raw_spin_unlock_irqrestore(&set->lock, flags);
 }
 
 static void check_account(struct check *check)

@@ -176,14 +176,20 @@ size_t kheap_szidx_size(unsigned int szidx)
 }
 
 /* A power of two is naturally aligned: pools are, and it divides them. */
+/* What a size class takes itself. */
+size_t kheap_size_class_bytes(void)
+{
+	return struct_size((struct kheap_class *)NULL, node, nr_node_ids);
+}
+
 static struct kheap_class *size_class_create(struct kheap *heap,
 					     unsigned int szidx, gfp_t gfp)
 {
 	size_t size = kheap_szidx_size(szidx);
 	struct kheap_class *class;
 
-	class = kheap_meta_alloc(heap, struct_size(class, node, nr_node_ids),
-				 gfp, NUMA_NO_NODE);
+	class = kheap_meta_alloc(heap, kheap_size_class_bytes(), gfp,
+				 NUMA_NO_NODE);
 	if (!class)
 		return NULL;
 	kheap_class_init(class, heap, NULL, size, 1 << KHEAP_BLOCK_SHIFT, NULL);
@@ -284,13 +290,24 @@ void kheap_alloc_failed(struct kheap *heap, const struct kheap_class *class,
 		kheap_refuse(heap, KHEAP_BAD_LIMIT, NULL, class);
 }
 
+/* One block, past the per-CPU caches. */
+static bool take_from_pools(struct kheap_class *class, int nid,
+			    struct kheap_slot *slot)
+{
+	void *bad = NULL;
+	bool taken = kheap_pools_take(class, nid, slot, 1, &bad);
+
+	kheap_refuse_link(class, bad);
+	return taken;
+}
+
 static bool take_from_other_nodes(struct kheap_class *class, int nid,
 				  struct kheap_slot *slot)
 {
 	int other;
 
 	for_each_online_node(other)
-		if (other != nid && kheap_pools_take(class, other, slot, 1))
+		if (other != nid && take_from_pools(class, other, slot))
 			return true;
 	return false;
 }
@@ -318,7 +335,7 @@ static bool take_slot(struct kheap_class *class, gfp_t gfp, int nid,
 {
 	return (local && class->max_slots &&
 		kheap_cpu_cache_refill(class, slot)) ||
-	       kheap_pools_take(class, nid, slot, 1) ||
+	       take_from_pools(class, nid, slot) ||
 	       take_from_new_memory(class, gfp, nid, slot);
 }
 

@@ -149,7 +149,7 @@ static void note_miss(struct kheap_cpu_cache *cache)
 }
 
 static bool refill_marked(struct kheap_class *class,
-			  struct kheap_cpu_cache *cache)
+			  struct kheap_cpu_cache *cache, void **bad)
 {
 	struct kheap_magazine *full;
 	unsigned int nr;
@@ -170,7 +170,7 @@ static bool refill_marked(struct kheap_class *class,
 		return true;
 	}
 	nr = kheap_pools_take(class, numa_mem_id(), cache->base,
-			      cache->limit - cache->base);
+			      cache->limit - cache->base, bad);
 	WRITE_ONCE(cache->top, cache->base + nr);
 	return nr;
 }
@@ -191,6 +191,7 @@ bool kheap_cpu_cache_refill(struct kheap_class *class, struct kheap_slot *slot)
 	struct kheap_cpu_cache __percpu *caches = READ_ONCE(class->caches);
 	struct kheap_cpu_cache *cache;
 	bool found = false;
+	void *bad = NULL;
 
 	if (caches == &kheap_cold_cache)
 		return false;
@@ -198,7 +199,7 @@ bool kheap_cpu_cache_refill(struct kheap_class *class, struct kheap_slot *slot)
 	preempt_disable();
 	cache = raw_cpu_ptr(caches);
 	if (kheap_mark_busy(cache)) {
-		found = refill_marked(class, cache);
+		found = refill_marked(class, cache, &bad);
 		if (found) {
 			*slot = cache->top[-1];
 			WRITE_ONCE(cache->top, cache->top - 1);
@@ -206,6 +207,7 @@ bool kheap_cpu_cache_refill(struct kheap_class *class, struct kheap_slot *slot)
 		kheap_clear_busy(cache);
 	}
 	preempt_enable();
+	kheap_refuse_link(class, bad);
 	kheap_maint_later(class->heap);
 	return found;
 }
@@ -228,6 +230,7 @@ bool kheap_cpu_cache_join(struct kheap_class *class, struct kheap_pool *pool,
 	struct kheap_cpu_cache *cache;
 	bool joined = false;
 	unsigned int nr = 0;
+	void *bad = NULL;
 
 	preempt_disable();
 	cache = raw_cpu_ptr(class->caches);
@@ -237,7 +240,7 @@ bool kheap_cpu_cache_join(struct kheap_class *class, struct kheap_pool *pool,
 			 pool->arena->set->node == numa_mem_id();
 		if (joined)
 			nr = kheap_pool_join(pool, cache->base,
-					     cache->limit - cache->base);
+					     cache->limit - cache->base, &bad);
 		if (nr) {
 			*slot = cache->base[nr - 1];
 			WRITE_ONCE(cache->top, cache->base + nr - 1);
@@ -245,7 +248,10 @@ bool kheap_cpu_cache_join(struct kheap_class *class, struct kheap_pool *pool,
 		kheap_clear_busy(cache);
 	}
 	preempt_enable();
-	return joined ? nr : kheap_pool_join(pool, slot, 1);
+	if (!joined)
+		nr = kheap_pool_join(pool, slot, 1, &bad);
+	kheap_refuse_link(class, bad);
+	return nr;
 }
 
 /*
@@ -449,8 +455,6 @@ static bool drain_caches(struct kheap_class *class,
 	bool cached = false;
 	int cpu;
 
-	for_each_possible_cpu(cpu)
-		kheap_cpu_cache_settle(per_cpu_ptr(caches, cpu));
 	for_each_online_cpu(cpu) {
 		struct kheap_cpu_cache *cache = per_cpu_ptr(caches, cpu);
 		unsigned long nr_slow = READ_ONCE(cache->nr_slow);
@@ -469,6 +473,15 @@ static bool drain_caches(struct kheap_class *class,
 	return cached;
 }
 
+/* What was noted on the way, or before. */
+static void settle_all(struct kheap_class *class)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		kheap_cpu_cache_settle(per_cpu_ptr(class->caches, cpu));
+}
+
 /**
  * kheap_class_drain() - empty the per-CPU caches of all CPUs, and the depots
  * @class: the class
@@ -479,14 +492,16 @@ static bool drain_caches(struct kheap_class *class,
  */
 bool kheap_class_drain(struct kheap_class *class, bool only_idle)
 {
-	bool cached;
+	bool left;
 
 	if (READ_ONCE(class->caches) == &kheap_cold_cache)
 		return false;
-	cached = drain_caches(class, class->caches, only_idle);
+	left = drain_caches(class, class->caches, only_idle);
 	if (class->alien)
-		cached |= drain_caches(class, class->alien, only_idle);
-	return kheap_depots_drain(class, only_idle) || cached;
+		left |= drain_caches(class, class->alien, only_idle);
+	left |= kheap_depots_drain(class, only_idle);
+	settle_all(class);
+	return left;
 }
 
 /**
@@ -502,12 +517,12 @@ void kheap_class_drain_cpu(struct kheap_class *class, unsigned int cpu)
 
 	if (READ_ONCE(class->caches) == &kheap_cold_cache)
 		return;
-	kheap_cpu_cache_settle(per_cpu_ptr(class->caches, cpu));
 	drain_marked(class, per_cpu_ptr(class->caches, cpu), true, &empties);
 	if (class->alien)
 		drain_marked(class, per_cpu_ptr(class->alien, cpu), true,
 			     &empties);
 	kheap_pools_put(class->heap, &empties);
+	settle_all(class);
 }
 
 /**
@@ -535,28 +550,15 @@ unsigned long kheap_class_nr_cached(struct kheap_class *class)
 
 /* --- Life cycle --------------------------------------------------------- */
 
-static size_t percpu_bytes(void)
-{
-	return sizeof(struct kheap_cpu_cache) * num_possible_cpus();
-}
-
 static struct kheap_cpu_cache __percpu *caches_alloc(struct kheap *heap)
 {
 	struct kheap_cpu_cache __percpu *caches;
 	int cpu;
 
-	if (!kheap_charge(heap, percpu_bytes()))
-		return NULL;
-	caches = alloc_percpu_gfp(struct kheap_cpu_cache,
-				  GFP_KERNEL | __GFP_NOWARN);
-	if (!caches) {
-		kheap_uncharge(heap, percpu_bytes());
-		return NULL;
-	}
-	atomic_long_add(percpu_bytes(), &heap->metadata_bytes);
-	kheap_note_peak(heap);
-	for_each_possible_cpu(cpu)
-		local_set(&per_cpu_ptr(caches, cpu)->busy, -1);
+	caches = kheap_meta_alloc_percpu(heap, sizeof(*caches));
+	if (caches)
+		for_each_possible_cpu(cpu)
+			local_set(&per_cpu_ptr(caches, cpu)->busy, -1);
 	return caches;
 }
 
@@ -571,9 +573,7 @@ static void caches_free(struct kheap *heap,
 		kheap_meta_free(heap, per_cpu_ptr(caches, cpu)->loaded);
 		kheap_meta_free(heap, per_cpu_ptr(caches, cpu)->previous);
 	}
-	free_percpu(caches);
-	atomic_long_sub(percpu_bytes(), &heap->metadata_bytes);
-	kheap_uncharge(heap, percpu_bytes());
+	kheap_meta_free_percpu(heap, caches, sizeof(*caches));
 }
 
 /**

@@ -15,6 +15,8 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/debugfs.h>
+#include <linux/hash.h>
+#include <linux/jhash.h>
 #include <linux/minmax.h>
 #include <linux/module.h>
 #include <linux/printk.h>
@@ -49,15 +51,23 @@ MODULE_PARM_DESC(debug, "letters for every heap: F consistency, Z guard bytes, P
  * @dead: it was freed, and filled with the dead byte
  * @alloc_stack: who allocated it, with U
  * @free_stack: who freed it last
+ * @sum: of all from @serial on, and the place
+ *
+ * A client that writes beyond its block can come as far as here. So nothing in
+ * a record is believed, nor given to the stack depot, unless its sum is right.
  */
 struct debug_record {
 	u64 link;
 	u64 serial;
-	u32 size;
-	u32 dead;
+	u16 size;
+	u16 dead;
 	depot_stack_handle_t alloc_stack;
 	depot_stack_handle_t free_stack;
+	u32 sum;
 };
+
+static_assert(sizeof(struct debug_record) == 32);
+static_assert(KHEAP_CACHE_SIZE_MAX <= U16_MAX);
 
 /* --- Letters ------------------------------------------------------------ */
 
@@ -115,6 +125,38 @@ static struct debug_record *record_of(const struct kheap_class *class,
 	return (void *)block + record_offset(class);
 }
 
+/* --- Records ------------------------------------------------------------ */
+
+static u32 record_sum(const struct kheap_class *class,
+		      const struct debug_record *record)
+{
+	return jhash(&record->serial,
+		     offsetof(struct debug_record, sum) -
+		     offsetof(struct debug_record, serial),
+		     class->heap->secret ^ hash_ptr(record, 32));
+}
+
+static void record_seal(const struct kheap_class *class,
+			struct debug_record *record)
+{
+	record->sum = record_sum(class, record);
+}
+
+/* Has nobody else written there since it was sealed? */
+static bool record_is_sound(const struct kheap_class *class, const void *block)
+{
+	const struct debug_record *record = record_of(class, block);
+
+	return likely(record->sum == record_sum(class, record));
+}
+
+/* The bytes that were asked for, as far as that is known. */
+static u32 recorded_size(const struct kheap_class *class, const void *block)
+{
+	return record_is_sound(class, block) ? record_of(class, block)->size :
+					       class->usable;
+}
+
 /**
  * kheap_debug_geometry() - make room around the blocks of a new class
  * @class: the class; @usable, @ctor and @debug are set
@@ -152,9 +194,13 @@ void kheap_debug_pool_setup(struct kheap_class *class, struct kheap_pool *pool)
 	if (!has_records(class))
 		return;
 	memset(page, GUARD_BYTE, kheap_pool_bytes(class));
-	for (idx = 0; idx < class->nr_blocks; idx++)
-		memset(record_of(class, kheap_block_address(class, pool, idx)),
-		       0, sizeof(struct debug_record));
+	for (idx = 0; idx < class->nr_blocks; idx++) {
+		struct debug_record *record =
+			record_of(class, kheap_block_address(class, pool, idx));
+
+		memset(record, 0, sizeof(*record));
+		record_seal(class, record);
+	}
 }
 
 /* --- Reports ------------------------------------------------------------ */
@@ -168,25 +214,47 @@ static void print_stack(const char *what, depot_stack_handle_t stack)
 }
 
 /**
- * kheap_debug_print() - log what is recorded of a block
+ * kheap_debug_note() - note what is recorded of a block
  * @class: its class
  * @pool: its pool
  * @ptr: an address in it
+ * @note: filled in; with a block of NULL there is nothing to tell
+ *
+ * For a report that is printed when the pool may be gone.
  */
-void kheap_debug_print(const struct kheap_class *class,
-		       const struct kheap_pool *pool, const void *ptr)
+void kheap_debug_note(const struct kheap_class *class,
+		      const struct kheap_pool *pool, const void *ptr,
+		      struct kheap_debug_note *note)
 {
 	const struct debug_record *record;
 	unsigned int idx = (ptr - pool->base) / class->size;
 
+	note->block = NULL;
 	if (!has_records(class) || ptr < pool->base || idx >= class->nr_blocks)
 		return;
-	record = record_of(class, kheap_block_address(class, pool, idx));
+	note->block = kheap_block_address(class, pool, idx);
+	note->sound = record_is_sound(class, note->block);
+	record = record_of(class, note->block);
+	note->serial = record->serial;
+	note->size = record->size;
+	note->alloc_stack = record->alloc_stack;
+	note->free_stack = record->free_stack;
+}
+
+/* Log what was noted of a block. */
+void kheap_debug_print(const struct kheap_debug_note *note)
+{
+	if (!note->block)
+		return;
+	if (!note->sound) {
+		pr_err("  what is recorded of block %p was overwritten\n",
+		       note->block);
+		return;
+	}
 	pr_err("  block %p, %u bytes asked for, allocation %llu\n",
-	       kheap_block_address(class, pool, idx), record->size,
-	       record->serial);
-	print_stack("allocated", record->alloc_stack);
-	print_stack("freed", record->free_stack);
+	       note->block, note->size, note->serial);
+	print_stack("allocated", note->alloc_stack);
+	print_stack("freed", note->free_stack);
 }
 
 static void print_damage(const u8 *block, size_t size, long first, long last)
@@ -205,13 +273,16 @@ static void report_damage(struct kheap_class *class, const u8 *block,
 			  enum kheap_refusal why, long first, long last)
 {
 	struct kheap_pool *pool = kheap_block_pool(block);
+	struct kheap_debug_note note;
 
 	if (!in_nmi())
 		kheap_pool_quarantine(pool);
 	if (!kheap_refuse(class->heap, why, block, class))
 		return;
-	print_damage(block, record_of(class, block)->size, first, last);
-	kheap_debug_print(class, pool, block);
+	/* The block is in our hands, so its pool stays. */
+	print_damage(block, recorded_size(class, block), first, last);
+	kheap_debug_note(class, pool, block, &note);
+	kheap_debug_print(&note);
 }
 
 /* Widen [@first, @last] by what of a stretch of @block is not @byte. */
@@ -231,20 +302,50 @@ static void find_damage(const u8 *block, long start, long end, u8 byte,
 	*last = max(*last, end - 1);
 }
 
+/* Which bytes of a record were written to is not known: all of them are told. */
+static void find_record_damage(const struct kheap_class *class, const u8 *block,
+			       long *first, long *last)
+{
+	long start = record_offset(class) +
+		     offsetof(struct debug_record, serial);
+
+	if (record_is_sound(class, block))
+		return;
+	*first = min(*first, start);
+	*last = record_offset(class) + sizeof(struct debug_record) - 1;
+}
+
+/* Believe nothing of a record that somebody wrote to; it is sealed anew soon. */
+static void record_mend(const struct kheap_class *class, void *block)
+{
+	struct debug_record *record = record_of(class, block);
+
+	if (record_is_sound(class, block))
+		return;
+	*record = (struct debug_record){
+		.link = record->link,
+		.size = class->usable,
+	};
+}
+
+/* Guard bytes, with Z, and the record of a block that is freed. */
 static void check_guards(struct kheap_class *class, u8 *block)
 {
-	const struct debug_record *record = record_of(class, block);
 	long end = record_offset(class), first = LONG_MAX, last = LONG_MIN;
-	long size = min(record->size, class->usable);
 	long before = class->front ? GUARD_BYTES : 0;
+	long size = recorded_size(class, block);
 
-	find_damage(block, -before, 0, GUARD_BYTE, &first, &last);
-	find_damage(block, size, end, GUARD_BYTE, &first, &last);
+	if (class->debug & KHEAP_DEBUG_GUARD) {
+		find_damage(block, -before, 0, GUARD_BYTE, &first, &last);
+		find_damage(block, size, end, GUARD_BYTE, &first, &last);
+	}
+	find_record_damage(class, block, &first, &last);
 	if (last == LONG_MIN)
 		return;
 	report_damage(class, block, KHEAP_BAD_GUARD, first, last);
 	memset(block - before, GUARD_BYTE, before);
 	memset(block + size, GUARD_BYTE, end - size);
+	record_mend(class, block);
 }
 
 /* --- Patterns ----------------------------------------------------------- */
@@ -260,16 +361,18 @@ static bool is_poisoned(const struct kheap_class *class)
 	return class->debug & KHEAP_DEBUG_POISON && !class->ctor;
 }
 
+/* Dead bytes, with P, and the record of a block that is allocated. */
 static void check_dead(struct kheap_class *class, u8 *block)
 {
 	long first = LONG_MAX, last = LONG_MIN;
 
-	if (!record_of(class, block)->dead)
-		return;
-	find_damage(block, dead_start(class), class->usable, DEAD_BYTE, &first,
-		    &last);
+	if (is_poisoned(class) && record_of(class, block)->dead)
+		find_damage(block, dead_start(class), class->usable, DEAD_BYTE,
+			    &first, &last);
+	find_record_damage(class, block, &first, &last);
 	if (last != LONG_MIN)
 		report_damage(class, block, KHEAP_BAD_POISON, first, last);
+	record_mend(class, block);
 }
 
 static void fill_dead(struct kheap_class *class, u8 *block)
@@ -352,12 +455,12 @@ void kheap_debug_alloc(struct kheap_class *class, void *block, size_t size,
 		return;
 	kheap_kasan_mark(class, block, KHEAP_KASAN_LIVE);
 	size = max_t(size_t, size, 1);
-	if (is_poisoned(class))
-		check_dead(class, block);
+	check_dead(class, block);
 	record->serial = atomic_long_inc_return(&class->heap->nr_debug);
 	record->size = size;
 	record->dead = false;
 	record->alloc_stack = save_stack(class->debug);
+	record_seal(class, record);
 	if (!class->ctor)
 		memset(block, class->type || want_init_on_alloc(gfp) ? 0 :
 			      CLEAN_BYTE, size);
@@ -383,10 +486,9 @@ void kheap_debug_free(struct kheap_class *class, void *block,
 		      caller);
 		return;
 	}
-	trace(class->heap, class->debug, "free", block, record->size,
-	      caller);
-	if (class->debug & KHEAP_DEBUG_GUARD)
-		check_guards(class, block);
+	trace(class->heap, class->debug, "free", block,
+	      recorded_size(class, block), caller);
+	check_guards(class, block);
 	record->free_stack = save_stack(class->debug);
 	if (is_poisoned(class)) {
 		fill_dead(class, block);
@@ -394,13 +496,13 @@ void kheap_debug_free(struct kheap_class *class, void *block,
 	} else if (want_init_on_free() && !class->ctor) {
 		memset(block, 0, class->usable);
 	}
+	record_seal(class, record);
 }
 
 /* The bytes of an allocated block that are the client's: what it asked for. */
 size_t kheap_debug_usable(const struct kheap_class *class, const void *block)
 {
-	return has_records(class) ? record_of(class, block)->size :
-				    class->usable;
+	return has_records(class) ? recorded_size(class, block) : class->usable;
 }
 
 /**
@@ -420,8 +522,12 @@ void kheap_debug_resized(struct kheap *heap, void *ptr, size_t size)
 		return kheap_large_resized(heap, ptr, size);
 	if (!has_records(pool->class))
 		return;
+	/* A damaged one is told of when the block is freed. */
+	if (!record_is_sound(pool->class, ptr))
+		return;
 	record = record_of(pool->class, ptr);
 	record->size = max_t(size_t, size, 1);
+	record_seal(pool->class, record);
 	memset(ptr + record->size, GUARD_BYTE,
 	       record_offset(pool->class) - record->size);
 }

@@ -251,9 +251,9 @@ static ssize_t check_write(struct file *file, const char __user *buf,
 {
 	int err = expect_one(buf, len);
 
-	if (err)
-		return err;
-	return kheap_check(file->private_data) ? -EUCLEAN : len;
+	if (!err)
+		err = kheap_check(file->private_data);
+	return err > 0 ? -EUCLEAN : err ?: len;
 }
 
 static const struct file_operations check_fops = {

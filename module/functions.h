@@ -26,6 +26,9 @@ void kheap_charge_more(struct kheap *heap, size_t bytes);
 void kheap_uncharge(struct kheap *heap, size_t bytes);
 void *kheap_meta_alloc(struct kheap *heap, size_t size, gfp_t gfp, int node);
 void kheap_meta_free(struct kheap *heap, const void *ptr);
+void __percpu *kheap_meta_alloc_percpu(struct kheap *heap, size_t size);
+void kheap_meta_free_percpu(struct kheap *heap, void __percpu *ptr,
+			    size_t size);
 bool kheap_name_valid(const char *name);
 struct kheap *kheap_create_for(const char *name,
 			       const struct kheap_params *params,
@@ -70,7 +73,7 @@ struct kheap_pool *kheap_pool_get(struct kheap_class *class, gfp_t gfp,
 void kheap_pools_put(struct kheap *heap, struct list_head *pools);
 struct kheap_arena *kheap_arena_next(struct kheap_arena_set *set,
 				     struct kheap_arena *arena);
-size_t kheap_arenas_trim(struct kheap *heap);
+void kheap_arenas_trim(struct kheap *heap);
 bool kheap_arenas_trim_idle(struct kheap *heap);
 void kheap_arenas_release_deferred(struct kheap *heap);
 void kheap_arenas_destroy(struct kheap *heap);
@@ -80,9 +83,10 @@ bool kheap_pool_setup(struct kheap_pool *pool, struct kheap_class *class,
 		      gfp_t gfp);
 void *kheap_pool_detach_map(struct kheap_pool *pool);
 unsigned int kheap_pool_join(struct kheap_pool *pool, struct kheap_slot *slots,
-			     unsigned int nr);
+			     unsigned int nr, void **bad);
 unsigned int kheap_pools_take(struct kheap_class *class, int node,
-			      struct kheap_slot *slots, unsigned int nr);
+			      struct kheap_slot *slots, unsigned int nr,
+			      void **bad);
 void kheap_pools_give(struct kheap_class *class, struct kheap_slot *slots,
 		      unsigned int nr, struct list_head *empties);
 u16 kheap_link_next(struct kheap_pool *pool, unsigned int idx);
@@ -104,6 +108,7 @@ void kheap_alloc_failed(struct kheap *heap, const struct kheap_class *class,
 			size_t bytes, gfp_t gfp);
 size_t kheap_szidx_size(unsigned int szidx);
 struct kheap_class *kheap_class_find(struct kheap *heap, const char *name);
+size_t kheap_size_class_bytes(void);
 struct kheap_class *kheap_size_class(struct kheap *heap, unsigned int szidx,
 				     gfp_t gfp);
 void *kheap_class_alloc_slow(struct kheap_class *class, gfp_t gfp, int nid);
@@ -117,6 +122,10 @@ void kheap_class_free_careful(struct kheap_class *class,
 			      struct kheap_slot slot);
 void kheap_push_missed(struct kheap_class *class, struct kheap_slot slot,
 		       struct kheap_cpu_cache *cache);
+
+/* alloc.c */
+struct kheap_class *kheap_size_class_or_fail(struct kheap *heap, size_t size,
+					     gfp_t gfp);
 
 /* bulk.c */
 void kheap_class_free_bulk(struct kheap_class *class, size_t nr, void **ptrs);
@@ -196,7 +205,7 @@ int kheap_pressure_init(void);
 void kheap_pressure_exit(void);
 unsigned long kheap_pressure_count(void);
 unsigned long kheap_pressure_scan(unsigned long nr);
-unsigned long kheap_give_back_all(struct kheap *heap);
+void kheap_give_back_all(struct kheap *heap);
 
 /* limit.c */
 bool kheap_relieve(struct kheap *heap, size_t bytes, gfp_t gfp,
@@ -215,8 +224,10 @@ extern const struct file_operations kheap_inject_fops;
 
 size_t kheap_debug_geometry(struct kheap_class *class, size_t align);
 void kheap_debug_pool_setup(struct kheap_class *class, struct kheap_pool *pool);
-void kheap_debug_print(const struct kheap_class *class,
-		       const struct kheap_pool *pool, const void *ptr);
+void kheap_debug_note(const struct kheap_class *class,
+		      const struct kheap_pool *pool, const void *ptr,
+		      struct kheap_debug_note *note);
+void kheap_debug_print(const struct kheap_debug_note *note);
 bool kheap_debug_rejects(struct kheap_class *class, void *block);
 void kheap_debug_alloc(struct kheap_class *class, void *block, size_t size,
 		       gfp_t gfp, unsigned long caller);
@@ -258,6 +269,7 @@ static inline void kheap_kasan_exit(void)
 bool kheap_refuse(struct kheap *heap, enum kheap_refusal why, const void *ptr,
 		  const struct kheap_class *class);
 void kheap_refuse_stray(const void *ptr, enum kheap_refusal why);
+void kheap_refuse_link(const struct kheap_class *class, const void *bad);
 void kheap_refuse_free(struct kheap *heap, const void *ptr);
 void kheap_class_refuse_free(struct kheap_class *class, const void *ptr);
 const char *kheap_refusal_name(enum kheap_refusal why);

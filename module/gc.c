@@ -415,7 +415,7 @@ struct kheap_gc *kheap_gc_create(struct kheap *heap)
 	gc = kheap_meta_alloc(heap, sizeof(*gc), GFP_KERNEL, NUMA_NO_NODE);
 	if (!gc)
 		return NULL;
-	gc->buffers = alloc_percpu(struct kheap_gc_buffer);
+	gc->buffers = kheap_meta_alloc_percpu(heap, sizeof(*gc->buffers));
 	if (!gc->buffers) {
 		kheap_meta_free(heap, gc);
 		return NULL;
@@ -447,6 +447,6 @@ void kheap_gc_destroy(struct kheap_gc *gc)
 	llist_for_each_entry_safe(chunk, next, node, node)
 		kheap_meta_free(gc->heap, chunk);
 	cancel_work_sync(&gc->parked_work);
-	free_percpu(gc->buffers);
+	kheap_meta_free_percpu(gc->heap, gc->buffers, sizeof(*gc->buffers));
 	kheap_meta_free(gc->heap, gc);
 }

@@ -58,8 +58,9 @@ bool kheap_charge(struct kheap *heap, size_t bytes)
 	return true;
 }
 
-/* Descriptors that come with the smallest of pools: an arena, and bits. */
-#define DESCRIPTOR_BYTES	512
+/* Descriptors that can come with a pool: an arena set, an arena, and bits. */
+#define DESCRIPTOR_BYTES						\
+	(512 + roundup_pow_of_two(sizeof(struct kheap_arena_set)))
 
 /* Would another @bytes and their descriptors exceed the limit of the heap? */
 bool kheap_at_limit(const struct kheap *heap, size_t bytes)
@@ -120,6 +121,44 @@ void kheap_meta_free(struct kheap *heap, const void *ptr)
 	kheap_uncharge(heap, bytes);
 }
 
+/**
+ * kheap_meta_alloc_percpu() - allocate zeroed per-CPU memory for kheap's use
+ * @heap: the heap that it is charged to
+ * @size: bytes for each possible CPU; they are aligned as a long is
+ *
+ * Context: Process context. May sleep.
+ * Return: The memory, for kheap_meta_free_percpu(); or NULL.
+ */
+void __percpu *kheap_meta_alloc_percpu(struct kheap *heap, size_t size)
+{
+	size_t bytes = size * num_possible_cpus();
+	void __percpu *ptr;
+
+	if (!kheap_charge(heap, bytes))
+		return NULL;
+	ptr = __alloc_percpu_gfp(size, __alignof__(long),
+				 GFP_KERNEL | __GFP_NOWARN);
+	if (!ptr) {
+		kheap_uncharge(heap, bytes);
+		return NULL;
+	}
+	atomic_long_add(bytes, &heap->metadata_bytes);
+	kheap_note_peak(heap);
+	return ptr;
+}
+
+/* @size: as it was allocated with. */
+void kheap_meta_free_percpu(struct kheap *heap, void __percpu *ptr, size_t size)
+{
+	size_t bytes = size * num_possible_cpus();
+
+	if (!ptr)
+		return;
+	free_percpu(ptr);
+	atomic_long_sub(bytes, &heap->metadata_bytes);
+	kheap_uncharge(heap, bytes);
+}
+
 /* --- Maintenance -------------------------------------------------------- */
 
 /* Have the maintenance work run as soon as may be. Any context except NMI. */
@@ -128,9 +167,13 @@ void kheap_maint_now(struct kheap *heap)
 	mod_delayed_work(system_unbound_wq, &heap->maint, 0);
 }
 
-/* Have it look for what is idle in a while. Cheap when it is to already. */
+/*
+ * Have it look for what is idle in a while. Cheap when it is to already: then
+ * it has yet to look, and will see what the caller did before.
+ */
 void kheap_maint_later(struct kheap *heap)
 {
+	smp_mb(); /* Pairs with maint(): a cache that is awake, then the flag. */
 	if (READ_ONCE(heap->maint_armed))
 		return;
 	WRITE_ONCE(heap->maint_armed, true);
@@ -142,11 +185,15 @@ static void maint_from_nmi(struct irq_work *work)
 	kheap_maint_now(container_of(work, struct kheap, nmi_work));
 }
 
-/* Finish the frees of defer_free(). */
+/*
+ * Finish the frees of defer_free(). Whoever ends a class comes here first, and
+ * must not find the list empty while another has it in hand.
+ */
 static void free_from_nmi(struct kheap *heap)
 {
 	struct llist_node *node, *next;
 
+	mutex_lock(&heap->mutex);
 	llist_for_each_safe(node, next, llist_del_all(&heap->nmi_frees)) {
 		struct kheap_pool *pool = kheap_block_pool(node);
 		struct kheap_class *class = pool->class;
@@ -157,8 +204,11 @@ static void free_from_nmi(struct kheap *heap)
 			slot.block -= class->link_offset;
 		kheap_block_index(class, pool, slot.block, &idx);
 		slot.bit = pool->map_bit + idx;
+		if (kheap_tracks_leaks())
+			kmemleak_free(slot.block);
 		kheap_class_free_careful(class, slot);
 	}
+	mutex_unlock(&heap->mutex);
 }
 
 /* Do what had to be left when it arose; where memory may be freed. */
@@ -179,6 +229,7 @@ static void maint(struct work_struct *work)
 	kheap_finish_deferred(heap);
 	mutex_lock(&heap->mutex);
 	WRITE_ONCE(heap->maint_armed, false);
+	smp_mb(); /* Pairs with kheap_maint_later(): the flag, then the caches. */
 	list_for_each_entry(class, &heap->class_list, list) {
 		if (READ_ONCE(class->wants_cpu)) {
 			WRITE_ONCE(class->wants_cpu, false);
@@ -194,19 +245,17 @@ static void maint(struct work_struct *work)
 
 size_t kheap_trim(struct kheap *heap)
 {
-	struct kheap_class *class;
-	size_t bytes;
+	unsigned long nr_freed = atomic_long_read(&heap->nr_pages_freed);
 
 	might_sleep();
 	kheap_objects_trim(heap);
 	kheap_rcu_flush(heap);
 	kheap_finish_deferred(heap);
 	mutex_lock(&heap->mutex);
-	list_for_each_entry(class, &heap->class_list, list)
-		kheap_class_drain(class, false);
-	bytes = kheap_arenas_trim(heap);
+	kheap_give_back_all(heap);
 	mutex_unlock(&heap->mutex);
-	return bytes;
+	nr_freed = atomic_long_read(&heap->nr_pages_freed) - nr_freed;
+	return nr_freed << PAGE_SHIFT;
 }
 EXPORT_SYMBOL_GPL(kheap_trim);
 
@@ -300,10 +349,24 @@ static void init_params(struct kheap *heap, const struct kheap_params *params)
 	heap->page_ctx = params->page_ctx;
 }
 
+/* All that a heap held has gone back, but for itself; or kheap has lost it. */
+static void check_end_of_account(struct kheap *heap)
+{
+	size_t left = ksize(heap) + ksize(heap->sets);
+	long off_held = atomic_long_read(&heap->held_bytes) - left;
+	long off_meta = atomic_long_read(&heap->metadata_bytes) - left;
+
+	if (off_held || off_meta)
+		pr_err("heap '%s': account is off at its end: %ld bytes, metadata %ld bytes\n",
+		       heap->name, off_held, off_meta);
+}
+
 static void heap_free(struct kheap *heap)
 {
-	if (heap->sets)
+	if (heap->sets) {
 		kheap_arenas_destroy(heap);
+		check_end_of_account(heap);
+	}
 	kfree(heap->sets);
 	kfree(heap);
 }

@@ -486,6 +486,24 @@ struct kheap_large {
 	bool observed;
 };
 
+/**
+ * struct kheap_debug_note - what is recorded of a block, noted for a report
+ * @block: the block, or NULL if nothing is recorded
+ * @serial: number of its allocation in the heap, from 1
+ * @size: bytes that were asked for
+ * @alloc_stack: who allocated it, if that is recorded
+ * @free_stack: who freed it last
+ * @sound: all this can be believed
+ */
+struct kheap_debug_note {
+	const void *block;
+	u64 serial;
+	u32 size;
+	depot_stack_handle_t alloc_stack;
+	depot_stack_handle_t free_stack;
+	bool sound;
+};
+
 /* --- Heaps -------------------------------------------------------------- */
 
 /* Why a request was refused; the names are in report.c. */
@@ -572,6 +590,7 @@ struct kheap_inject {
  * @held_bytes: charged against the limit: held, or being asked for
  * @peak_bytes: highest @held_bytes
  * @metadata_bytes: descriptors, arrays, this structure
+ * @nr_pages_freed: pages of pools that went back to the system, ever
  * @nr_failed: allocations that failed
  * @nr_refused: by reason
  * @nr_serials: last arena's number
@@ -633,6 +652,7 @@ struct kheap {
 	atomic_long_t held_bytes ____cacheline_aligned_in_smp;
 	atomic_long_t peak_bytes;
 	atomic_long_t metadata_bytes;
+	atomic_long_t nr_pages_freed;
 	atomic_long_t nr_failed;
 	atomic_long_t nr_refused[NR_KHEAP_REFUSALS];
 	atomic_long_t nr_serials;

@@ -16,6 +16,7 @@ static void describe(const struct kheap_class *class,
 {
 	size_t offset = addr - pool->base;
 	unsigned int idx = offset / class->size;
+	struct kheap_debug_note note;
 
 	pr_err("heap '%s', %s%s: offset %zu of a block of %u bytes, number %u of its pool\n",
 	       class->heap->name, class->name ? "cache " : "size class",
@@ -24,7 +25,8 @@ static void describe(const struct kheap_class *class,
 		pr_err("  the block is %s\n",
 		       test_bit(pool->map_bit + idx, kheap_bitmap()) ?
 		       "allocated" : "free");
-	kheap_debug_print(class, pool, addr);
+	kheap_debug_note(class, pool, addr, &note);
+	kheap_debug_print(&note);
 }
 
 /* Called with KASAN's lock held, and with its checks off. */

@@ -246,10 +246,15 @@ fail:
 	return NULL;
 }
 
-/* vfree() may sleep, and PREEMPT_RT's kfree() as well. */
+/*
+ * vfree() may sleep, and PREEMPT_RT's kfree() as well. A reader of RCU can be
+ * preempted and must not sleep; on PREEMPT_RT so is who holds a spinlock.
+ */
 static bool may_free_here(const struct kheap_large *large)
 {
-	return is_vmalloc_addr(large->ptr) ? preemptible() : kheap_mm_allowed();
+	if (is_vmalloc_addr(large->ptr))
+		return preemptible() && !rcu_preempt_depth();
+	return kheap_mm_allowed();
 }
 
 /**
@@ -347,7 +352,7 @@ void kheap_large_resized(struct kheap *heap, void *ptr, size_t size)
 	raw_spin_lock_irqsave(&heap->large_lock, flags);
 	large = find_live(heap, ptr);
 	if (large && large->observed)
-		large->slack = large->bytes - size;
+		large->slack = large->bytes - max_t(size_t, size, 1);
 	raw_spin_unlock_irqrestore(&heap->large_lock, flags);
 	if (large && large->observed)
 		kheap_debug_large_resized(heap, large);
@@ -382,6 +387,16 @@ static bool was_freed(const struct kheap *heap, const void *ptr)
 	return false;
 }
 
+/* An address in a large block, which kheap_large_free() did not take. */
+static enum kheap_refusal is_what(const struct kheap_large *large,
+				  const void *ptr)
+{
+	if (ptr != large->ptr)
+		return KHEAP_BAD_INNER;
+	/* Waits for a grace period; or was given to a cache. */
+	return large->parked ? KHEAP_BAD_FREED : KHEAP_BAD_CACHE;
+}
+
 /* What @ptr is to @heap; under no lock of it. */
 static enum kheap_refusal diagnose_own(struct kheap *heap, const void *ptr)
 {
@@ -392,7 +407,7 @@ static enum kheap_refusal diagnose_own(struct kheap *heap, const void *ptr)
 	raw_spin_lock_irqsave(&heap->large_lock, flags);
 	large = find_at_or_before(heap, ptr);
 	if (large && ptr < large->ptr + large->bytes)
-		why = ptr == large->ptr ? KHEAP_BAD_FREED : KHEAP_BAD_INNER;
+		why = is_what(large, ptr);
 	else if (was_freed(heap, ptr))
 		why = KHEAP_BAD_FREED;
 	raw_spin_unlock_irqrestore(&heap->large_lock, flags);

@@ -58,16 +58,18 @@ static bool ask_client(struct kheap *heap, size_t bytes, gfp_t gfp)
 	return freed;
 }
 
-/* What the heap has in magazines, or empty for blocks of another span. */
+/*
+ * What the heap has in magazines, or empty for blocks of another span. Blocks
+ * that go home may be all that is wanted, so pages are not what it is judged by.
+ * Return whether it was done.
+ */
 static bool give_back_own(struct kheap *heap, gfp_t gfp)
 {
-	bool given;
-
 	if (!gfpflags_allow_blocking(gfp) || !mutex_trylock(&heap->mutex))
 		return false;
-	given = kheap_give_back_all(heap);
+	kheap_give_back_all(heap);
 	mutex_unlock(&heap->mutex);
-	return given;
+	return true;
 }
 
 /**

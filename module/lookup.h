@@ -204,6 +204,12 @@ static inline unsigned int kheap_pool_nr_virgin(const struct kheap_class *class,
 	return class->nr_blocks - (pool->nextoffset * class->recip >> 32);
 }
 
+/* Any node will do for one that is none, as it will for kmalloc_node(). */
+static inline bool kheap_node_exists(int node)
+{
+	return (unsigned int)node < nr_node_ids && node_online(node);
+}
+
 /* Medium classes start at this power of two, and go by quarters of it. */
 #define MEDIUM_ORDER	ilog2(KHEAP_BLOCK_MAX)
 static_assert(KHEAP_BLOCK_MAX << (KHEAP_NR_MEDIUM_CLASSES / 4) ==

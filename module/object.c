@@ -128,15 +128,20 @@ EXPORT_SYMBOL_GPL(kheap_object_make_immortal);
 /*
  * A count that is full, or just went over: the object leaks, and no more. One
  * that is not counted any more may be a few off: a run held a reference when
- * that began, or somebody had looked at it before.
+ * that began, or somebody had looked at it before. Return whether it was
+ * counted until now, which is to be reported.
  */
-static void saturate(struct kheap_object *obj)
+static bool saturate(struct kheap_object *obj)
 {
 	int refs = kheap_refs(obj);
 
-	if ((u32)refs >= KHEAP_REFS_UNCOUNTED)
-		return;
-	if (stop_counting(obj, KHEAP_REFS_SATURATED))
+	return (u32)refs < KHEAP_REFS_UNCOUNTED &&
+	       stop_counting(obj, KHEAP_REFS_SATURATED);
+}
+
+static void saturate_and_report(struct kheap_object *obj)
+{
+	if (saturate(obj))
 		kheap_object_refuse(obj, KHEAP_BAD_OVERFLOW);
 }
 
@@ -165,7 +170,7 @@ struct kheap_object *__kheap_object_get(struct kheap_object *obj)
 	if (!kheap_refs(obj))
 		kheap_object_refuse(obj, KHEAP_BAD_DEAD);
 	else
-		saturate(obj);
+		saturate_and_report(obj);
 	return obj;
 }
 EXPORT_SYMBOL_GPL(__kheap_object_get);
@@ -196,7 +201,7 @@ static noinline void put_unusual(struct kheap_object *obj)
 	if (!kheap_refs(obj))
 		kheap_object_refuse(obj, KHEAP_BAD_DEAD);
 	else
-		saturate(obj);
+		saturate_and_report(obj);
 }
 
 static noinline void put_slowly(struct kheap_object *obj)
@@ -278,9 +283,9 @@ static bool object_to(struct kheap_gc *gc, struct kheap_object *obj)
  * kheap_object_upgrade() - make a counted reference of an uncounted one
  * @obj: an object whose memory is valid
  *
- * Context: Any context except NMI. Never sleeps.
- * Return: Done; or dead; or refused, and then the caller puts the reference
- * where a put can be.
+ * Context: Any context except NMI, kheap locks held or not. Never sleeps.
+ * Return: What the caller has to see to, with kheap_object_upgraded(), when it
+ * holds no lock.
  */
 enum kheap_upgrade kheap_object_upgrade(struct kheap_object *obj)
 {
@@ -289,10 +294,9 @@ enum kheap_upgrade kheap_object_upgrade(struct kheap_object *obj)
 	do {
 		if (!(s32)word || word & KHEAP_WORD(KHEAP_GC_GARBAGE))
 			return KHEAP_UPGRADE_DEAD;
-		if (!kheap_word_countable(word)) {
-			saturate(obj);
-			return KHEAP_UPGRADE_DONE;
-		}
+		if (!kheap_word_countable(word))
+			return saturate(obj) ? KHEAP_UPGRADE_FULL :
+					       KHEAP_UPGRADE_DONE;
 	} while (!atomic64_try_cmpxchg(&obj->word, &word, (word + 1) &
 				       ~KHEAP_WORD(KHEAP_GC_CANDIDATE |
 						   KHEAP_GC_NEW)));
@@ -304,14 +308,20 @@ enum kheap_upgrade kheap_object_upgrade(struct kheap_object *obj)
 	return KHEAP_UPGRADE_REFUSED;
 }
 
+/* The end of an upgrade, no lock held. Return whether there is a reference. */
+bool kheap_object_upgraded(struct kheap_object *obj, enum kheap_upgrade answer)
+{
+	if (unlikely(answer == KHEAP_UPGRADE_REFUSED))
+		kheap_object_put(obj);
+	else if (unlikely(answer == KHEAP_UPGRADE_FULL))
+		kheap_object_refuse(obj, KHEAP_BAD_OVERFLOW);
+	return answer == KHEAP_UPGRADE_DONE || answer == KHEAP_UPGRADE_FULL;
+}
+
 /* kheap_object_tryget() of an object that is marked, or not countable. */
 bool __kheap_object_tryget(struct kheap_object *obj)
 {
-	enum kheap_upgrade answer = kheap_object_upgrade(obj);
-
-	if (answer == KHEAP_UPGRADE_REFUSED)
-		kheap_object_put(obj);
-	return answer == KHEAP_UPGRADE_DONE;
+	return kheap_object_upgraded(obj, kheap_object_upgrade(obj));
 }
 EXPORT_SYMBOL_GPL(__kheap_object_tryget);
 

@@ -147,9 +147,10 @@ kheap_look_at_pool(struct kheap_walk *walk, struct kheap_pool *pool,
 }
 
 enum kheap_upgrade {
-	KHEAP_UPGRADE_DONE,
-	KHEAP_UPGRADE_DEAD,
-	KHEAP_UPGRADE_REFUSED,
+	KHEAP_UPGRADE_DONE,	/* there is a reference */
+	KHEAP_UPGRADE_DEAD,	/* there is none */
+	KHEAP_UPGRADE_REFUSED,	/* garbage: the reference is to be put */
+	KHEAP_UPGRADE_FULL,	/* done, and the count is full: to be reported */
 };
 
 /* trace.c */
@@ -158,6 +159,7 @@ void kheap_trace_put(const struct kheap_object *obj);
 
 /* object.c */
 enum kheap_upgrade kheap_object_upgrade(struct kheap_object *obj);
+bool kheap_object_upgraded(struct kheap_object *obj, enum kheap_upgrade answer);
 void kheap_object_release(struct kheap_type *type, struct kheap_object *obj);
 void kheap_object_release_one(struct kheap_type *type,
 			      struct kheap_object *obj);

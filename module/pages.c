@@ -3,7 +3,11 @@
  * The page source, which a client can replace, and what struct page says while
  * a page is a pool's.
  */
+#include <linux/sched.h>
+
 #include "internal.h"
+
+#define PAGE_AND_DESCRIPTOR	(PAGE_SIZE + sizeof(struct kheap_pool))
 
 /* 2^@order pages in one piece, charged; NULL if there are none or no limit left. */
 struct page *kheap_pages_alloc(struct kheap *heap, gfp_t gfp,
@@ -25,7 +29,12 @@ struct page *kheap_pages_alloc(struct kheap *heap, gfp_t gfp,
 void kheap_pages_free(struct kheap *heap, struct page *page,
 		      unsigned int order)
 {
+	/* A client's source may link its pages through themselves. */
+	if (IS_ENABLED(CONFIG_KASAN_GENERIC))
+		kasan_poison(page_address(page), PAGE_SIZE << order,
+			     KHEAP_KASAN_LIVE, false);
 	heap->page_ops->free(heap->page_ctx, page, order);
+	atomic_long_add(1L << order, &heap->nr_pages_freed);
 	kheap_uncharge(heap, PAGE_SIZE << order);
 }
 
@@ -86,8 +95,26 @@ void kheap_pool_set_tag(struct kheap_pool *pool, unsigned int span,
 		WRITE_ONCE(page[i].index, tag);
 }
 
+/* The kernel promises two pages in one piece, not more: then ask again. */
+static struct page *last_resort(struct kheap *heap, gfp_t gfp,
+				unsigned int order, int node)
+{
+	bool again = order > 1 && gfp & __GFP_NOFAIL;
+	struct page *page;
+
+	if (again)
+		gfp &= ~__GFP_NOFAIL;
+	for (;;) {
+		page = kheap_pages_alloc(heap, gfp, order, node);
+		if (page || !again || kheap_at_limit(heap, PAGE_SIZE << order))
+			return page;
+		schedule_timeout_uninterruptible(1);
+	}
+}
+
 /*
- * Ask for 64 pages, and settle for fewer. Only the smallest request may try
+ * Ask for 64 pages, and settle for fewer, of which the descriptors must not
+ * exceed the limit either. Only the smallest request may try
  * as hard as the caller allows; a context that cannot wait leaves the high
  * orders, which are hard to make again, alone.
  */
@@ -97,19 +124,19 @@ struct page *kheap_arena_pages(struct kheap *heap, unsigned int span,
 	gfp_t soft = (gfp & ~(__GFP_DIRECT_RECLAIM | __GFP_NOFAIL)) |
 		     __GFP_NORETRY | __GFP_NOWARN;
 	unsigned int order = KHEAP_ARENA_ORDER;
-	struct page *page;
+	struct page *page = NULL;
 
 	if (!gfpflags_allow_blocking(gfp))
 		order = PAGE_ALLOC_COSTLY_ORDER;
 	for (; order > span; order--) {
+		if (kheap_at_limit(heap, PAGE_AND_DESCRIPTOR << order))
+			continue;
 		page = kheap_pages_alloc(heap, soft, order, node);
 		if (page)
-			goto found;
+			break;
 	}
-	page = kheap_pages_alloc(heap, gfp, order, node);
-	if (!page)
-		return NULL;
-found:
+	if (order == span)
+		page = last_resort(heap, gfp, order, node);
 	*orderp = order;
 	return page;
 }

@@ -339,12 +339,23 @@ static unsigned int pool_take(struct kheap_class *class,
 	return taken;
 }
 
+/* Damage was met: the first is to be reported, others are counted only. */
+static void note_damage(struct kheap_class *class, void *here, void **bad)
+{
+	if (*bad)
+		atomic_long_inc(&class->heap->nr_refused[KHEAP_BAD_LINK]);
+	else
+		*bad = here;
+}
+
 /**
  * kheap_pools_take() - take a run of blocks out of a class's used pools
  * @class: the class
  * @nid: the memory node
  * @slots: filled in
  * @nr: how many blocks are wanted
+ * @bad: set to the place of damage, if some is found; for kheap_refuse_link(),
+ *	which the caller may not be able to call where it stands
  *
  * The fullest pools serve first, so that sparse ones can become empty.
  *
@@ -353,29 +364,30 @@ static unsigned int pool_take(struct kheap_class *class,
  * no more.
  */
 unsigned int kheap_pools_take(struct kheap_class *class, int nid,
-			      struct kheap_slot *slots, unsigned int nr)
+			      struct kheap_slot *slots, unsigned int nr,
+			      void **bad)
 {
 	struct kheap_class_node *node = &class->node[nid];
 	struct kheap_pool *pool;
 	unsigned int taken = 0;
 	unsigned long flags;
-	void *bad = NULL;
 
 	raw_spin_lock_irqsave(&node->lock, flags);
-	while (taken < nr && !bad && (pool = fullest_used_pool(node))) {
+	while (taken < nr && (pool = fullest_used_pool(node))) {
 		unsigned int was = pool->nr_used;
+		void *here = NULL;
 
 		taken += pool_take(class, node, pool, slots + taken,
-				   nr - taken, &bad);
-		if (likely(!bad))
+				   nr - taken, &here);
+		if (likely(!here))
 			pool_settle(class, node, pool, was, NULL);
+		else
+			note_damage(class, here, bad);
 	}
 	node->nr_refills++;
 	raw_spin_unlock_irqrestore(&node->lock, flags);
 	if (taken)
 		trace_kheap_refill(class, taken, nid, KHEAP_RUN_POOLS);
-	if (unlikely(bad))
-		kheap_refuse(class->heap, KHEAP_BAD_LINK, bad, class);
 	return taken;
 }
 
@@ -384,33 +396,31 @@ unsigned int kheap_pools_take(struct kheap_class *class, int nid,
  * @pool: a pool that was set up and is in state MOVING
  * @slots: filled in
  * @nr: how many blocks are wanted, at least 1
+ * @bad: as of kheap_pools_take()
  *
  * Context: Any context except NMI. Never sleeps.
  * Return: How many blocks were taken: at least 1, but for a constructed pool
  * that somebody wrote to since it was set up.
  */
 unsigned int kheap_pool_join(struct kheap_pool *pool, struct kheap_slot *slots,
-			     unsigned int nr)
+			     unsigned int nr, void **bad)
 {
 	struct kheap_class *class = pool->class;
 	struct kheap_class_node *node = kheap_pool_node(pool);
 	unsigned int taken;
 	unsigned long flags;
-	void *bad = NULL;
 
 	raw_spin_lock_irqsave(&node->lock, flags);
 	node->nr_virgin += kheap_pool_nr_virgin(class, pool);
 	set_state(pool, KHEAP_POOL_USED);
 	list_add(&pool->list, &node->used[0]);
-	taken = pool_take(class, node, pool, slots, nr, &bad);
-	if (likely(!bad))
+	taken = pool_take(class, node, pool, slots, nr, bad);
+	if (likely(!*bad))
 		pool_settle(class, node, pool, 0, NULL);
 	raw_spin_unlock_irqrestore(&node->lock, flags);
 	if (taken)
 		trace_kheap_refill(class, taken, node - class->node,
 				   KHEAP_RUN_POOLS);
-	if (unlikely(bad))
-		kheap_refuse(class->heap, KHEAP_BAD_LINK, bad, class);
 	return taken;
 }
 
@@ -442,6 +452,19 @@ static __always_inline void pool_link(const struct kheap_class *class,
 	pool->nr_used--;
 }
 
+/*
+ * A free block that is somebody's: it was in two caches, see pool_take_listed(),
+ * and came out of the other one. It counts on as taken twice, and is left to
+ * kheap_cpu_cache_settle().
+ */
+static __cold void pool_keep_taken(struct kheap_class *class,
+				   struct kheap_class_node *node, void *block)
+{
+	lockdep_assert_held(&node->lock);
+	node->nr_out++;
+	WRITE_ONCE(raw_cpu_ptr(class->caches)->taken, block);
+}
+
 /* A free block by which the state or the list of its pool may change. */
 static noinline void pool_give_settle(struct kheap_class *class,
 				      struct kheap_class_node *node,
@@ -453,10 +476,12 @@ static noinline void pool_give_settle(struct kheap_class *class,
 
 	if (unlikely(pool->state == KHEAP_POOL_QUARANTINED)) {
 		quarantined_pool_give(class, node, pool, empties);
-		return;
+	} else if (unlikely(test_bit(slot->bit, kheap_bitmap()))) {
+		pool_keep_taken(class, node, slot->block);
+	} else {
+		pool_link(class, pool, slot);
+		pool_settle(class, node, pool, was, empties);
 	}
-	pool_link(class, pool, slot);
-	pool_settle(class, node, pool, was, empties);
 }
 
 /*
@@ -480,7 +505,8 @@ static unsigned int pools_give_node(struct kheap_class *class,
 		    kheap_pool_node(pool) != node)
 			break;
 		if (unlikely(pool->state != KHEAP_POOL_USED) ||
-		    unlikely(!(was & quarter)) || unlikely(was == 1))
+		    unlikely(!(was & quarter)) || unlikely(was == 1) ||
+		    unlikely(test_bit(slot->bit, kheap_bitmap())))
 			pool_give_settle(class, node, pool, slot, empties);
 		else
 			pool_link(class, pool, slot);

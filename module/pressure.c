@@ -47,34 +47,31 @@ static unsigned long freeable_pages(struct kheap *heap)
 	return nr;
 }
 
-static unsigned long give_back_empty(struct kheap *heap)
-{
-	return kheap_arenas_trim(heap) >> PAGE_SHIFT;
-}
-
 /**
  * kheap_give_back_all() - empty the magazines, and return all empty pools
  * @heap: the heap
  *
  * Context: Process context, interrupts on, under kheap.mutex, any lock of a
  * client held.
- * Return: Pages given back.
  */
-unsigned long kheap_give_back_all(struct kheap *heap)
+void kheap_give_back_all(struct kheap *heap)
 {
 	struct kheap_class *class;
 
 	lockdep_assert_held(&heap->mutex);
 	list_for_each_entry(class, &heap->class_list, list)
 		kheap_class_drain(class, false);
-	return give_back_empty(heap);
+	kheap_arenas_trim(heap);
 }
 
-/* Have all heaps give back, one after the other, until @nr pages are free. */
-static unsigned long give_back(unsigned long (*how)(struct kheap *heap),
+/*
+ * Have all heaps give back, one after the other, until @nr pages are free. A
+ * drain gives back as well; others' frees meanwhile count, which does no harm.
+ */
+static unsigned long give_back(void (*how)(struct kheap *heap),
 			       unsigned long nr)
 {
-	unsigned long freed = 0;
+	unsigned long freed = 0, before;
 	struct kheap *heap;
 
 	lockdep_assert_held(&kheap_list_lock);
@@ -83,7 +80,9 @@ static unsigned long give_back(unsigned long (*how)(struct kheap *heap),
 			break;
 		if (!mutex_trylock(&heap->mutex))
 			continue;
-		freed += how(heap);
+		before = atomic_long_read(&heap->nr_pages_freed);
+		how(heap);
+		freed += atomic_long_read(&heap->nr_pages_freed) - before;
 		mutex_unlock(&heap->mutex);
 	}
 	return freed;
@@ -127,7 +126,7 @@ unsigned long kheap_pressure_scan(unsigned long nr)
 
 	if (!mutex_trylock(&kheap_list_lock))
 		return 0;
-	freed = give_back(give_back_empty, nr);
+	freed = give_back(kheap_arenas_trim, nr);
 	if (freed < nr)
 		freed += give_back(kheap_give_back_all, nr - freed);
 	mutex_unlock(&kheap_list_lock);

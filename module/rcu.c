@@ -182,7 +182,8 @@ static bool gather_arena(struct sweep *sweep, struct kheap_arena *arena)
 	return room;
 }
 
-static void gather(struct kheap *heap, struct sweep *sweep)
+/* Return whether there was room for all that is parked. */
+static bool gather(struct kheap *heap, struct sweep *sweep)
 {
 	struct kheap_arena_set *set;
 	struct kheap_arena *arena;
@@ -197,6 +198,7 @@ static void gather(struct kheap *heap, struct sweep *sweep)
 			cond_resched();
 		}
 	}
+	return room;
 }
 
 static void free_word(const struct parked_word *word)
@@ -219,13 +221,17 @@ static void free_word(const struct parked_word *word)
 	}
 }
 
-/* Free what is parked, one grace period after another, until nothing is. */
+/*
+ * Free what is parked, as much at a time as there is room for. What is parked
+ * meanwhile has armed the work again; to go on for it had no end.
+ */
 static void sweep_all(struct kheap *heap)
 {
 	struct parked_word few[FEW_WORDS];
 	struct sweep sweep = { .max = MANY_WORDS };
 	struct llist_node *large;
 	unsigned int i;
+	bool all;
 
 	sweep.words = kvmalloc_array(MANY_WORDS, sizeof(*sweep.words),
 				     GFP_KERNEL | __GFP_NORETRY |
@@ -234,9 +240,9 @@ static void sweep_all(struct kheap *heap)
 		sweep.words = few;
 		sweep.max = FEW_WORDS;
 	}
-	for (;;) {
+	do {
 		large = llist_del_all(&heap->parked_large);
-		gather(heap, &sweep);
+		all = gather(heap, &sweep);
 		if (!sweep.nr && !large)
 			break;
 		synchronize_rcu();
@@ -245,7 +251,7 @@ static void sweep_all(struct kheap *heap)
 			cond_resched();
 		}
 		kheap_large_free_parked(heap, large);
-	}
+	} while (!all);
 	if (sweep.words != few)
 		kvfree(sweep.words);
 }
@@ -259,7 +265,7 @@ static void rcu_work(struct work_struct *work)
 }
 
 /**
- * kheap_rcu_flush() - free every block that waits for a grace period
+ * kheap_rcu_flush() - free every block that waits for a grace period by now
  * @heap: the heap
  *
  * Context: Process context. Sleeps for a grace period if there is such a

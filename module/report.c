@@ -81,18 +81,50 @@ static void remember_site(struct kheap *heap, unsigned long site)
 			return;
 }
 
-static void print_class(const struct kheap_class *class, const void *ptr)
+/**
+ * struct subject - what a report says of a pointer, copied before it is printed
+ * @heap: the heap of its class; "": it has none
+ * @name: its cache or type; "": a size class
+ * @size: bytes from one block to the next
+ * @base: start of its pool's blocks, or NULL
+ * @offset: where in the pool it is
+ *
+ * Printing takes long. Meanwhile another CPU may give the pool back, or end the
+ * cache, or the other heap that the pointer belongs to.
+ */
+struct subject {
+	char heap[KHEAP_NAME_MAX + 1];
+	char name[KHEAP_NAME_MAX + 1];
+	u32 size;
+	const void *base;
+	size_t offset;
+};
+
+static void describe(struct subject *subject, const struct kheap_class *class,
+		     const void *ptr)
 {
 	const struct kheap_pool *pool = kheap_pool_of(ptr);
 
+	subject->heap[0] = '\0';
 	if (!class || class == &kheap_cold_class)
 		return;
-	pr_err("  heap '%s', %s%s, blocks of %u bytes\n", class->heap->name,
-	       class->name ? "cache " : "size class", class->name ?: "",
-	       class->size);
-	if (pool && pool->class == class)
-		pr_err("  at offset %zu of the pool at %p\n",
-		       (size_t)(ptr - pool->base), pool->base);
+	strscpy(subject->heap, class->heap->name, sizeof(subject->heap));
+	strscpy(subject->name, class->name ?: "", sizeof(subject->name));
+	subject->size = class->size;
+	subject->base = pool && pool->class == class ? pool->base : NULL;
+	subject->offset = ptr - subject->base;
+}
+
+static void print_subject(const struct subject *subject)
+{
+	if (!*subject->heap)
+		return;
+	pr_err("  heap '%s', %s%s, blocks of %u bytes\n", subject->heap,
+	       *subject->name ? "cache " : "size class", subject->name,
+	       subject->size);
+	if (subject->base)
+		pr_err("  at offset %zu of the pool at %p\n", subject->offset,
+		       subject->base);
 }
 
 /* As kheap_refuse(), of a large block of the heap named @owner, unless "". */
@@ -101,11 +133,15 @@ static bool refuse(struct kheap *heap, enum kheap_refusal why, const void *ptr,
 {
 	unsigned long ip = kheap_client_ip(_RET_IP_);
 	unsigned long site = ip * NR_KHEAP_REFUSALS + why + 1;
+	struct subject subject;
+	bool tell = site_is_new(heap, site) && __ratelimit(&kheap_refusal_limit);
 
+	if (tell)
+		describe(&subject, class, ptr);
 	atomic_long_inc(&heap->nr_refused[why]);
 	if (trace_kheap_refuse_enabled())
 		trace_kheap_refuse(heap->name, refusal_names[why], ptr, ip);
-	if (!site_is_new(heap, site) || !__ratelimit(&kheap_refusal_limit))
+	if (!tell)
 		return false;
 	remember_site(heap, site);
 	if (ptr)
@@ -116,7 +152,7 @@ static bool refuse(struct kheap *heap, enum kheap_refusal why, const void *ptr,
 		       refusal_texts[why]);
 	if (*owner)
 		pr_err("  heap '%s', large block\n", owner);
-	print_class(class, ptr);
+	print_subject(&subject);
 	dump_stack();
 	return true;
 }
@@ -152,6 +188,19 @@ void kheap_refuse_stray(const void *ptr, enum kheap_refusal why)
 	dump_stack();
 }
 
+/**
+ * kheap_refuse_link() - report the damage that a taker of blocks has met
+ * @class: the class
+ * @bad: the place, as kheap_pools_take() says; NULL is fine: there was none
+ *
+ * Context: Any context except NMI, no kheap lock and no busy mark held.
+ */
+void kheap_refuse_link(const struct kheap_class *class, const void *bad)
+{
+	if (unlikely(bad))
+		kheap_refuse(class->heap, KHEAP_BAD_LINK, bad, class);
+}
+
 /* What is wrong with freeing @ptr, of @pool, to @heap or to its @class? */
 static enum kheap_refusal diagnose(struct kheap *heap,
 				   const struct kheap_class *class,
@@ -180,13 +229,16 @@ static void refuse_free(struct kheap *heap, const struct kheap_class *class,
 			const void *ptr)
 {
 	const struct kheap_pool *pool = kheap_pool_of(ptr);
+	const struct kheap_class *found = pool ? READ_ONCE(pool->class) : NULL;
+	struct kheap_debug_note note = { };
 	char owner[KHEAP_NAME_MAX + 1] = "";
 	enum kheap_refusal why;
 
 	why = diagnose(heap, class, pool, ptr, owner);
-	if (refuse(heap, why, ptr, pool ? pool->class : NULL, owner) && pool &&
-	    pool->class != &kheap_cold_class)
-		kheap_debug_print(pool->class, pool, ptr);
+	if (found && found != &kheap_cold_class)
+		kheap_debug_note(found, pool, ptr, &note);
+	if (refuse(heap, why, ptr, found, owner))
+		kheap_debug_print(&note);
 }
 
 /**

@@ -55,7 +55,8 @@ static int type_init(struct kheap_type *type, struct kheap *heap,
 	if (err)
 		return err;
 	type->ops.name = type->class.name;
-	type->nr_created = alloc_percpu(unsigned long);
+	type->nr_created = kheap_meta_alloc_percpu(heap,
+						   sizeof(*type->nr_created));
 	return type->nr_created ? 0 : -ENOMEM;
 }
 
@@ -123,7 +124,8 @@ EXPORT_SYMBOL_GPL(kheap_type_create);
 /* What a type has besides its class. */
 void kheap_type_exit(struct kheap_type *type)
 {
-	free_percpu(type->nr_created);
+	kheap_meta_free_percpu(type->heap, type->nr_created,
+			       sizeof(*type->nr_created));
 }
 
 /* --- Counts ------------------------------------------------------------- */

@@ -68,9 +68,7 @@ struct kheap_object *kheap_weakref_get(struct kheap_weakref *ref)
 	if (target)
 		answer = kheap_object_upgrade(target);
 	raw_spin_unlock_irqrestore(&gc->weak_lock, flags);
-	if (answer == KHEAP_UPGRADE_REFUSED)
-		kheap_object_put(target);
-	return answer == KHEAP_UPGRADE_DONE ? target : NULL;
+	return kheap_object_upgraded(target, answer) ? target : NULL;
 }
 EXPORT_SYMBOL_GPL(kheap_weakref_get);
 

@@ -330,7 +330,8 @@ size_t kheap_trim(struct kheap *heap);
  * a time.
  *
  * Context: Process context. May sleep.
- * Return: 0, or the number of violations; the first ones are in the log.
+ * Return: 0, or the number of violations; the first ones are in the log. -ENOMEM
+ * if there is no memory to note them in.
  */
 int kheap_check(struct kheap *heap);
 
