@@ -314,6 +314,44 @@ static void trim_leaves_a_pinned_page_only_itself(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kheap_test_stats(heap).nr_arenas, 0);
 }
 
+/* The last block is in a magazine: to drain that gives the arena back. */
+static void trim_counts_what_goes_back_on_the_way(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	void **blocks;
+	long before;
+
+	kheap_test_stay_on(test, 0);
+	blocks = kheap_test_alloc_many(test, heap, SIZE, ARENA);
+	kheap_test_free_many(heap, blocks + 1, ARENA - 1);
+	kheap_trim(heap);
+	kheap_free(heap, blocks[0]);
+	before = pages_out(heap);
+	KUNIT_ASSERT_EQ(test, before, 1);
+	KUNIT_EXPECT_EQ(test, kheap_trim(heap), PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, pages_out(heap), 0);
+}
+
+/* The kernel warns of such requests for more than two pages. */
+static void nofail_is_not_passed_on_for_four_pages(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	struct kheap_test_source *source = kheap_test_source(heap);
+	void *blocks[10];	/* a pool has nine */
+	unsigned int i;
+
+	source->max_order = 2;
+	for (i = 0; i < ARRAY_SIZE(blocks); i++) {
+		blocks[i] = kheap_alloc(heap, 1700, GFP_KERNEL | __GFP_NOFAIL);
+		KUNIT_ASSERT_NOT_NULL(test, blocks[i]);
+	}
+	KUNIT_ASSERT_EQ(test, kheap_pool_of(blocks[0])->class->span, 2);
+	KUNIT_EXPECT_EQ(test, atomic_read(&source->nr_allocs[2]), 2);
+	KUNIT_EXPECT_FALSE(test, source->last_gfp & __GFP_NOFAIL);
+	for (i = 0; i < ARRAY_SIZE(blocks); i++)
+		kheap_free(heap, blocks[i]);
+}
+
 static void trim_again_returns_nothing(struct kunit *test)
 {
 	struct kheap *heap = arena_heap(test);
@@ -685,6 +723,8 @@ static struct kunit_case arena_cases[] = {
 	KUNIT_CASE(empty_arenas_go_back_in_one_piece_but_one),
 	KUNIT_CASE(load_at_the_edge_of_an_arena_takes_it_once),
 	KUNIT_CASE(trim_leaves_a_pinned_page_only_itself),
+	KUNIT_CASE(trim_counts_what_goes_back_on_the_way),
+	KUNIT_CASE(nofail_is_not_passed_on_for_four_pages),
 	KUNIT_CASE(trim_again_returns_nothing),
 	KUNIT_CASE(trim_of_a_fresh_heap_returns_nothing),
 	KUNIT_CASE(trim_returns_what_the_page_source_gets_back),

@@ -3,10 +3,13 @@
  * Fixed-size caches: sizes, alignment, constructors, names, ends.
  */
 #include <linux/cache.h>
+#include <linux/delay.h>
+#include <linux/kthread.h>
 #include <linux/nodemask.h>
 #include <linux/string.h>
 
 #include "helpers.h"
+#include "trace.h"
 
 static struct kheap_cache *make(struct kunit *test, struct kheap *heap,
 				size_t size, size_t align, unsigned int flags,
@@ -516,6 +519,112 @@ static void object_of_a_node_comes_from_there(struct kunit *test)
 	kheap_cache_destroy(cache);
 }
 
+/* --- Numbers that are no node ------------------------------------------- */
+
+static const int no_nodes[] = { -2, INT_MIN, MAX_NUMNODES, INT_MAX };
+
+static void no_node_desc(const int *node, char *desc)
+{
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "node_%d", *node);
+}
+
+KUNIT_ARRAY_PARAM(no_node, no_nodes, no_node_desc);
+
+/* As kmalloc_node(): any node will do. */
+static void node_that_is_none_is_any_node(struct kunit *test)
+{
+	static const size_t some[] = { 8, 1000, 9000 };
+	int node = *(const int *)test->param_value;
+	struct kheap *heap = kheap_test_heap(test);
+	struct kheap_cache *cache = make(test, heap, 64, 0, 0, NULL);
+	void *block;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(some); i++) {
+		block = kheap_alloc_node(heap, some[i], GFP_KERNEL, node);
+		KUNIT_EXPECT_NOT_NULL(test, block);
+		kheap_free(heap, block);
+	}
+	block = kheap_cache_alloc_node(cache, GFP_KERNEL, node);
+	KUNIT_EXPECT_NOT_NULL(test, block);
+	kheap_cache_free(cache, block);
+}
+
+/* --- The end of a cache beside the maintenance work ---------------------- */
+
+/**
+ * struct end - a cache that ends while a block freed in NMI is on its way
+ * @cache: the cache
+ * @met: somebody has the block in hand
+ * @begun: the end has begun
+ * @over: it is over
+ */
+struct end {
+	struct kheap_cache *cache;
+	bool met;
+	bool begun;
+	bool over;
+};
+
+/* The block is on its way from the list to the pool, and takes its time. */
+static void block_on_its_way(void *data, const struct kheap_class *class,
+			     const void *ptr, unsigned long call_site)
+{
+	struct end *end = data;
+	unsigned int ms;
+
+	if (class != &end->cache->class)
+		return;
+	WRITE_ONCE(end->met, true);
+	for (ms = 0; ms < 200 && !READ_ONCE(end->over); ms++)
+		mdelay(1);
+}
+
+static int end_cache(void *data)
+{
+	struct end *end = data;
+
+	while (!READ_ONCE(end->met) && !kthread_should_stop())
+		cpu_relax();
+	WRITE_ONCE(end->begun, true);
+	kheap_cache_destroy(end->cache);
+	WRITE_ONCE(end->over, true);
+	while (!kthread_should_stop())
+		schedule_timeout_interruptible(1);
+	return 0;
+}
+
+static void cache_ends_after_a_block_freed_in_nmi(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	struct end end = { .cache = make(test, heap, 64, 0, 0, NULL) };
+	struct task_struct *task;
+	unsigned long flags;
+	void *object;
+
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "needs two CPUs");
+	object = kheap_cache_alloc(end.cache, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, object);
+	kheap_test_watch_log(test);
+	KUNIT_ASSERT_EQ(test, register_trace_kheap_free(block_on_its_way, &end),
+			0);
+	flags = kheap_test_nmi_begin();
+	kheap_cache_free(end.cache, object);
+	kheap_test_nmi_end(flags);
+	task = kthread_run(end_cache, &end, "kheap-kunit-end");
+	KUNIT_EXPECT_FALSE(test, IS_ERR(task));
+	irq_work_sync(&heap->nmi_work);
+	flush_delayed_work(&heap->maint);
+	while (!READ_ONCE(end.over))
+		schedule_timeout_uninterruptible(1);
+	kthread_stop(task);
+	unregister_trace_kheap_free(block_on_its_way, &end);
+	tracepoint_synchronize_unregister();
+	KUNIT_EXPECT_TRUE(test, end.met && end.begun);
+	KUNIT_EXPECT_EQ(test, kheap_test_logged("live objects"), 0);
+}
+
 static struct kunit_case cache_cases[] = {
 	KUNIT_CASE_PARAM(objects_of_every_size_do_not_overlap, size_gen_params),
 	KUNIT_CASE_PARAM(pool_of_every_size_is_the_smallest_that_fits_well,
@@ -539,6 +648,8 @@ static struct kunit_case cache_cases[] = {
 	KUNIT_CASE(object_goes_back_to_its_own_cache_only),
 	KUNIT_CASE(wrong_cache_report_names_both),
 	KUNIT_CASE(object_of_a_node_comes_from_there),
+	KUNIT_CASE_PARAM(node_that_is_none_is_any_node, no_node_gen_params),
+	KUNIT_CASE(cache_ends_after_a_block_freed_in_nmi),
 	{}
 };
 

@@ -68,6 +68,48 @@ static void byte_behind_a_block_is_found(struct kunit *test)
 	KHEAP_EXPECT_LOGGED(test, "was written to beyond its bounds");
 }
 
+/*
+ * An overflow that comes as far as what is recorded behind the guard. With a
+ * size of 300 it was believed that 300 bytes are the client's.
+ */
+static void overwritten_record_is_not_believed(struct kunit *test)
+{
+	struct kheap *heap = debug_heap(test, KHEAP_DEBUG_GUARD |
+					      KHEAP_DEBUG_USER);
+	u8 *block = kheap_test_alloc(test, heap, 64), *again;
+
+	kheap_test_watch_log(test);
+	KUNIT_ASSERT_EQ(test, kheap_usable_size(heap, block), 64);
+	*(u16 *)(block + 88) = 300;		/* the size */
+	*(u32 *)(block + 92) = 0x41414141;	/* who allocated it */
+	KUNIT_EXPECT_EQ(test, kheap_usable_size(heap, block), 64);
+	again = kheap_realloc(heap, block, 60, GFP_KERNEL);
+	KUNIT_EXPECT_PTR_EQ(test, again, block);
+	kheap_free(heap, block);
+	expect_damage(test, heap, KHEAP_BAD_GUARD, 80, 103);
+	KHEAP_EXPECT_LOGGED(test, "what is recorded of block");
+	KUNIT_EXPECT_EQ(test, kheap_test_logged("allocated by"), 0);
+	block = kheap_test_alloc(test, heap, 64);
+	kheap_free(heap, block);
+	KUNIT_EXPECT_EQ(test, kheap_test_refused_any(heap), 1);
+}
+
+/* The same to a block that is free. */
+static void record_overwritten_after_the_free_is_found(struct kunit *test)
+{
+	struct kheap *heap = debug_heap(test, KHEAP_DEBUG_USER);
+	u8 *block = kheap_test_alloc(test, heap, 64);
+
+	kheap_test_watch_log(test);
+	kheap_free(heap, block);
+	*(u32 *)(block + 92) = 0x41414141;
+	KUNIT_EXPECT_PTR_EQ(test, kheap_test_alloc(test, heap, 64), block);
+	KUNIT_EXPECT_EQ(test, kheap_test_refused(heap, KHEAP_BAD_POISON), 1);
+	KHEAP_EXPECT_LOGGED(test, "what is recorded of block");
+	kheap_free(heap, block);
+	KUNIT_EXPECT_EQ(test, kheap_test_refused_any(heap), 1);
+}
+
 static void first_and_last_damaged_byte_are_told(struct kunit *test)
 {
 	struct kheap *heap = debug_heap(test, KHEAP_DEBUG_GUARD);
@@ -641,6 +683,8 @@ static void damaged_pool_is_reported_once(struct kunit *test)
 
 static struct kunit_case debug_cases[] = {
 	KUNIT_CASE_PARAM(byte_behind_a_block_is_found, size_gen_params),
+	KUNIT_CASE(overwritten_record_is_not_believed),
+	KUNIT_CASE(record_overwritten_after_the_free_is_found),
 	KUNIT_CASE(first_and_last_damaged_byte_are_told),
 	KUNIT_CASE(byte_before_a_block_is_found),
 	KUNIT_CASE(damaged_pool_is_quarantined_and_its_blocks_are_good),

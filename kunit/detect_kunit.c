@@ -202,6 +202,31 @@ static void block_drained_twice_is_found(struct kunit *test)
 	free_forged(test, &f);
 }
 
+/* The other cache gives it back to the pool while it is in use. */
+static void block_in_use_that_is_drained_is_not_written_to(struct kunit *test)
+{
+	struct forged f = forged_list(test);
+	void *mine[2];
+	unsigned int i;
+
+	kheap_test_stay_on(test, HERE);
+	for (i = 0; i < 2; i++) {
+		mine[i] = kheap_test_alloc(test, f.heap, SIZE);
+		memset(mine[i], 0x31, SIZE);
+	}
+	KUNIT_ASSERT_TRUE(test, mine[0] == f.again || mine[1] == f.again);
+	kheap_class_drain(f.pool->class, false);
+	for (i = 0; i < 2; i++)
+		KUNIT_EXPECT_NULL(test, memchr_inv(mine[i], 0x31, SIZE));
+	KUNIT_EXPECT_EQ(test, f.pool->state, KHEAP_POOL_QUARANTINED);
+	KUNIT_EXPECT_EQ(test, kheap_test_refused(f.heap, KHEAP_BAD_LINK), 1);
+	kheap_test_expect_sound(test, f.heap);
+	for (i = 0; i < 2; i++)
+		kheap_free(f.heap, mine[i]);
+	f.blocks[6] = f.again;
+	free_forged(test, &f);
+}
+
 /* In NMI nothing can be done about it; then its CPU goes. */
 static void block_met_in_nmi_is_dealt_with_later(struct kunit *test)
 {
@@ -282,6 +307,7 @@ static struct kunit_case detect_cases[] = {
 	KUNIT_CASE_PARAM(block_in_two_caches_is_handed_out_once,
 			 way_gen_params),
 	KUNIT_CASE(block_drained_twice_is_found),
+	KUNIT_CASE(block_in_use_that_is_drained_is_not_written_to),
 	KUNIT_CASE(block_met_in_nmi_is_dealt_with_later),
 	KUNIT_CASE(write_to_a_cached_block_harms_nobody),
 	KUNIT_CASE(object_is_no_block_of_the_heap),

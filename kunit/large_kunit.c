@@ -3,6 +3,7 @@
  * Large blocks, and what kheap_realloc() and kheap_calloc() do with blocks of
  * all sizes.
  */
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/vmalloc.h>
@@ -168,6 +169,64 @@ static void vmalloc_block_freed_in_atomic_context_is_freed_later(struct kunit *t
 	flush_delayed_work(&heap->maint);
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&heap->held_bytes),
 			kheap_test_stats(heap).held_bytes);
+}
+
+/* A reader can be preempted and must not sleep; vfree() may. */
+static void vmalloc_block_freed_by_a_reader_of_rcu_is_freed_later(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	void *block = kheap_test_alloc(test, heap, 5 * SZ_1M);
+
+	rcu_read_lock();
+	kheap_free(heap, block);
+	KUNIT_EXPECT_NE(test, atomic_long_read(&heap->held_bytes),
+			kheap_test_stats(heap).held_bytes);
+	rcu_read_unlock();
+	kheap_trim(heap);
+	flush_delayed_work(&heap->maint);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&heap->held_bytes),
+			kheap_test_stats(heap).held_bytes);
+}
+
+/* The NMI has come into somebody who looks for a large block. */
+static void realloc_in_nmi_waits_for_nobody(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	void *block = kheap_test_alloc(test, heap, 10000), *moved;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&heap->large_lock, flags);
+	lockdep_off();
+	__preempt_count_add(NMI_OFFSET + HARDIRQ_OFFSET);
+	moved = kheap_realloc(heap, block, 20000, GFP_ATOMIC);
+	__preempt_count_sub(NMI_OFFSET + HARDIRQ_OFFSET);
+	lockdep_on();
+	raw_spin_unlock_irqrestore(&heap->large_lock, flags);
+	KUNIT_EXPECT_NULL(test, moved);
+	KUNIT_EXPECT_EQ(test, kheap_test_refused_any(heap), 0);
+	KUNIT_EXPECT_EQ(test, kheap_usable_size(heap, block), 12288);
+	kheap_free(heap, block);
+}
+
+/* It keeps what it was, of which one byte is the client's. */
+static void realloc_to_zero_that_fails_leaves_a_block(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap_with(test, KHEAP_DEBUG_GUARD, 0);
+	static const struct kheap_inject_rule small_ones = {
+		.per_mille = 1000,
+		.max = 8,
+	};
+	void *block = kheap_test_alloc(test, heap, 10000);
+
+	kheap_inject_start(heap, &small_ones);
+	KUNIT_EXPECT_PTR_EQ(test, kheap_realloc(heap, block, 0, GFP_KERNEL),
+			    block);
+	kheap_inject_stop(heap);
+	KUNIT_EXPECT_EQ(test, kheap_usable_size(heap, block), 1);
+	block = kheap_realloc(heap, block, 9000, GFP_KERNEL);
+	KUNIT_EXPECT_NOT_NULL(test, block);
+	KUNIT_EXPECT_EQ(test, kheap_test_refused_any(heap), 0);
+	kheap_free(heap, block);
 }
 
 /* What the account says is what the statistics find. */
@@ -488,6 +547,9 @@ static struct kunit_case large_cases[] = {
 	KUNIT_CASE_SLOW(many_large_blocks_are_all_found),
 	KUNIT_CASE(atomic_large_block_is_got_and_freed_without_sleep),
 	KUNIT_CASE(vmalloc_block_freed_in_atomic_context_is_freed_later),
+	KUNIT_CASE(vmalloc_block_freed_by_a_reader_of_rcu_is_freed_later),
+	KUNIT_CASE(realloc_in_nmi_waits_for_nobody),
+	KUNIT_CASE(realloc_to_zero_that_fails_leaves_a_block),
 	KUNIT_CASE(account_of_large_blocks_agrees_with_the_sum),
 	KUNIT_CASE_PARAM(too_large_a_size_is_refused_quietly_if_wanted,
 			 too_large_gen_params),

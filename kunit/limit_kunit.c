@@ -12,6 +12,8 @@
 #define LIMIT		((size_t)SZ_1M)
 #define LARGE		((size_t)SZ_512K)
 #define NR_BLOCKS	700
+#define SIZE		512
+#define BLOCKS_AN_ARENA	(KHEAP_ARENA_POOLS * PAGE_SIZE / SIZE)
 
 /**
  * struct client - what a case's on_limit does, and what it was told
@@ -72,20 +74,28 @@ static void destroy(void *heap)
 	kheap_destroy(heap);
 }
 
-/* A heap of LIMIT bytes that asks a client. */
-static struct client *client_create(struct kunit *test)
+/* Give a client a heap of LIMIT bytes. */
+static void heap_create(struct kunit *test, struct client *client)
 {
 	struct kheap_params params = {
 		.limit_bytes = LIMIT,
 		.on_limit = on_limit,
+		.limit_ctx = client,
 	};
+
+	memset(client, 0, sizeof(*client));
+	client->heap = kheap_create("kunit-limit", &params);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, client->heap);
+}
+
+/* A heap of LIMIT bytes that asks a client. */
+static struct client *client_create(struct kunit *test)
+{
 	struct client *client;
 
 	client = kunit_kzalloc(test, sizeof(*client), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, client);
-	params.limit_ctx = client;
-	client->heap = kheap_create("kunit-limit", &params);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, client->heap);
+	heap_create(test, client);
 	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, destroy,
 							client->heap), 0);
 	return client;
@@ -130,6 +140,37 @@ static void free_memory_of_the_heap_makes_room(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kheap_test_stats(client->heap).cached_bytes, 0);
 	expect_no_refusal(test, client);
 	kheap_free(client->heap, block);
+}
+
+/* No page comes of it: the blocks that another CPU has are what is wanted. */
+static void blocks_in_another_magazine_are_had(struct kunit *test)
+{
+	struct client *client = client_create(test);
+	struct kheap *heap = client->heap;
+	void **blocks, *block;
+	unsigned int i;
+
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "needs two CPUs");
+	kheap_test_stay_on(test, 1);
+	for (i = 0; i < 8; i++)
+		kheap_test_free_many(heap, kheap_test_alloc_many(test, heap,
+								 SIZE, 8), 8);
+	blocks = kheap_test_alloc_many(test, heap, SIZE, BLOCKS_AN_ARENA);
+	KUNIT_ASSERT_EQ(test, kheap_test_stats(heap).free_bytes +
+			      kheap_test_stats(heap).virgin_bytes +
+			      kheap_test_stats(heap).empty_bytes, 0);
+	for (i = 0; i < 4; i++)
+		kheap_free(heap, blocks[i]);
+	KUNIT_ASSERT_EQ(test, kheap_test_stats(heap).cached_bytes, 4 * SIZE);
+	kheap_test_stay_on(test, 0);
+	heap->limit_bytes = kheap_test_stats(heap).held_bytes;
+	block = kheap_alloc(heap, SIZE, GFP_KERNEL);
+	KUNIT_EXPECT_NOT_NULL(test, block);
+	KUNIT_EXPECT_EQ(test, client->nr_calls, 0);
+	expect_no_refusal(test, client);
+	kheap_free(heap, block);
+	kheap_test_free_many(heap, blocks + 4, BLOCKS_AN_ARENA - 4);
 }
 
 /* Others wait for the lock while they allocate. */
@@ -256,6 +297,63 @@ static void heap_below_its_limit_does_not_ask(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, client->nr_calls, 0);
 }
 
+/* --- Descriptors -------------------------------------------------------- */
+
+/* Whatever it is that does not fit, the client is asked before a refusal. */
+static void first_request_of_a_span_asks_whatever_is_left(struct kunit *test)
+{
+	struct client client;
+	size_t extra;
+	void *block;
+
+	for (extra = 0; extra <= 4 * PAGE_SIZE; extra += 256) {
+		heap_create(test, &client);
+		client.heap->limit_bytes =
+			kheap_test_stats(client.heap).held_bytes + extra;
+		block = kheap_alloc(client.heap, 900,
+				    GFP_KERNEL | __GFP_NOWARN);
+		KUNIT_EXPECT_EQ_MSG(test, client.nr_calls, block ? 0 : 1,
+				    "with %zu bytes", extra);
+		kheap_free(client.heap, block);
+		kheap_destroy(client.heap);
+	}
+}
+
+/* No arena is taken whose descriptors do not fit. */
+static void next_arena_leaves_room_for_its_descriptors(struct kunit *test)
+{
+	struct client client;
+	void **blocks, *block;
+	size_t extra;
+
+	for (extra = 0; extra <= 4608; extra += 256) {
+		heap_create(test, &client);
+		blocks = kheap_test_alloc_many(test, client.heap, SIZE,
+					       BLOCKS_AN_ARENA);
+		client.heap->limit_bytes =
+			kheap_test_stats(client.heap).held_bytes +
+			(PAGE_SIZE << KHEAP_ARENA_ORDER) + extra;
+		block = kheap_alloc(client.heap, SIZE, GFP_KERNEL);
+		KUNIT_EXPECT_NOT_NULL_MSG(test, block, "with %zu bytes", extra);
+		KUNIT_EXPECT_EQ(test, client.nr_calls, 0);
+		kheap_free(client.heap, block);
+		kheap_test_free_many(client.heap, blocks, BLOCKS_AN_ARENA);
+		kheap_destroy(client.heap);
+	}
+}
+
+static void bulk_request_without_a_class_asks_and_counts(struct kunit *test)
+{
+	struct client *client = client_create(test);
+	void *blocks[4];
+
+	client->heap->limit_bytes = kheap_test_stats(client->heap).held_bytes;
+	KUNIT_EXPECT_EQ(test, kheap_alloc_bulk(client->heap, 24, GFP_KERNEL, 4,
+					       blocks), 0);
+	KUNIT_EXPECT_EQ(test, client->nr_calls, 1);
+	expect_refused_once(test, client);
+}
+
 /* --- What does not fit -------------------------------------------------- */
 
 #define NR_TOO_MUCH	20000
@@ -304,6 +402,7 @@ static void request_over_the_limit_is_not_charged_meanwhile(struct kunit *test)
 
 static struct kunit_case limit_cases[] = {
 	KUNIT_CASE(free_memory_of_the_heap_makes_room),
+	KUNIT_CASE(blocks_in_another_magazine_are_had),
 	KUNIT_CASE(heap_in_use_is_not_waited_for),
 	KUNIT_CASE_PARAM(client_that_frees_is_asked_once_and_served,
 			 request_gen_params),
@@ -314,6 +413,9 @@ static struct kunit_case limit_cases[] = {
 	KUNIT_CASE(request_of_the_client_inside_that_fits_is_served),
 	KUNIT_CASE(another_task_asks_meanwhile),
 	KUNIT_CASE(heap_below_its_limit_does_not_ask),
+	KUNIT_CASE(first_request_of_a_span_asks_whatever_is_left),
+	KUNIT_CASE(next_arena_leaves_room_for_its_descriptors),
+	KUNIT_CASE(bulk_request_without_a_class_asks_and_counts),
 	KUNIT_CASE(request_over_the_limit_is_not_charged_meanwhile),
 	{}
 };

@@ -3,6 +3,7 @@
  * Pools: carving, links, states, and what happens when a link is damaged.
  * Without per-CPU caches, so that each call reaches the pool.
  */
+#include <linux/slab.h>
 #include <linux/string.h>
 
 #include "helpers.h"
@@ -414,6 +415,64 @@ static void overwritten_link_is_quarantined_and_regained(struct kunit *test)
 	kheap_free(d.heap, last);
 }
 
+/* The pool that is to serve is damaged; there is no memory but in the other. */
+static void damaged_pool_does_not_hide_a_good_one(struct kunit *test)
+{
+	struct damage d = damaged_pool(test, 1);
+	void **other, *block;
+	unsigned int i;
+
+	*link_of(d.blocks[2]) ^= 1;	/* good again, until there is another */
+	d.blocks[2] = kheap_test_alloc(test, d.heap, SIZE);
+	d.blocks[6] = kheap_test_alloc(test, d.heap, SIZE);
+	other = kheap_test_alloc_many(test, d.heap, SIZE, NR_BLOCKS);
+	KUNIT_ASSERT_PTR_NE(test, kheap_pool_of(other[0]), d.pool);
+	/* With two blocks in use it serves after one with six. */
+	for (i = 2; i < NR_BLOCKS; i++)
+		kheap_free(d.heap, other[i]);
+	kheap_free(d.heap, d.blocks[6]);
+	kheap_free(d.heap, d.blocks[2]);
+	*link_of(d.blocks[2]) ^= 1;
+	kheap_test_source(d.heap)->fail_all = true;
+	block = kheap_alloc(d.heap, SIZE, GFP_KERNEL);
+	KUNIT_EXPECT_NOT_NULL(test, block);
+	KUNIT_EXPECT_PTR_EQ(test, kheap_pool_of(block), kheap_pool_of(other[0]));
+	KUNIT_EXPECT_EQ(test, kheap_test_refused(d.heap, KHEAP_BAD_LINK), 1);
+	KUNIT_EXPECT_EQ(test, d.pool->state, KHEAP_POOL_QUARANTINED);
+	kheap_free(d.heap, block);
+	kheap_test_free_many(d.heap, other, 2);
+	free_rest(test, &d);
+}
+
+/*
+ * As a pool is left that became empty where nothing may be freed, on PREEMPT_RT:
+ * with bits outside its descriptor. They go with its page.
+ */
+static void bits_of_an_empty_pool_go_with_its_page(struct kunit *test)
+{
+	struct kheap *heap = pool_heap(test);
+	struct kheap_test_source *source = kheap_test_source(heap);
+	void **blocks = kheap_test_alloc_many(test, heap, SIZE, 2 * NR_BLOCKS);
+	struct kheap_pool *pool = kheap_pool_of(blocks[NR_BLOCKS]);
+	long before, *bits = kzalloc(256, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, bits);
+	KUNIT_ASSERT_PTR_NE(test, kheap_pool_of(blocks[0]), pool);
+	kheap_test_free_many(heap, blocks + NR_BLOCKS, NR_BLOCKS);
+	KUNIT_ASSERT_EQ(test, pool->state, KHEAP_POOL_EMPTY);
+	before = atomic_long_read(&source->nr_pages_out);
+	pool->map = (unsigned long)bits;
+	pool->sz_map = 6;
+	atomic_long_add(256, &heap->metadata_bytes);
+	atomic_long_add(256, &heap->held_bytes);
+	kheap_trim(heap);
+	KUNIT_EXPECT_LT(test, atomic_long_read(&source->nr_pages_out), before);
+	KUNIT_EXPECT_EQ(test, pool->state, KHEAP_POOL_HOLE);
+	/* kmemleak and the account at the heap's end know if they are lost. */
+	KUNIT_EXPECT_EQ(test, pool->sz_map, 0);
+	kheap_test_free_many(heap, blocks, NR_BLOCKS);
+}
+
 static void corrupted_link_report_names_heap_and_class(struct kunit *test)
 {
 	struct damage d = damaged_pool(test, 1);
@@ -586,6 +645,8 @@ static struct kunit_case pool_cases[] = {
 	KUNIT_CASE(link_of_a_free_block_depends_on_the_secret),
 	KUNIT_CASE(link_of_a_free_block_differs_from_heap_to_heap),
 	KUNIT_CASE(overwritten_link_is_quarantined_and_regained),
+	KUNIT_CASE(damaged_pool_does_not_hide_a_good_one),
+	KUNIT_CASE(bits_of_an_empty_pool_go_with_its_page),
 	KUNIT_CASE(corrupted_link_report_names_heap_and_class),
 	KUNIT_CASE_PARAM(link_with_a_flipped_bit_is_found, bit_gen_params),
 	KUNIT_CASE_PARAM(forged_link_to_no_free_block_is_found,

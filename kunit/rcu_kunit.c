@@ -4,6 +4,7 @@
  * lost.
  */
 #include <linux/completion.h>
+#include <linux/delay.h>
 #include <linux/hrtimer.h>
 #include <linux/kthread.h>
 #include <linux/rcupdate.h>
@@ -80,6 +81,38 @@ static void trim_waits_for_pending_blocks(struct kunit *test)
 
 	kheap_free_rcu(heap, kheap_test_alloc(test, heap, 100));
 	kheap_free_rcu(heap, kheap_test_alloc(test, heap, LARGE));
+	kheap_trim(heap);
+	KUNIT_EXPECT_EQ(test, nr_live(heap), 0ul);
+}
+
+/* Another thread frees for some seconds, in every grace period. */
+static int free_all_the_time(void *data)
+{
+	unsigned long end = jiffies + 6 * HZ;
+	struct kheap *heap = data;
+
+	while (!kthread_should_stop()) {
+		if (time_before(jiffies, end))
+			kheap_free_rcu(heap, kheap_alloc(heap, 100,
+							 GFP_KERNEL));
+		usleep_range(200, 400);
+	}
+	return 0;
+}
+
+static void trim_waits_for_no_block_that_comes_later(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	struct task_struct *task;
+	unsigned long start;
+
+	task = kthread_run(free_all_the_time, heap, "kheap-kunit-rcu");
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
+	msleep(20);
+	start = jiffies;
+	kheap_trim(heap);
+	KUNIT_EXPECT_LT(test, jiffies - start, 4ul * HZ);
+	kthread_stop(task);
 	kheap_trim(heap);
 	KUNIT_EXPECT_EQ(test, nr_live(heap), 0ul);
 }
@@ -426,6 +459,7 @@ static struct kunit_case rcu_cases[] = {
 	KUNIT_CASE(null_is_fine),
 	KUNIT_CASE_SLOW(thousands_of_blocks_are_all_freed),
 	KUNIT_CASE(trim_waits_for_pending_blocks),
+	KUNIT_CASE(trim_waits_for_no_block_that_comes_later),
 	KUNIT_CASE(destroy_waits_for_pending_blocks),
 	KUNIT_CASE(cache_destroy_waits_for_pending_objects),
 	KUNIT_CASE(heap_without_cpu_caches_frees_after_a_while),

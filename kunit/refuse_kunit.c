@@ -406,6 +406,20 @@ static void second_free_of_a_large_block_is_refused(struct kunit *test)
 	}
 }
 
+static void large_block_given_to_a_cache_is_refused(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	void *block = kheap_test_alloc(test, heap, 10000);
+	struct kheap_cache *cache;
+
+	cache = kheap_cache_create(heap, "small", 64, 0, 0, NULL);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, cache);
+	kheap_cache_free(cache, block);
+	KUNIT_EXPECT_EQ(test, kheap_test_refused(heap, KHEAP_BAD_CACHE), 1);
+	KUNIT_EXPECT_EQ(test, kheap_test_refused_any(heap), 1);
+	kheap_free(heap, block);
+}
+
 static void large_block_of_another_heap_is_refused(struct kunit *test)
 {
 	struct kheap *heap = kheap_test_heap(test), *other = kheap_test_heap(test);
@@ -726,6 +740,7 @@ static struct kunit_case refuse_cases[] = {
 	KUNIT_CASE_PARAM(virgin_block_is_refused, flags_gen_params),
 	KUNIT_CASE(stale_pointer_into_another_class_is_refused),
 	KUNIT_CASE(second_free_of_a_large_block_is_refused),
+	KUNIT_CASE(large_block_given_to_a_cache_is_refused),
 	KUNIT_CASE(large_block_of_another_heap_is_refused),
 	KUNIT_CASE_PARAM(second_free_of_an_object_is_refused,
 			 flags_gen_params),

@@ -4,6 +4,8 @@
  * on, whatever was held where the reason was met. What they say is in refuse
  * and in the suites of what they are about.
  */
+#include <linux/delay.h>
+#include <linux/kthread.h>
 #include <linux/preempt.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
@@ -203,10 +205,76 @@ static void full_count_met_by_an_upgrade_is_told_unlocked(struct kunit *test)
 	kheap_object_put(obj);
 }
 
+/* --- What goes away while a report is made ------------------------------ */
+
+/**
+ * struct gone - a pool that is given back while a report of it is made
+ * @heap: its heap
+ * @met: the report is being made
+ * @trimmed: the pool is gone
+ */
+struct gone {
+	struct kheap *heap;
+	bool met;
+	bool trimmed;
+};
+
+static void take_time(void *data, const char *heap, const char *reason,
+		      const void *ptr, unsigned long call_site)
+{
+	struct gone *gone = data;
+	unsigned int ms;
+
+	WRITE_ONCE(gone->met, true);
+	for (ms = 0; ms < 1000 && !READ_ONCE(gone->trimmed); ms++)
+		mdelay(1);
+}
+
+static int trim_meanwhile(void *data)
+{
+	struct gone *gone = data;
+
+	while (!READ_ONCE(gone->met) && !kthread_should_stop())
+		cpu_relax();
+	kheap_trim(gone->heap);
+	WRITE_ONCE(gone->trimmed, true);
+	while (!kthread_should_stop())
+		schedule_timeout_interruptible(1);
+	return 0;
+}
+
+/* KASAN says whether anything of the pool is looked at again. */
+static void report_outlives_the_pool_it_is_about(struct kunit *test)
+{
+	struct gone gone = {
+		.heap = kheap_test_heap_with(test, KHEAP_DEBUG_USER, 0),
+	};
+	void *block = kheap_test_alloc(test, gone.heap, SIZE);
+	struct task_struct *task;
+
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "needs two CPUs");
+	kheap_test_watch_log(test);
+	kheap_free(gone.heap, block);
+	KUNIT_ASSERT_EQ(test, register_trace_kheap_refuse(take_time, &gone), 0);
+	task = kthread_run(trim_meanwhile, &gone, "kheap-kunit-trim");
+	KUNIT_EXPECT_FALSE(test, IS_ERR(task));
+	kheap_free(gone.heap, block);
+	unregister_trace_kheap_refuse(take_time, &gone);
+	tracepoint_synchronize_unregister();
+	kthread_stop(task);
+	KUNIT_EXPECT_TRUE(test, gone.trimmed);
+	KUNIT_EXPECT_EQ(test, kheap_test_stats(gone.heap).nr_pools, 0);
+	KHEAP_EXPECT_LOGGED(test, "is free: freed before");
+	KHEAP_EXPECT_LOGGED(test, "size class, blocks of");
+	KHEAP_EXPECT_LOGGED(test, "freed by");
+}
+
 static struct kunit_case report_cases[] = {
 	KUNIT_CASE(damage_met_by_a_refill_is_told_without_the_mark),
 	KUNIT_CASE(damage_met_in_a_new_pool_is_told_without_the_mark),
 	KUNIT_CASE(full_count_met_by_an_upgrade_is_told_unlocked),
+	KUNIT_CASE(report_outlives_the_pool_it_is_about),
 	{}
 };
 

@@ -252,7 +252,8 @@ kheap_zalloc(struct kheap *heap, size_t size, gfp_t gfp)
  * @heap: the heap
  * @size: bytes wanted; 0 counts as 1
  * @gfp: as for kheap_alloc(); with %__GFP_THISNODE no other node will do
- * @node: the node, or %NUMA_NO_NODE for the caller's
+ * @node: the node; %NUMA_NO_NODE for the caller's, and so is a number that is
+ *	no online node's
  *
  * Context: As kheap_alloc().
  * Return: The block or NULL.
@@ -415,7 +416,7 @@ kheap_cache_alloc(struct kheap_cache *cache, gfp_t gfp)
  * kheap_cache_alloc_node() - allocate an object of one memory node
  * @cache: the cache
  * @gfp: as for kheap_cache_alloc(); with %__GFP_THISNODE no other node will do
- * @node: the node, or %NUMA_NO_NODE for the caller's
+ * @node: the node, as for kheap_alloc_node()
  *
  * Context: As kheap_alloc().
  * Return: The object or NULL.

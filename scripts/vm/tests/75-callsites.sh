@@ -84,8 +84,11 @@ assert_eq 3 "$(wc -l <"$(sites)")" "lines"
 echo 1 >"$(heap_file exercise check)"
 unload_module kheap_exercise
 
-step "the report of what is left"
-load_module kheap_exercise ms=50 nr_leak=3
+step "the report of what is left, by a task whose name is two lines"
+program="$KHEAP_TEST_TMP/in"$'\n'"smod it"
+cp "$(command -v insmod)" "$program"
+(exec -a insmod "$program" "$(module_file kheap_exercise)" ms=50 nr_leak=3)
+assert grep -q '^+ [^ ]* in_smod_it/[0-9]* [0-9]* [0-9]*$' "$(sites)"
 unload_module kheap_exercise
 assert_log '  3 blocks, .* bytes, allocated at'
 unload_module kheap
