@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# kernels: 6.12 6.1 6.12-rt 6.1-rt
+# kernels: 6.12 6.1 6.12-rt 6.1-rt test kcsan
 # boot: --cpus 4 --one-thread
 #
 # The storm of 60-storm while events and call sites are switched on and off,
