@@ -7,6 +7,7 @@
 #include <trace/events/printk.h>
 
 #include "helpers.h"
+#include "trace.h"
 
 bool kheap_test_sweep = true;
 module_param_named(sweep, kheap_test_sweep, bool, 0444);
@@ -401,4 +402,29 @@ void kheap_test_stay_on(struct kunit *test, unsigned int cpu)
 		kunit_skip(test, "CPU %u is not online", cpu);
 	KUNIT_ASSERT_EQ(test, set_cpus_allowed_ptr(current, cpumask_of(cpu)),
 			0);
+}
+
+/* --- Runs --------------------------------------------------------------- */
+
+static void probe_verdict(void *act, const struct kheap *heap,
+			  unsigned long run, unsigned long nr, bool committed)
+{
+	if (committed)
+		((void (*)(const struct kheap *))act)(heap);
+}
+
+static void stop_looking_at_verdicts(void *act)
+{
+	unregister_trace_kheap_gc_verdict(probe_verdict, act);
+	tracepoint_synchronize_unregister();
+}
+
+void kheap_test_at_verdict(struct kunit *test,
+			   void (*act)(const struct kheap *heap))
+{
+	KUNIT_ASSERT_EQ(test, register_trace_kheap_gc_verdict(probe_verdict,
+							      act), 0);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test,
+							stop_looking_at_verdicts,
+							act), 0);
 }

@@ -178,4 +178,13 @@ unsigned int kheap_test_logged(const char *text);
 	KUNIT_EXPECT_NE_MSG(test, kheap_test_logged(text), 0u,		\
 			    "not in the log: %s", text)
 
+/* --- Runs --------------------------------------------------------------- */
+
+/*
+ * Call @act when a run of any heap has passed a verdict of garbage and nobody
+ * knows of it yet, until the case ends. It must not sleep.
+ */
+void kheap_test_at_verdict(struct kunit *test,
+			   void (*act)(const struct kheap *heap));
+
 #endif /* _KHEAP_KUNIT_HELPERS_H */

@@ -99,6 +99,7 @@ struct kheap_gc_entry {
  * @marked: the suspects are marked, and so may be what was dropped since
  * @full: look at all objects
  * @given_up: there was no memory
+ * @looked_up: a lookup of the garbage was under way after the verdict
  * @stats: of this run
  * @walk: of a full run
  */
@@ -114,6 +115,7 @@ struct kheap_gc_run {
 	bool marked;
 	bool full;
 	bool given_up;
+	bool looked_up;
 	struct kheap_gc_stats stats;
 	struct kheap_walk walk;
 };

@@ -5,6 +5,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/rcupdate.h>
 #include <linux/sched.h>
 
 #include "gc.h"
@@ -17,6 +18,42 @@
 #define NAME_IS_OURS	1
 
 #define NR_CALLS_A_RESCHED	64	/* callbacks of clients */
+
+/* --- After the verdict -------------------------------------------------- */
+
+/*
+ * Say of an object that the verdict on it was passed, and more with @bits, and
+ * take @pin references. No lookup increments it after this; one that did before
+ * and has not put the reference yet shows in the count. Return the word that
+ * was there.
+ */
+static __always_inline s64 sentence(struct kheap_gc_run *run,
+				    struct kheap_gc_entry *entry, u32 bits,
+				    unsigned int pin)
+{
+	struct kheap_object *obj = kheap_gc_object(entry);
+	s64 word = atomic64_read(&obj->word), new;
+
+	do {
+		new = word & ~KHEAP_WORD(KHEAP_GC_CONDEMNED);
+		new |= KHEAP_WORD(KHEAP_GC_GARBAGE | bits);
+	} while (unlikely(!atomic64_try_cmpxchg(&obj->word, &word,
+						new + pin)));
+	run->looked_up |= (u32)word != entry->snap;
+	return word;
+}
+
+/*
+ * A lookup that was too late has to see that, and to put its reference, before
+ * anybody can tell from the object: else it would succeed when the object is
+ * cleared and the flags are gone, or be taken for a reference that clear has
+ * left. It is under rcu_read_lock() from its increment to its put.
+ */
+static void wait_for_lookups(struct kheap_gc_run *run)
+{
+	if (unlikely(run->looked_up))
+		synchronize_rcu();
+}
 
 /* --- Weak references ---------------------------------------------------- */
 
@@ -46,7 +83,7 @@ static bool set_garbage(struct kheap_gc_run *run)
 	kheap_gc_for_each(run, entry, idx) {
 		struct kheap_object *obj = kheap_gc_object(entry);
 
-		kheap_gc_set_word(obj, KHEAP_GC_CONDEMNED, KHEAP_GC_GARBAGE);
+		sentence(run, entry, 0, 0);
 		if (obj->type->ops.finalize &&
 		    !(READ_ONCE(obj->gc) & KHEAP_GC_FINALIZED))
 			finalizers = true;
@@ -120,17 +157,10 @@ static void own(struct kheap_gc_run *run)
 	unsigned int idx, pin = !run->pinned;
 
 	kheap_gc_for_each(run, entry, idx) {
-		struct kheap_object *obj = kheap_gc_object(entry);
-		s64 word = atomic64_read(&obj->word), new;
+		s64 old = sentence(run, entry, KHEAP_GC_BUFFERED, pin);
 
-		do {
-			new = word & ~KHEAP_WORD(KHEAP_GC_CONDEMNED);
-			new |= KHEAP_WORD(KHEAP_GC_GARBAGE |
-					  KHEAP_GC_BUFFERED);
-		} while (unlikely(!atomic64_try_cmpxchg(&obj->word, &word,
-							new + pin)));
-		entry->edges = (new ^ word) & KHEAP_WORD(KHEAP_GC_BUFFERED) ?
-			       NAME_IS_OURS : 0;
+		entry->edges = old & KHEAP_WORD(KHEAP_GC_BUFFERED) ?
+			       0 : NAME_IS_OURS;
 	}
 	run->pinned = 1;
 }
@@ -298,6 +328,7 @@ void kheap_gc_clear(struct kheap_gc_run *run)
 		finalizers = set_garbage(run);
 	else
 		own(run);
+	wait_for_lookups(run);
 	if (READ_ONCE(run->gc->has_weak))
 		clear_weakrefs(run);
 	if (finalizers && !finalize_and_verify(run))

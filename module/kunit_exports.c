@@ -50,6 +50,7 @@ EXPORT_TRACEPOINT_SYMBOL_GPL(kheap_object_new);
 EXPORT_TRACEPOINT_SYMBOL_GPL(kheap_object_put);
 EXPORT_TRACEPOINT_SYMBOL_GPL(kheap_object_release);
 EXPORT_TRACEPOINT_SYMBOL_GPL(kheap_gc_phase);
+EXPORT_TRACEPOINT_SYMBOL_GPL(kheap_gc_verdict);
 EXPORT_TRACEPOINT_SYMBOL_GPL(kheap_gc_end);
 EXPORT_SYMBOL_IF_KUNIT(kheap_callsites_start);
 EXPORT_SYMBOL_IF_KUNIT(kheap_callsites_stop);

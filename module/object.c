@@ -6,6 +6,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/export.h>
+#include <linux/rcupdate.h>
 
 #include "gc.h"
 #include "trace.h"
@@ -283,7 +284,8 @@ static bool object_to(struct kheap_gc *gc, struct kheap_object *obj)
  * kheap_object_upgrade() - make a counted reference of an uncounted one
  * @obj: an object whose memory is valid
  *
- * Context: Any context except NMI, kheap locks held or not. Never sleeps.
+ * Context: Any context except NMI, kheap locks held or not; under
+ * rcu_read_lock() until kheap_object_upgraded() has returned. Never sleeps.
  * Return: What the caller has to see to, with kheap_object_upgraded(), when it
  * holds no lock.
  */
@@ -318,10 +320,18 @@ bool kheap_object_upgraded(struct kheap_object *obj, enum kheap_upgrade answer)
 	return answer == KHEAP_UPGRADE_DONE || answer == KHEAP_UPGRADE_FULL;
 }
 
-/* kheap_object_tryget() of an object that is marked, or not countable. */
+/*
+ * kheap_object_tryget() of an object that is marked, or not countable. A run
+ * waits for us before it clears what we were refused: see wait_for_lookups().
+ */
 bool __kheap_object_tryget(struct kheap_object *obj)
 {
-	return kheap_object_upgraded(obj, kheap_object_upgrade(obj));
+	bool done;
+
+	rcu_read_lock();
+	done = kheap_object_upgraded(obj, kheap_object_upgrade(obj));
+	rcu_read_unlock();
+	return done;
 }
 EXPORT_SYMBOL_GPL(__kheap_object_tryget);
 

@@ -6,6 +6,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/export.h>
+#include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/sched/clock.h>
 
@@ -63,12 +64,16 @@ struct kheap_object *kheap_weakref_get(struct kheap_weakref *ref)
 	if (!READ_ONCE(ref->target))
 		return NULL;
 	gc = ref->gc;
+	rcu_read_lock();
 	raw_spin_lock_irqsave(&gc->weak_lock, flags);
 	target = ref->target;
 	if (target)
 		answer = kheap_object_upgrade(target);
 	raw_spin_unlock_irqrestore(&gc->weak_lock, flags);
-	return kheap_object_upgraded(target, answer) ? target : NULL;
+	if (!kheap_object_upgraded(target, answer))
+		target = NULL;
+	rcu_read_unlock();
+	return target;
 }
 EXPORT_SYMBOL_GPL(kheap_weakref_get);
 

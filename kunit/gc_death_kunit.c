@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The moments at which an object is neither alive nor gone: the verdict was
+ * passed on it, its finalizer runs, it waits for a grace period.
+ */
+#include <linux/delay.h>
+#include <linux/kthread.h>
+#include <linux/ktime.h>
+#include <linux/rcupdate.h>
+
+#include "nodes.h"
+
+#define RING	3
+
+/* --- Lookups of what is condemned --------------------------------------- */
+
+/* A run that does not wait is over long before that. */
+#define LOOKUP_NS	(200 * NSEC_PER_MSEC)
+
+enum stage { BEFORE_VERDICT, LOOK_UP, LOOKING, RUN_OVER };
+
+static struct lookup {
+	struct kheap *heap;
+	struct node *node;
+	atomic_t stage;
+	bool cleared;
+	bool found;
+} lookup;
+
+/* The verdict is passed, and the objects are not told yet. */
+static void at_verdict(const struct kheap *heap)
+{
+	if (heap != lookup.heap)
+		return;
+	if (atomic_cmpxchg(&lookup.stage, BEFORE_VERDICT, LOOK_UP) !=
+	    BEFORE_VERDICT)
+		return;
+	while (atomic_read_acquire(&lookup.stage) == LOOK_UP)
+		cpu_relax();
+}
+
+/* A lookup that stands still between its increment and the rest of it. */
+static int look_up_slowly(void *data)
+{
+	struct node *node = lookup.node;
+	u64 end;
+
+	while (atomic_read_acquire(&lookup.stage) == BEFORE_VERDICT)
+		cond_resched();
+	if (atomic_read(&lookup.stage) != LOOK_UP)
+		goto out;
+	rcu_read_lock();
+	atomic64_inc(&node->obj.word);
+	atomic_set_release(&lookup.stage, LOOKING);
+	end = ktime_get_ns() + LOOKUP_NS;
+	while (atomic_read_acquire(&lookup.stage) == LOOKING &&
+	       ktime_get_ns() < end)
+		cpu_relax();
+	lookup.cleared = !READ_ONCE(node->edges[0]);
+	lookup.found = kheap_object_tryget(&node->obj);
+	if (lookup.found)
+		node_put(node);
+	node_put(node);
+	rcu_read_unlock();
+out:
+	while (!kthread_should_stop())
+		msleep(20);
+	return 0;
+}
+
+static void collect_during_a_lookup(struct kunit *test,
+				    const struct kheap_type_ops *ops)
+{
+	struct kheap *heap = node_gc_heap(test);
+	struct node *ring[RING];
+	struct task_struct *task;
+
+	memset(&nodes, 0, sizeof(nodes));
+	memset(&lookup, 0, sizeof(lookup));
+	/* Where there is a type with finalizers a run goes another way. */
+	node_type(test, heap, ops);
+	node_ring(test, node_type(test, heap, &node_ops), ring, RING);
+	lookup.heap = heap;
+	lookup.node = ring[1];
+	task = kthread_run(look_up_slowly, NULL, "kheap-look-up");
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
+	node_put_all(ring, RING);
+	KUNIT_EXPECT_EQ(test, node_collect(test, heap), RING);
+	KUNIT_EXPECT_EQ(test, atomic_xchg(&lookup.stage, RUN_OVER), LOOKING);
+	kthread_stop(task);
+	KUNIT_EXPECT_FALSE(test, lookup.cleared);
+	KUNIT_EXPECT_FALSE(test, lookup.found);
+	KUNIT_EXPECT_EQ(test, node_gc_stats(heap).nr_uncollectable, 0);
+	KUNIT_EXPECT_EQ(test, nr_released(), RING);
+	node_expect_empty(test, heap);
+}
+
+static void run_waits_for_a_lookup_that_came_too_late(struct kunit *test)
+{
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "needs two CPUs");
+	kheap_test_at_verdict(test, at_verdict);
+	collect_during_a_lookup(test, &node_leaf_ops);
+	collect_during_a_lookup(test, &node_final_ops);
+}
+
+/* --- Suite -------------------------------------------------------------- */
+
+#define GC_CASE(name)	KUNIT_CASE_PARAM(name, node_mode_params)
+
+static struct kunit_case gc_death_cases[] = {
+	GC_CASE(run_waits_for_a_lookup_that_came_too_late),
+	{}
+};
+
+static struct kunit_suite gc_death_suite = {
+	.name = "kheap_gc_death",
+	.init = node_test_init,
+	.exit = kheap_test_exit,
+	.test_cases = gc_death_cases,
+};
+
+kunit_test_suite(gc_death_suite);
