@@ -104,12 +104,136 @@ static void run_waits_for_a_lookup_that_came_too_late(struct kunit *test)
 	collect_during_a_lookup(test, &node_final_ops);
 }
 
+/* --- Finalizers --------------------------------------------------------- */
+
+static bool taken;
+
+static void look_up(struct node *node)
+{
+	taken = kheap_object_tryget(&node->obj);
+}
+
+/* As a run does that has read a field which led to the object. */
+static void pin(struct node *node)
+{
+	taken = kheap_gc_pin(&node->obj);
+}
+
+static void expect_to_die(struct kunit *test, struct kheap_type *type,
+			  void (*in_finalize)(struct node *node))
+{
+	struct node *node = node_new(test, type);
+
+	taken = false;
+	nodes.in_finalize = in_finalize;
+	atomic_set(&nodes.nr_released, 0);
+	node_put(node);
+	KUNIT_EXPECT_FALSE(test, taken);
+	KUNIT_EXPECT_EQ(test, nr_released(), 1);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&type->nr_resurrected), 0);
+	if (taken)
+		node_put(node);
+}
+
+static void lookup_in_a_finalizer_fails(struct kunit *test)
+{
+	struct kheap *heap = node_gc_heap(test);
+	struct kheap_type_ops ops = node_final_ops;
+
+	ops.flags |= KHEAP_TYPE_RCU;
+	expect_to_die(test, node_type(test, heap, &ops), look_up);
+	node_expect_empty(test, heap);
+}
+
+static void run_takes_no_reference_in_a_finalizer(struct kunit *test)
+{
+	struct kheap *heap = node_gc_heap(test);
+
+	expect_to_die(test, node_type(test, heap, &node_final_ops), pin);
+	node_expect_empty(test, heap);
+}
+
+static void tie_cycle(struct node *node)
+{
+	if (node->edges[0])
+		node_link(to_node(node->edges[0]), 0, node);
+}
+
+static void finalizer_that_ties_a_cycle_leaves_a_candidate(struct kunit *test)
+{
+	struct kheap *heap = node_gc_heap(test);
+	struct kheap_type *type = node_type(test, heap, &node_final_ops);
+	struct node *parent = node_new(test, type);
+
+	kheap_ref_give(&parent->edges[0], &node_new(test, type)->obj);
+	/* The child is a candidate, and not any more. */
+	KUNIT_EXPECT_EQ(test, kheap_gc_collect(heap, 0), 0);
+	nodes.in_finalize = tie_cycle;
+	node_put(parent);
+	KUNIT_EXPECT_EQ(test, nr_released(), 0);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&type->nr_resurrected), 1);
+	KUNIT_EXPECT_EQ(test, kheap_object_refs(&parent->obj), 1);
+	KUNIT_EXPECT_EQ(test, node_gc_stats(heap).nr_pending, 1);
+	KUNIT_EXPECT_EQ(test, kheap_gc_collect(heap, 0), 2);
+	node_expect_empty(test, heap);
+}
+
+static void resurrected_object_is_found_again(struct kunit *test)
+{
+	struct kheap *heap = node_gc_heap(test);
+	struct node *node = node_new(test, node_type(test, heap,
+						     &node_final_ops));
+
+	node->resurrect = true;
+	node_put(node);
+	KUNIT_EXPECT_EQ(test, nr_released(), 0);
+	KUNIT_EXPECT_TRUE(test, kheap_object_tryget(&node->obj));
+	node_put(node);
+	kheap_ref_set(&nodes.saved, NULL);
+	KUNIT_EXPECT_EQ(test, nr_released(), 1);
+	node_expect_empty(test, heap);
+}
+
+static void cut_and_save(struct node *node)
+{
+	node_link(node, 0, NULL);
+	kheap_ref_set(&nodes.saved, &node->obj);
+}
+
+static void drop_saved(struct node *node)
+{
+	kheap_ref_set(&nodes.saved, NULL);
+}
+
+/* The second verification reads the counts first; then it is let go. */
+static void object_that_nobody_saves_in_the_end_is_not_resurrected(struct kunit *test)
+{
+	struct kheap *heap = node_gc_heap(test);
+	struct kheap_type *type = node_type(test, heap, &node_final_ops);
+	struct node *node = node_new(test, type);
+
+	node_link(node, 0, node);
+	node_put(node);
+	nodes.in_finalize = cut_and_save;
+	nodes.in_traverse = drop_saved;
+	KUNIT_EXPECT_EQ(test, node_collect(test, heap), 0);
+	KUNIT_EXPECT_EQ(test, nr_released(), 1);
+	KUNIT_EXPECT_EQ(test, node_gc_stats(heap).nr_resurrected, 0);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&type->nr_resurrected), 0);
+	node_expect_empty(test, heap);
+}
+
 /* --- Suite -------------------------------------------------------------- */
 
 #define GC_CASE(name)	KUNIT_CASE_PARAM(name, node_mode_params)
 
 static struct kunit_case gc_death_cases[] = {
 	GC_CASE(run_waits_for_a_lookup_that_came_too_late),
+	KUNIT_CASE(lookup_in_a_finalizer_fails),
+	KUNIT_CASE(run_takes_no_reference_in_a_finalizer),
+	KUNIT_CASE(finalizer_that_ties_a_cycle_leaves_a_candidate),
+	KUNIT_CASE(resurrected_object_is_found_again),
+	GC_CASE(object_that_nobody_saves_in_the_end_is_not_resurrected),
 	{}
 };
 

@@ -179,13 +179,15 @@ static __always_inline void kheap_gc_drop(struct kheap_gc_run *run,
 /*
  * What traverse looks at is the client's to free when the object dies, so the
  * collector holds a reference to it meanwhile. This increment leaves the mark.
+ * It is not to make an object live on whose finalizer runs.
  */
 static __always_inline bool kheap_gc_pin(struct kheap_object *obj)
 {
 	s64 word = atomic64_read(&obj->word);
 
 	do {
-		if (unlikely(!kheap_word_countable(word)))
+		if (unlikely(!kheap_word_countable(word) ||
+			     word & KHEAP_WORD(KHEAP_GC_GARBAGE)))
 			return false;
 	} while (unlikely(!atomic64_try_cmpxchg(&obj->word, &word, word + 1)));
 	return true;
@@ -198,13 +200,15 @@ static __always_inline void kheap_gc_unpin(struct kheap_object *obj)
 		kheap_object_release(obj->type, obj);
 }
 
+/* After finalizers the run has a reference to all that it traverses. */
 static __always_inline void kheap_gc_traverse(struct kheap_gc_run *run,
 					      struct kheap_object *obj)
 {
-	if (unlikely(!kheap_gc_pin(obj)))
+	if (unlikely(!run->pinned && !kheap_gc_pin(obj)))
 		return;
 	obj->type->ops.traverse(obj, &run->visitor);
-	kheap_gc_unpin(obj);
+	if (likely(!run->pinned))
+		kheap_gc_unpin(obj);
 }
 
 static inline struct kheap_gc_run *

@@ -93,13 +93,21 @@ static bool set_garbage(struct kheap_gc_run *run)
 
 /* --- Finalizers --------------------------------------------------------- */
 
-/* Resurrected, or reached by what is. The collector's reference goes. */
+/*
+ * Resurrected, or reached by what is. The collector's reference goes; when it
+ * is the last one by now, nothing lives on.
+ */
 void kheap_gc_survive(struct kheap_gc_run *run, struct kheap_object *obj)
 {
-	run->stats.nr_resurrected++;
-	atomic_long_inc(&kheap_type_of(obj)->nr_resurrected);
+	struct kheap_type *type = kheap_type_of(obj);
+
 	kheap_gc_set_word(obj, KHEAP_GC_GARBAGE, 0);
-	kheap_gc_unpin(obj);
+	if (atomic_dec_and_test(&obj->refs.refs)) {
+		kheap_object_release(type, obj);
+		return;
+	}
+	run->stats.nr_resurrected++;
+	atomic_long_inc(&type->nr_resurrected);
 }
 
 /*

@@ -386,25 +386,52 @@ void kheap_object_dispose(struct kheap_type *type, struct kheap_object *obj)
 		kheap_object_free(type, obj);
 }
 
-/* Call the finalizer of a dying object, once. Return whether it still dies. */
+/*
+ * The reference that a finalizer had goes. Return whether that was the last.
+ *
+ * It is a put that can leave references, to a cycle that the finalizer has tied
+ * for one: so it remembers the object, see put_and_remember().
+ */
+static bool end_of_finalizer(struct kheap_type *type, struct kheap_object *obj)
+{
+	s64 word, new;
+
+	rcu_read_lock();
+	word = atomic64_read(&obj->word);
+	do {
+		new = (word - 1) & ~KHEAP_WORD(KHEAP_GC_GARBAGE);
+		if ((s32)new > 0)
+			new |= KHEAP_WORD(KHEAP_GC_BUFFERED);
+	} while (!atomic64_try_cmpxchg(&obj->word, &word, new));
+	if ((s32)new)
+		atomic_long_inc(&type->nr_resurrected);
+	if ((s32)new > 0 && !(word & KHEAP_WORD(KHEAP_GC_BUFFERED)))
+		kheap_gc_remember(type->gc, obj);
+	rcu_read_unlock();
+	return !(s32)new;
+}
+
+/*
+ * Call the finalizer of a dying object, once. Return whether it still dies.
+ *
+ * The finalizer has a reference. As in a run, the object is GARBAGE meanwhile:
+ * nobody who only knows where it is, with a lookup or in a run, can take a
+ * reference to it. It lives on if the finalizer stores one, and for no other
+ * reason.
+ */
 static bool finalize_dying(struct kheap_type *type, struct kheap_object *obj)
 {
-	s64 word = atomic64_read(&obj->word);
+	s64 word = atomic64_read(&obj->word), new;
 
 	if (word & KHEAP_WORD(KHEAP_GC_FINALIZED))
 		return true;
 	/* Nobody else writes to a dead object but a run that sets its index. */
-	while (!atomic64_try_cmpxchg(&obj->word, &word,
-				     ((word + 1) &
-				      ~KHEAP_WORD(KHEAP_GC_CANDIDATE)) |
-				     KHEAP_WORD(KHEAP_GC_FINALIZED)))
-		;
+	do {
+		new = (word + 1) & ~KHEAP_WORD(KHEAP_GC_CANDIDATE);
+		new |= KHEAP_WORD(KHEAP_GC_FINALIZED | KHEAP_GC_GARBAGE);
+	} while (!atomic64_try_cmpxchg(&obj->word, &word, new));
 	type->ops.finalize(obj);
-	word = atomic64_fetch_add(-1, &obj->word);
-	if ((s32)word == 1)
-		return true;
-	atomic_long_inc(&type->nr_resurrected);
-	return false;
+	return end_of_finalizer(type, obj);
 }
 
 /* The callbacks of one dead object, and its memory. */

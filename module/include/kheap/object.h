@@ -106,6 +106,7 @@ enum kheap_type_flags {
  * @finalize: called at most once in an object's life, when it is about to be
  *	released or its cycle is about to be cleared, everything still intact.
  *	It may store a reference to the object: then the object lives on.
+ *	Until it returns, kheap_object_tryget() and kheap_weakref_get() fail.
  * @show: prints the object for debugfs, on one line, no newline; or NULL
  *
  * A cleared or released object's weak references have been cleared before.
@@ -281,7 +282,8 @@ static __always_inline void kheap_object_put(struct kheap_object *obj)
  * @obj: an object whose memory is valid: of a type with %KHEAP_TYPE_RCU,
  *	found under rcu_read_lock(), or one that a lock keeps from being freed
  *
- * Fails also for an object that the collector has decided to reclaim.
+ * Fails also for an object that the collector has decided to reclaim, and for
+ * one whose finalizer runs.
  *
  * Context: Any context except NMI. Never sleeps.
  * Return: Whether the caller has a reference now.
@@ -419,9 +421,9 @@ struct kheap_weakref {
  *	%KHEAP_TYPE_WEAK
  * @callback: called once if the target dies before @ref is cleared, after the
  *	reference was cleared and before the target is finalized and released;
- *	where the last put was, or in the collector. It may free @ref. Not called when @ref
- *	is itself a field of an object that is garbage with the target. NULL
- *	for none.
+ *	where the last put was, or in the collector. It may free @ref. Not
+ *	called when @ref is itself a field of an object that is garbage with
+ *	the target, or whose finalizer runs. NULL for none.
  *
  * Context: Any context except NMI. Never sleeps.
  * Return: 0, or -EOPNOTSUPP for a target that cannot be referred to weakly;
