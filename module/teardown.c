@@ -18,22 +18,23 @@
  * Nobody else uses the heap. The steps, each a pass over all objects; the
  * collector counts as running, so that the memory of dead ones stays:
  *
- * 1. Hold a reference to every object: none dies before step 4.
+ * 1. Hold a reference to every object that is counted: none dies before step 4.
  * 2. Finalize those that have not been, everything intact.
  * 3. Clear: the references between objects whose types can be in cycles go.
  * 4. Drop the references of step 1. What nobody refers to any more is released,
  *    then what it referred to, by counting.
- * 5. What is left has references that the client never put. Release it as it
- *    comes; a put of an object that was released before is not reported.
+ * 5. What is left has references that the client never put, or is not counted.
+ *    Release what is counted as it comes; a put of an object that was released
+ *    before is not reported.
+ * 6. Release the immortal ones, and those whose counts were full. How many
+ *    refer to them nobody knows, so they stay until nobody does.
  */
 
 static void pin(struct kheap_walk *walk, struct kheap_type *type,
 		struct kheap_object *obj, s64 word)
 {
-	/* An immortal object is mortal again. */
-	if ((s32)word < 0)
-		refcount_set(&obj->refs, 1);
-	atomic64_inc(&obj->word);
+	if ((s32)word > 0)
+		atomic64_inc(&obj->word);
 }
 
 /* Callbacks cannot be called under the set's lock: gather the pool first. */
@@ -103,7 +104,8 @@ static void clear(struct kheap_type *type, struct kheap_object *obj)
 
 static void unpin(struct kheap_type *type, struct kheap_object *obj)
 {
-	kheap_gc_unpin(obj);
+	if (kheap_refs(obj) > 0)
+		kheap_gc_unpin(obj);
 }
 
 /* One reference is left, and it goes. */
@@ -111,6 +113,12 @@ static void force(struct kheap_type *type, struct kheap_object *obj)
 {
 	refcount_set(&obj->refs, 1);
 	kheap_gc_unpin(obj);
+}
+
+static void force_counted(struct kheap_type *type, struct kheap_object *obj)
+{
+	if (kheap_refs(obj) > 0)
+		force(type, obj);
 }
 
 /* Objects have their names nowhere any more: dead ones just die. */
@@ -183,6 +191,8 @@ static void release_all(struct kheap *heap)
 	pass_over(heap, objs, unpin);
 	flush_work(&heap->gc->process_work);
 	WRITE_ONCE(heap->gc->exiting, true);
+	pass_over(heap, objs, force_counted);
+	flush_work(&heap->gc->process_work);
 	pass_over(heap, objs, force);
 	flush_work(&heap->gc->process_work);
 	kfree(objs);
