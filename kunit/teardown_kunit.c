@@ -59,10 +59,146 @@ static void heap_destroy_releases_an_immortal_after_all_that_refer_to_it(struct 
 	immortal_goes_after_all_that_refer_to_it(test, &node_leaf_ops);
 }
 
+/* --- In a callback of another heap -------------------------------------- */
+
+static struct {
+	struct kunit *test;
+	struct kheap *heap;
+	struct node *node;
+} inner;
+
+static void destroy_inner(struct node *node)
+{
+	struct kheap *heap = inner.heap;
+
+	if (!heap)
+		return;
+	inner.heap = NULL;
+	if (inner.node)
+		node_put(inner.node);
+	kheap_test_heap_end(inner.test, heap);
+}
+
+/* It dies in the other one's release, and cannot wait for its end. */
+static void heap_destroyed_in_a_release_of_another_ends_its_objects_first(struct kunit *test)
+{
+	struct kheap *outer = node_gc_heap(test);
+	struct node *node = node_new(test, node_type(test, outer, &node_ops));
+
+	inner.test = test;
+	inner.heap = node_gc_heap(test);
+	inner.node = node_new(test, node_type(test, inner.heap,
+					      &node_leaf_ops));
+	nodes.in_release = destroy_inner;
+	kheap_test_watch_log(test);
+	node_put(node);
+	KUNIT_EXPECT_EQ(test, nr_released(), 2);
+	KUNIT_EXPECT_EQ(test, atomic_read(&nodes.nr_bad), 0);
+	KUNIT_EXPECT_EQ(test, kheap_test_logged("live objects"), 0u);
+	node_expect_empty(test, outer);
+}
+
+static struct node *leaked_list(struct kunit *test, struct kheap_type *type,
+				unsigned int nr)
+{
+	struct node *node, *head = NULL;
+
+	while (nr--) {
+		node = node_new(test, type);
+		if (head)
+			kheap_ref_give(&node->edges[0], &head->obj);
+		head = node;
+	}
+	return head;
+}
+
+static void objects_leaked_there_are_released_before_the_heap_goes(struct kunit *test)
+{
+	struct kheap *outer = node_gc_heap(test);
+	struct kheap_type *type = node_type(test, outer, &node_ops);
+	struct node *node = node_new(test, type), *below = node_new(test, type);
+
+	/* The outer heap's object dies with it, after all that. */
+	kheap_ref_give(&node->edges[0], &below->obj);
+	inner.test = test;
+	inner.heap = node_gc_heap(test);
+	inner.node = NULL;
+	leaked_list(test, node_type(test, inner.heap, &node_leaf_ops), 100);
+	leaked_list(test, node_type(test, inner.heap, &node_ops), 100);
+	nodes.in_release = destroy_inner;
+	node_put(node);
+	KUNIT_EXPECT_EQ(test, nr_released(), 202);
+	KUNIT_EXPECT_EQ(test, atomic_read(&nodes.nr_bad), 0);
+	node_expect_empty(test, outer);
+}
+
+static struct node *dropped_first;
+
+static void drop_and_destroy_inner(struct node *node)
+{
+	struct node *first = xchg(&dropped_first, NULL);
+
+	if (first)
+		node_put(first);
+	destroy_inner(node);
+}
+
+/* What waits with them is not theirs, and is released when its turn comes. */
+static void objects_of_another_heap_go_on_waiting(struct kunit *test)
+{
+	struct kheap *outer = node_gc_heap(test);
+	struct kheap_type *type = node_type(test, outer, &node_ops);
+	struct node *node = node_new(test, type);
+
+	dropped_first = node_new(test, type);
+	dropped_first->id = 7;
+	inner.test = test;
+	inner.heap = node_gc_heap(test);
+	inner.node = node_new(test, node_type(test, inner.heap,
+					      &node_leaf_ops));
+	nodes.in_release = drop_and_destroy_inner;
+	node_put(node);
+	KUNIT_EXPECT_EQ(test, nr_released(), 3);
+	KUNIT_EXPECT_EQ(test, nodes.last_released, 7);
+	KUNIT_EXPECT_EQ(test, atomic_read(&nodes.nr_bad), 0);
+	node_expect_empty(test, outer);
+}
+
+/* --- Process context ---------------------------------------------------- */
+
+#define NR_LINKED	2000
+
+static struct task_struct *destroyer;
+
+static void expect_destroyer(struct node *node)
+{
+	if (current != destroyer)
+		atomic_inc(&nodes.nr_bad);
+}
+
+/* A work would release the list while we look at what it has not come to. */
+static void heap_destroy_releases_process_objects_itself(struct kunit *test)
+{
+	struct kheap *heap = node_gc_heap(test);
+	struct kheap_type_ops ops = node_leaf_ops;
+
+	ops.flags = KHEAP_TYPE_PROCESS;
+	leaked_list(test, node_type(test, heap, &ops), NR_LINKED);
+	destroyer = current;
+	nodes.in_release = expect_destroyer;
+	kheap_test_heap_end(test, heap);
+	KUNIT_EXPECT_EQ(test, nr_released(), NR_LINKED);
+	KUNIT_EXPECT_EQ(test, atomic_read(&nodes.nr_bad), 0);
+}
+
 /* --- Suite -------------------------------------------------------------- */
 
 static struct kunit_case teardown_cases[] = {
 	KUNIT_CASE(heap_destroy_releases_an_immortal_after_all_that_refer_to_it),
+	KUNIT_CASE(heap_destroyed_in_a_release_of_another_ends_its_objects_first),
+	KUNIT_CASE(objects_leaked_there_are_released_before_the_heap_goes),
+	KUNIT_CASE(objects_of_another_heap_go_on_waiting),
+	KUNIT_CASE(heap_destroy_releases_process_objects_itself),
 	{}
 };
 

@@ -278,7 +278,8 @@ struct kheap_gc_listed {
  * @work: runs by itself
  * @mutex: lock 9
  * @owner: the task that holds @mutex
- * @frame: where objects wait that die by @owner's hand, or NULL; @owner's own
+ * @frame: where objects wait that die by @owner's hand, or NULL; @owner's own;
+ *	before any other frame that its context has
  * @has_finalize: there was a type with a finalizer
  * @has_weak: there was a type with weak references
  * @stats: sums over the runs; under @mutex

@@ -175,7 +175,8 @@ void kheap_object_refuse(struct kheap_object *obj, enum kheap_refusal why);
  * @process: it may sleep
  * @nr: objects released
  *
- * On the stack of the outermost release; all but @node is its context's own.
+ * On the stack of the outermost release, or of the end of a heap, where the
+ * heap's own objects wait; all but @node is its context's own.
  */
 struct kheap_frame {
 	struct hlist_node node;
@@ -188,6 +189,7 @@ struct kheap_frame {
 /* trashcan.c */
 bool kheap_trashcan_active(void);
 void kheap_trashcan_enter(struct kheap_frame *frame);
+void kheap_trashcan_take(struct kheap_gc *gc, struct kheap_frame *frame);
 void kheap_trashcan_drain(struct kheap_frame *frame);
 void kheap_trashcan_leave(struct kheap_frame *frame);
 void kheap_trashcan_work(struct work_struct *work);

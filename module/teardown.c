@@ -16,7 +16,11 @@
 
 /*
  * Nobody else uses the heap. The steps, each a pass over all objects; the
- * collector counts as running, so that the memory of dead ones stays:
+ * collector counts as running, so that the memory of dead ones stays. Whatever
+ * dies waits in a frame of ours until the callback that killed it has returned,
+ * and no longer: not for a release of another heap's object that all of this
+ * may be inside of, and not for a work, which would release it while we look at
+ * what it refers to.
  *
  * 1. Hold a reference to every object that is counted: none dies before step 4.
  * 2. Finalize those that have not been, everything intact.
@@ -40,6 +44,7 @@ static void pin(struct kheap_walk *walk, struct kheap_type *type,
 /* Callbacks cannot be called under the set's lock: gather the pool first. */
 struct pass {
 	struct kheap_walk walk;
+	struct kheap_frame *frame;
 	void (*act)(struct kheap_type *type, struct kheap_object *obj);
 	struct kheap_object **objs;
 	unsigned int nr;
@@ -57,9 +62,12 @@ static void act(struct pass *pass)
 {
 	unsigned int i;
 
-	for (i = 0; i < pass->nr; i++)
-		if (kheap_refs(pass->objs[i]))
-			pass->act(pass->objs[i]->type, pass->objs[i]);
+	for (i = 0; i < pass->nr; i++) {
+		if (!kheap_refs(pass->objs[i]))
+			continue;
+		pass->act(pass->objs[i]->type, pass->objs[i]);
+		kheap_trashcan_drain(pass->frame);
+	}
 	pass->nr = 0;
 }
 
@@ -75,6 +83,7 @@ static void pass_over(struct kheap *heap, struct kheap_object **objs,
 {
 	struct pass pass = {
 		.walk = { .reserve = act_on_last, .look = note },
+		.frame = heap->gc->frame,
 		.act = how,
 		.objs = objs,
 	};
@@ -189,11 +198,10 @@ static void release_all(struct kheap *heap)
 	pass_over(heap, objs, finalize);
 	pass_over(heap, objs, clear);
 	pass_over(heap, objs, unpin);
-	flush_work(&heap->gc->process_work);
 	WRITE_ONCE(heap->gc->exiting, true);
 	pass_over(heap, objs, force_counted);
-	flush_work(&heap->gc->process_work);
 	pass_over(heap, objs, force);
+	/* A callback may have had somebody else put what it waited for. */
 	flush_work(&heap->gc->process_work);
 	kfree(objs);
 }
@@ -206,6 +214,7 @@ static void release_all(struct kheap *heap)
  */
 void kheap_objects_exit(struct kheap *heap)
 {
+	struct kheap_frame frame = { .process = true };
 	struct kheap_gc *gc = heap->gc;
 
 	if (!gc)
@@ -219,12 +228,18 @@ void kheap_objects_exit(struct kheap *heap)
 	 * Not the mutex: this may be a callback in another heap's run.
 	 */
 	WRITE_ONCE(gc->owner, current);
+	kheap_trashcan_take(gc, &frame);
+	kheap_trashcan_enter(&frame);
+	gc->frame = &frame;
+	kheap_trashcan_drain(&frame);
 	kheap_objects_settle(gc);
 	WRITE_ONCE(gc->running, true);
 	if (report_live(heap))
 		release_all(heap);
 	WRITE_ONCE(gc->running, false);
 	kheap_gc_free_parked(gc);
+	gc->frame = NULL;
+	kheap_trashcan_leave(&frame);
 	WRITE_ONCE(gc->owner, NULL);
 }
 

@@ -55,7 +55,8 @@ static struct kheap_frame *find_frame(unsigned long key)
 
 /**
  * kheap_trashcan_enter() - let objects that die here wait for a drain
- * @frame: the key is set to this context's, which has no frame yet
+ * @frame: the key is set to this context's; a frame that this has already goes
+ *	on being the one that is found
  */
 void kheap_trashcan_enter(struct kheap_frame *frame)
 {
@@ -95,6 +96,35 @@ static struct kheap_object *pop(struct kheap_frame *frame)
 		WRITE_ONCE(obj->type, kheap_type_of(obj));
 	}
 	return obj;
+}
+
+/**
+ * kheap_trashcan_take() - take the objects of a heap that wait in this context
+ * @gc: the heap's collector
+ * @frame: where they are to wait instead
+ *
+ * For the end of a heap in the release of another one's object: they would wait
+ * for that release to return.
+ */
+void kheap_trashcan_take(struct kheap_gc *gc, struct kheap_frame *frame)
+{
+	struct kheap_frame *outer = find_frame(this_context());
+	struct kheap_object *obj, *left = NULL;
+
+	if (!outer)
+		return;
+	while ((obj = pop(outer))) {
+		if (obj->type->gc == gc) {
+			push(frame, obj);
+			continue;
+		}
+		WRITE_ONCE(obj->type, (struct kheap_type *)left);
+		left = obj;
+	}
+	while ((obj = left)) {
+		left = (struct kheap_object *)obj->type;
+		push(outer, obj);
+	}
 }
 
 /* Release what waits, and what dies of that. */
