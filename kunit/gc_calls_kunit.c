@@ -50,6 +50,31 @@ static void type_is_not_destroyed_in_a_callback(struct kunit *test)
 	node_type(test, heap, &node_leaf_ops);
 }
 
+static struct kheap *other_heap;
+static long other_answer;
+
+static void collect_other_heap(struct node *node)
+{
+	other_answer = kheap_gc_collect(other_heap, KHEAP_GC_FULL);
+}
+
+/* Its run may be waiting for ours in the same way. */
+static void collect_of_another_heap_is_refused_in_a_callback(struct kunit *test)
+{
+	struct kheap *heap = node_gc_heap(test);
+
+	other_heap = node_gc_heap(test);
+	drop_ring(test, node_type(test, other_heap, &node_ops), 2);
+	drop_ring(test, node_type(test, heap, &node_ops), 3);
+	other_answer = 0;
+	nodes.in_traverse = collect_other_heap;
+	KUNIT_EXPECT_EQ(test, kheap_gc_collect(heap, 0), 3);
+	KUNIT_EXPECT_EQ(test, other_answer, -EDEADLK);
+	nodes.in_traverse = NULL;
+	KUNIT_EXPECT_EQ(test, kheap_gc_collect(other_heap, 0), 2);
+	node_expect_empty(test, heap);
+}
+
 static struct kheap *asking_heap;
 static struct kheap_gc_stats answer;
 
@@ -346,6 +371,7 @@ static void pool_that_changes_its_class_is_not_looked_at(struct kunit *test)
 
 static struct kunit_case gc_calls_cases[] = {
 	KUNIT_CASE(type_is_not_destroyed_in_a_callback),
+	KUNIT_CASE(collect_of_another_heap_is_refused_in_a_callback),
 	KUNIT_CASE(statistics_are_had_in_a_callback),
 	KUNIT_CASE(candidates_can_be_frozen),
 	KUNIT_CASE(work_that_comes_late_finds_the_collector_off),

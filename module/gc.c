@@ -6,6 +6,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/list.h>
 #include <linux/module.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -30,25 +31,51 @@ const char *kheap_gc_reason_text(enum kheap_gc_reason reason)
 
 /* --- Who may run -------------------------------------------------------- */
 
+/* The collectors of all heaps that somebody has locked. */
+static LIST_HEAD(locked);
+static DEFINE_RAW_SPINLOCK(locked_lock);
+
+/* Has the caller locked a collector, of whatever heap? */
+static bool has_locked(void)
+{
+	struct kheap_gc *gc;
+	unsigned long flags;
+	bool mine = false;
+
+	raw_spin_lock_irqsave(&locked_lock, flags);
+	list_for_each_entry(gc, &locked, locked)
+		mine |= gc->owner == current;
+	raw_spin_unlock_irqrestore(&locked_lock, flags);
+	return mine;
+}
+
 /**
  * kheap_gc_lock() - keep the collector from running
  * @gc: the collector
  *
  * Return: false in a callback of an object or a weak reference, where waiting
- * for a run could be waiting for oneself.
+ * for a run could be waiting for oneself: for one's own, or for that of a heap
+ * whose callbacks wait for ours.
  */
 bool kheap_gc_lock(struct kheap_gc *gc)
 {
-	if (READ_ONCE(gc->owner) == current || kheap_trashcan_active())
+	if (READ_ONCE(gc->owner) == current || kheap_trashcan_active() ||
+	    has_locked())
 		return false;
 	mutex_lock(&gc->mutex);
+	raw_spin_lock_irq(&locked_lock);
 	WRITE_ONCE(gc->owner, current);
+	list_add(&gc->locked, &locked);
+	raw_spin_unlock_irq(&locked_lock);
 	return true;
 }
 
 void kheap_gc_unlock(struct kheap_gc *gc)
 {
+	raw_spin_lock_irq(&locked_lock);
+	list_del(&gc->locked);
 	WRITE_ONCE(gc->owner, NULL);
+	raw_spin_unlock_irq(&locked_lock);
 	mutex_unlock(&gc->mutex);
 }
 

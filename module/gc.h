@@ -277,7 +277,8 @@ struct kheap_gc_listed {
  * @process_work: releases them
  * @work: runs by itself
  * @mutex: lock 9
- * @owner: the task that holds @mutex
+ * @owner: the task that holds @mutex, or that destroys the heap
+ * @locked: in the list of collectors that are locked, while @mutex is held
  * @frame: where objects wait that die by @owner's hand, or NULL; @owner's own;
  *	before any other frame that its context has
  * @has_finalize: there was a type with a finalizer
@@ -307,6 +308,7 @@ struct kheap_gc {
 	struct delayed_work work;
 	struct mutex mutex;
 	struct task_struct *owner;
+	struct list_head locked;
 	struct kheap_frame *frame;
 	bool has_finalize;
 	bool has_weak;

@@ -78,13 +78,13 @@
  * 8. kheap_gc_buffer.lock (raw): one CPU's names of candidates.
  *
  * 9. kheap_gc.mutex: a run of the collector, its statistics. Taken before 2,
- *    with kheap_gc_lock(), which refuses in callbacks.
+ *    with kheap_gc_lock(), which refuses in callbacks; nobody has two.
  *
- * The buckets of the trashcan, kheap.limit_calls, kheap.inject and the recorder
- * of call sites have raw locks of their own, as leaves. The list of heaps of
- * modules that use slab_compat.h has a mutex, taken before all; so has the
- * recorder, for who switches and reads, taken before 0, and so have the debug
- * flags, for who sets them.
+ * The buckets of the trashcan, the list of locked collectors, kheap.limit_calls,
+ * kheap.inject and the recorder of call sites have raw locks of their own, as
+ * leaves. The list of heaps of modules that use slab_compat.h has a mutex, taken
+ * before all; so has the recorder, for who switches and reads, taken before 0,
+ * and so have the debug flags, for who sets them.
  *
  * A per-CPU cache has no lock but its busy mark, which only its own CPU sets.
  * Lock 4 is taken under the mark; 3 is not, and 3 and 4 nest in check only.

@@ -536,8 +536,9 @@ struct kheap_gc_stats {
  *
  * Context: Process context. May sleep.
  * Return: The number of objects reclaimed, or -EDEADLK when called from a
- * callback of an object or a weak reference, -EINVAL for unknown flags,
- * -ENOMEM when there was no memory to work with; the next run makes up for it.
+ * callback of an object or a weak reference, of whatever heap, -EINVAL for
+ * unknown flags, -ENOMEM when there was no memory to work with; the next run
+ * makes up for it.
  */
 long kheap_gc_collect(struct kheap *heap, unsigned int flags);
 
