@@ -194,6 +194,43 @@ static void resurrected_object_is_found_again(struct kunit *test)
 	node_expect_empty(test, heap);
 }
 
+static struct kheap_weakref late_ref;
+static bool called_intact;
+
+static void look_at_the_rest(struct kheap_weakref *ref)
+{
+	called_intact = nodes.saved && to_node(nodes.saved)->edges[0];
+	atomic_inc(&nodes.nr_called);
+}
+
+/* Not counted: the callback is to look at it as it is then. */
+static void refer_weakly(struct node *node)
+{
+	nodes.saved = &node->obj;
+	kheap_weakref_init(&late_ref, &node->obj, look_at_the_rest);
+}
+
+static void weakref_that_a_finalizer_makes_is_called_before_the_clearing(struct kunit *test)
+{
+	struct kheap *heap = node_gc_heap(test);
+	struct kheap_type *type = node_type(test, heap, &node_ops);
+	struct node *ring[2];
+
+	ring[0] = node_new(test, type);
+	ring[1] = node_new(test, node_type(test, heap, &node_final_ops));
+	node_link(ring[0], 0, ring[1]);
+	node_link(ring[1], 0, ring[0]);
+	node_put_all(ring, 2);
+	called_intact = false;
+	nodes.in_finalize = refer_weakly;
+	KUNIT_EXPECT_EQ(test, node_collect(test, heap), 2);
+	KUNIT_EXPECT_EQ(test, atomic_read(&nodes.nr_called), 1);
+	KUNIT_EXPECT_TRUE(test, called_intact);
+	KUNIT_EXPECT_NULL(test, kheap_weakref_get(&late_ref));
+	KUNIT_EXPECT_EQ(test, node_gc_stats(heap).nr_weakrefs_cleared, 1);
+	node_expect_empty(test, heap);
+}
+
 static void cut_and_save(struct node *node)
 {
 	node_link(node, 0, NULL);
@@ -233,6 +270,7 @@ static struct kunit_case gc_death_cases[] = {
 	KUNIT_CASE(run_takes_no_reference_in_a_finalizer),
 	KUNIT_CASE(finalizer_that_ties_a_cycle_leaves_a_candidate),
 	KUNIT_CASE(resurrected_object_is_found_again),
+	GC_CASE(weakref_that_a_finalizer_makes_is_called_before_the_clearing),
 	GC_CASE(object_that_nobody_saves_in_the_end_is_not_resurrected),
 	{}
 };

@@ -330,6 +330,7 @@ static void let_go_of_the_rest(struct kheap_gc_run *run)
 void kheap_gc_clear(struct kheap_gc_run *run)
 {
 	bool has_finalize = READ_ONCE(run->gc->has_finalize);
+	bool has_weak = READ_ONCE(run->gc->has_weak);
 	bool finalizers = false;
 
 	if (has_finalize)
@@ -337,12 +338,15 @@ void kheap_gc_clear(struct kheap_gc_run *run)
 	else
 		own(run);
 	wait_for_lookups(run);
-	if (READ_ONCE(run->gc->has_weak))
+	if (has_weak)
 		clear_weakrefs(run);
 	if (finalizers && !finalize_and_verify(run))
 		return;
 	if (has_finalize)
 		own(run);
+	/* Those that finalizers have made. */
+	if (finalizers && has_weak)
+		clear_weakrefs(run);
 	clear_all(run);
 	drop_all(run);
 	let_go_of_the_rest(run);
