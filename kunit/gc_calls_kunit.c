@@ -100,6 +100,31 @@ static void statistics_are_had_in_a_callback(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, node_gc_stats(heap).nr_runs, 1);
 }
 
+static bool switch_on;
+
+static void switch_collector(struct node *node)
+{
+	kheap_gc_enable(asking_heap, switch_on);
+}
+
+static void collector_is_switched_in_a_callback(struct kunit *test)
+{
+	struct kheap *heap = node_gc_heap(test);
+	struct kheap_type *type = node_type(test, heap, &node_ops);
+	unsigned int i;
+
+	asking_heap = heap;
+	nodes.in_traverse = switch_collector;
+	for (i = 0; i < 2; i++) {
+		switch_on = !i;
+		drop_ring(test, type, 3);
+		KUNIT_EXPECT_EQ(test, kheap_gc_collect(heap, 0), 3);
+		KUNIT_EXPECT_EQ(test, node_gc_stats(heap).enabled, switch_on);
+	}
+	nodes.in_traverse = NULL;
+	node_expect_empty(test, heap);
+}
+
 /* --- With candidates ---------------------------------------------------- */
 
 /* Their names go from the buffers; what is dead by then goes altogether. */
@@ -373,6 +398,7 @@ static struct kunit_case gc_calls_cases[] = {
 	KUNIT_CASE(type_is_not_destroyed_in_a_callback),
 	KUNIT_CASE(collect_of_another_heap_is_refused_in_a_callback),
 	KUNIT_CASE(statistics_are_had_in_a_callback),
+	KUNIT_CASE(collector_is_switched_in_a_callback),
 	KUNIT_CASE(candidates_can_be_frozen),
 	KUNIT_CASE(work_that_comes_late_finds_the_collector_off),
 	KUNIT_CASE(work_without_memory_comes_again),

@@ -257,7 +257,7 @@ static void run_by_itself(struct work_struct *work)
 
 	if (!kheap_gc_lock(gc))
 		return;
-	if (gc->enabled) {
+	if (READ_ONCE(gc->enabled)) {
 		gc->stats.nr_automatic_runs++;
 		again = collect(gc, false) == -ENOMEM;
 	}
@@ -297,14 +297,16 @@ void kheap_gc_enable(struct kheap *heap, bool on)
 {
 	struct kheap_gc *gc;
 
+	/* Both or none, whoever else calls. */
 	mutex_lock(&heap->mutex);
 	heap->gc_off = !on;
 	gc = heap->gc;
+	if (gc)
+		WRITE_ONCE(gc->enabled, on);
 	mutex_unlock(&heap->mutex);
-	if (!gc || !kheap_gc_lock(gc))
-		return;
-	WRITE_ONCE(gc->enabled, on);
-	kheap_gc_unlock(gc);
+	/* A callback is in a run, or may be: that one cannot be waited for. */
+	if (gc && kheap_gc_lock(gc))
+		kheap_gc_unlock(gc);
 }
 EXPORT_SYMBOL_GPL(kheap_gc_enable);
 
@@ -341,7 +343,7 @@ void kheap_gc_get_stats(struct kheap *heap, struct kheap_gc_stats *stats)
 		kheap_gc_unlock(gc);
 	stats->nr_pending = atomic_long_read(&gc->nr_pending);
 	stats->threshold = gc->threshold;
-	stats->enabled = gc->enabled;
+	stats->enabled = READ_ONCE(gc->enabled);
 }
 EXPORT_SYMBOL_GPL(kheap_gc_get_stats);
 

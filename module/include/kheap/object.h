@@ -547,7 +547,8 @@ long kheap_gc_collect(struct kheap *heap, unsigned int flags);
  * @heap: the heap
  * @on: whether; a new heap's collector does
  *
- * Context: Process context. Sleeps until a run under way has ended.
+ * Context: Process context. Sleeps until a run under way has ended, unless it
+ * is called from a callback of an object or a weak reference.
  */
 void kheap_gc_enable(struct kheap *heap, bool on);
 
