@@ -260,6 +260,39 @@ static void object_that_nobody_saves_in_the_end_is_not_resurrected(struct kunit 
 	node_expect_empty(test, heap);
 }
 
+/* --- After the release -------------------------------------------------- */
+
+static void object_that_waits_for_a_grace_period_is_not_alive(struct kunit *test)
+{
+	struct kheap *heap = node_gc_heap(test);
+	struct kheap_type_ops ops = node_leaf_ops;
+	struct kheap_type *type;
+	unsigned long nr_live, nr_held, nr_allocated;
+	struct node *all[5];
+	unsigned int i;
+
+	ops.flags |= KHEAP_TYPE_RCU;
+	type = node_type(test, heap, &ops);
+	for (i = 0; i < ARRAY_SIZE(all); i++)
+		all[i] = node_new(test, type);
+	KUNIT_EXPECT_EQ(test, kheap_type_nr_live(type), 5);
+	rcu_read_lock();
+	node_put_all(all, 3);
+	nr_live = kheap_type_nr_live(type);
+	nr_held = atomic_long_read(&type->nr_held);
+	nr_allocated = kheap_test_stats(heap).nr_allocated;
+	rcu_read_unlock();
+	KUNIT_EXPECT_EQ(test, nr_live, 2);
+	KUNIT_EXPECT_EQ(test, nr_held, 3);
+	KUNIT_EXPECT_EQ(test, nr_allocated, 5);
+	kheap_trim(heap);
+	KUNIT_EXPECT_EQ(test, kheap_type_nr_live(type), 2);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&type->nr_held), 0);
+	node_put_all(all + 3, 2);
+	kheap_type_destroy(type);
+	node_expect_empty(test, heap);
+}
+
 /* --- Suite -------------------------------------------------------------- */
 
 #define GC_CASE(name)	KUNIT_CASE_PARAM(name, node_mode_params)
@@ -271,6 +304,7 @@ static struct kunit_case gc_death_cases[] = {
 	KUNIT_CASE(finalizer_that_ties_a_cycle_leaves_a_candidate),
 	KUNIT_CASE(resurrected_object_is_found_again),
 	GC_CASE(weakref_that_a_finalizer_makes_is_called_before_the_clearing),
+	KUNIT_CASE(object_that_waits_for_a_grace_period_is_not_alive),
 	GC_CASE(object_that_nobody_saves_in_the_end_is_not_resurrected),
 	{}
 };

@@ -197,7 +197,7 @@ void kheap_slab_exit(void);
 void kheap_rcu_init(struct kheap *heap);
 void kheap_rcu_flush(struct kheap *heap);
 bool kheap_rcu_park(struct kheap_class *class, const void *ptr);
-void kheap_class_free_rcu(struct kheap_class *class, const void *ptr);
+bool kheap_class_free_rcu(struct kheap_class *class, const void *ptr);
 void kheap_rcu_exit(struct kheap *heap);
 
 /* pressure.c */

@@ -93,11 +93,20 @@ static __always_inline void free_block(struct kheap_type *type,
 	kheap_release(class, slot);
 }
 
-/* Free the memory of an object that nobody looks at any more. */
+/* It is dead until a grace period is over: see free_word(). */
+static void free_after_grace_period(struct kheap_type *type,
+				    struct kheap_object *obj)
+{
+	atomic_long_inc(&type->nr_held);
+	if (unlikely(!kheap_class_free_rcu(&type->class, obj)))
+		atomic_long_dec(&type->nr_held);
+}
+
+/* Free the memory of an object that nobody of kheap looks at any more. */
 void kheap_object_free(struct kheap_type *type, struct kheap_object *obj)
 {
 	if (unlikely(type->ops.flags & KHEAP_TYPE_RCU))
-		kheap_class_free_rcu(&type->class, obj);
+		free_after_grace_period(type, obj);
 	else
 		free_block(type, obj);
 }

@@ -24,7 +24,8 @@ struct kheap_gc;
  * @heap: the heap
  * @nr_created: objects ever created
  * @nr_held: dead objects whose memory is not free yet because somebody may
- *	still look at their heads: a buffer of candidates, or a run
+ *	still look at them: at their heads, a buffer of candidates or a run; a
+ *	reader, when the type is one with %KHEAP_TYPE_RCU
  * @nr_resurrected: finalizers that made their object live on
  * @weak_offset: where in an object the list of its weak references is; 0: none
  * @plain: objects end when their count does, with no callback or flag

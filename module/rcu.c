@@ -12,7 +12,7 @@
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
 
-#include "alloc.h"
+#include "object.h"
 #include "trace.h"
 
 /* How long blocks are gathered before a grace period is asked for. */
@@ -123,15 +123,18 @@ EXPORT_SYMBOL_GPL(kheap_free_rcu);
  * @ptr: an object of @class; others are refused
  *
  * Context: Any context except NMI. Never sleeps.
+ * Return: false if @ptr was refused.
  */
-void kheap_class_free_rcu(struct kheap_class *class, const void *ptr)
+bool kheap_class_free_rcu(struct kheap_class *class, const void *ptr)
 {
 	/* Before the block can be somebody else's. */
 	if (trace_kheap_free_rcu_enabled())
 		trace_kheap_free_rcu(class->heap, ptr,
 				     kheap_client_ip(_RET_IP_));
-	if (unlikely(!kheap_rcu_park(class, ptr)))
-		kheap_class_refuse_free(class, ptr);
+	if (likely(kheap_rcu_park(class, ptr)))
+		return true;
+	kheap_class_refuse_free(class, ptr);
+	return false;
 }
 
 /* Note the parked blocks of a pool. Return false if there is no more room. */
@@ -204,9 +207,11 @@ static bool gather(struct kheap *heap, struct sweep *sweep)
 static void free_word(const struct parked_word *word)
 {
 	struct kheap_class *class = word->pool->class;
+	struct kheap_type *type = class->type;
 	unsigned long bits = word->bits;
 	unsigned int bit;
 
+	lockdep_assert_held(&class->heap->rcu_mutex);
 	for_each_set_bit(bit, &bits, BITS_PER_LONG) {
 		unsigned int idx = word->first + bit;
 		struct kheap_slot slot = {
@@ -218,6 +223,9 @@ static void free_word(const struct parked_word *word)
 		if (kheap_tracks_leaks())
 			kmemleak_free(slot.block);
 		kheap_release(class, slot);
+		/* The type is there: its end waits for the mutex. */
+		if (type)
+			atomic_long_dec(&type->nr_held);
 	}
 }
 
