@@ -5,6 +5,7 @@
  * its heap.
  */
 #include <linux/delay.h>
+#include <linux/kthread.h>
 
 #include "nodes.h"
 
@@ -151,6 +152,61 @@ static void candidates_can_be_frozen(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nr_released(), 0);
 	KUNIT_EXPECT_EQ(test, kheap_gc_unfreeze(heap), NR_RING);
 	KUNIT_EXPECT_EQ(test, kheap_gc_collect(heap, 0), NR_RING);
+	node_expect_empty(test, heap);
+}
+
+static atomic_t put_now;
+
+static int remember_in_thread(void *data)
+{
+	while (!atomic_read_acquire(&put_now))
+		cpu_relax();
+	node_put(data);
+	while (!kthread_should_stop())
+		msleep(20);
+	return 0;
+}
+
+/* A put that has no place in the buffer yet: is it pending? */
+static long pending_before_it_is_buffered(struct kheap_gc *gc, int cpu)
+{
+	struct kheap_gc_buffer *buffer = per_cpu_ptr(gc->buffers, cpu);
+	unsigned int tries = 20000;
+	unsigned long flags;
+	long nr;
+
+	raw_spin_lock_irqsave(&buffer->lock, flags);
+	atomic_set_release(&put_now, 1);
+	do {
+		udelay(5);
+		nr = atomic_long_read(&gc->nr_pending);
+	} while (!nr && --tries);
+	raw_spin_unlock_irqrestore(&buffer->lock, flags);
+	return nr;
+}
+
+/* Counted later, it could be counted off before: a number below 0 is many. */
+static void candidate_is_pending_before_it_is_buffered(struct kunit *test)
+{
+	struct kheap *heap = node_gc_heap(test);
+	struct node *node = node_new(test, node_type(test, heap, &node_ops));
+	struct task_struct *task;
+	int cpu;
+
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "needs two CPUs");
+	kheap_test_stay_on(test, cpumask_first(cpu_online_mask));
+	cpu = cpumask_last(cpu_online_mask);
+	kheap_object_get(&node->obj);
+	atomic_set(&put_now, 0);
+	task = kthread_create(remember_in_thread, node, "kheap-put");
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
+	kthread_bind(task, cpu);
+	wake_up_process(task);
+	KUNIT_EXPECT_EQ(test, pending_before_it_is_buffered(heap->gc, cpu), 1);
+	kthread_stop(task);
+	KUNIT_EXPECT_EQ(test, node_gc_stats(heap).nr_pending, 1);
+	node_put(node);
 	node_expect_empty(test, heap);
 }
 
@@ -400,6 +456,7 @@ static struct kunit_case gc_calls_cases[] = {
 	KUNIT_CASE(statistics_are_had_in_a_callback),
 	KUNIT_CASE(collector_is_switched_in_a_callback),
 	KUNIT_CASE(candidates_can_be_frozen),
+	KUNIT_CASE(candidate_is_pending_before_it_is_buffered),
 	KUNIT_CASE(work_that_comes_late_finds_the_collector_off),
 	KUNIT_CASE(work_without_memory_comes_again),
 	KUNIT_CASE(plain_object_may_die_during_a_run),

@@ -264,7 +264,8 @@ struct kheap_gc_listed {
  * @verdict: see above
  * @buffers: candidates by CPU
  * @full_chunks: chunks of candidates that are full
- * @nr_pending: candidates remembered, and @nr_lost
+ * @nr_pending: candidates remembered or about to be, and @nr_lost; never less
+ *	than what the buffers have
  * @nr_lost: candidates since the last run that found no memory
  * @limit: @nr_pending that makes it run
  * @need_full: candidates were lost: the next run has to look at everything

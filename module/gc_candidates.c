@@ -119,6 +119,8 @@ void kheap_gc_remember(struct kheap_gc *gc, struct kheap_object *obj)
 	struct kheap_gc_buffer *buffer = raw_cpu_ptr(gc->buffers);
 	struct kheap_gc_chunk *full;
 
+	/* First: a run counts it off when it has found the name. */
+	atomic_long_inc(&gc->nr_pending);
 	while (unlikely(!chunk_add(buffer, obj, &full))) {
 		if (chunk_renew(gc, buffer, full))
 			continue;
@@ -127,7 +129,7 @@ void kheap_gc_remember(struct kheap_gc *gc, struct kheap_object *obj)
 		kheap_gc_forget(obj);
 		break;
 	}
-	if (unlikely(atomic_long_inc_return(&gc->nr_pending) >=
+	if (unlikely(atomic_long_read(&gc->nr_pending) >=
 		     READ_ONCE(gc->limit)) && READ_ONCE(gc->enabled) &&
 	    !delayed_work_pending(&gc->work))
 		queue_delayed_work(system_unbound_wq, &gc->work, 0);
