@@ -2,11 +2,14 @@
 /*
  * The collector's functions at odd times: in callbacks, with candidates about,
  * when its work comes late or has no memory, puts while it runs, and the end of
- * its heap.
+ * its heap; and what debugfs draws.
  */
 #include <linux/delay.h>
+#include <linux/fs.h>
 #include <linux/kthread.h>
+#include <linux/seq_file.h>
 
+#include "debugfs_objects.h"
 #include "nodes.h"
 
 #define NR_RING	700U
@@ -383,6 +386,49 @@ static void object_that_waits_for_rcu_is_not_alive_at_the_end(struct kunit *test
 	KUNIT_EXPECT_EQ(test, kheap_test_logged("live objects"), 0u);
 }
 
+/* --- The graph in debugfs ----------------------------------------------- */
+
+#define SZ_GRAPH	4096
+
+/* What a reader of the file would have; valid until the case ends. */
+static const char *read_graph(struct kunit *test, struct kheap *heap)
+{
+	struct inode *inode = kunit_kzalloc(test, sizeof(*inode), GFP_KERNEL);
+	struct file *file = kunit_kzalloc(test, sizeof(*file), GFP_KERNEL);
+	char *text = kunit_kzalloc(test, SZ_GRAPH, GFP_KERNEL);
+	struct seq_file *seq;
+
+	KUNIT_ASSERT_NOT_NULL(test, inode);
+	KUNIT_ASSERT_NOT_NULL(test, file);
+	KUNIT_ASSERT_NOT_NULL(test, text);
+	inode->i_private = heap;
+	KUNIT_ASSERT_EQ(test, kheap_graph_fops.open(inode, file), 0);
+	seq = file->private_data;
+	seq->buf = text;
+	seq->size = SZ_GRAPH - 1;
+	KUNIT_EXPECT_EQ(test, seq->op->show(seq, NULL), 0);
+	seq->buf = NULL;
+	kheap_graph_fops.release(inode, file);
+	return text;
+}
+
+static void graph_has_the_edges_of_immortal_objects(struct kunit *test)
+{
+	struct kheap *heap = node_gc_heap(test);
+	struct kheap_type *type = node_type(test, heap, &node_ops);
+	struct node *immortal = node_new(test, type);
+	const char *text;
+
+	kheap_ref_give(&immortal->edges[0], &node_new(test, type)->obj);
+	kheap_object_make_immortal(&immortal->obj);
+	text = read_graph(test, heap);
+	KUNIT_EXPECT_NOT_NULL(test, strstr(text, "immortal"));
+	KUNIT_EXPECT_NOT_NULL(test, strstr(text, " -> "));
+	KUNIT_EXPECT_NULL(test, strstr(text, "from outside"));
+	KUNIT_EXPECT_NOT_NULL(test, strstr(text, "// edges: 1 shown, 0 cut"));
+	kheap_test_heap_end(test, heap);
+}
+
 /* --- Walks -------------------------------------------------------------- */
 
 /**
@@ -465,6 +511,7 @@ static struct kunit_case gc_calls_cases[] = {
 	KUNIT_CASE(object_made_immortal_in_a_run_is_not_reported),
 	KUNIT_CASE(callbacks_at_the_end_of_the_heap_are_refused_a_run),
 	KUNIT_CASE(object_that_waits_for_rcu_is_not_alive_at_the_end),
+	KUNIT_CASE(graph_has_the_edges_of_immortal_objects),
 	KUNIT_CASE(pool_that_changes_its_class_is_not_looked_at),
 	{}
 };

@@ -113,6 +113,29 @@ static void add_edge(struct kheap_visitor *visitor,
 	graph->edges[graph->nr_edges++] = idx;
 }
 
+/*
+ * Nobody can hold an immortal object, nor has to: it dies with its heap, whose
+ * end waits for who reads this.
+ */
+static bool hold(struct kheap_object *obj)
+{
+	return kheap_refs(obj) < 0 || kheap_gc_pin(obj);
+}
+
+static void let_go(struct kheap_object *obj)
+{
+	if (likely(kheap_refs(obj) > 0))
+		kheap_gc_unpin(obj);
+}
+
+static void add_edges(struct graph *graph, struct kheap_object *obj)
+{
+	if (!hold(obj))
+		return;
+	obj->type->ops.traverse(obj, &graph->run.visitor);
+	let_go(obj);
+}
+
 /* Return 0, or -ENOMEM. */
 static int gather(struct graph *graph)
 {
@@ -128,7 +151,7 @@ static int gather(struct graph *graph)
 	for (idx = 1; idx <= graph->nr_nodes; idx++) {
 		graph->from = idx;
 		graph->nodes[idx].first = graph->nr_edges;
-		kheap_gc_traverse(run, graph->nodes[idx].obj);
+		add_edges(graph, graph->nodes[idx].obj);
 	}
 	graph->nodes[idx].first = graph->nr_edges;
 	return 0;
@@ -221,10 +244,10 @@ static void show_node(struct seq_file *seq, const struct graph *graph,
 		seq_printf(seq, "%d refs", node->refs);
 	if (outside > 0)
 		seq_printf(seq, ", %ld from outside", outside);
-	if (type->ops.show && kheap_gc_pin(obj)) {
+	if (type->ops.show && hold(obj)) {
 		seq_puts(seq, "\\n");
 		type->ops.show(obj, seq);
-		kheap_gc_unpin(obj);
+		let_go(obj);
 	}
 	seq_puts(seq, "\"");
 	if (outside > 0)

@@ -7,6 +7,7 @@
 #include <linux/export.h>
 
 #include "callsite.h"
+#include "debugfs_objects.h"
 #include "internal.h"
 #include "object.h"
 #include "pinned.h"
@@ -34,6 +35,7 @@ EXPORT_SYMBOL_IF_KUNIT(kheap_careful_key);
 EXPORT_SYMBOL_IF_KUNIT(kheap_walk_objects);
 EXPORT_SYMBOL_IF_KUNIT(kheap_type_nr_live);
 EXPORT_SYMBOL_IF_KUNIT(kheap_debug_set);
+EXPORT_SYMBOL_IF_KUNIT(kheap_graph_fops);
 EXPORT_SYMBOL_IF_KUNIT(kheap_watch_start);
 EXPORT_SYMBOL_IF_KUNIT(kheap_watch_stop);
 EXPORT_SYMBOL_IF_KUNIT(kheap_watch_all);

@@ -113,7 +113,10 @@ void kheap_object_free(struct kheap_type *type, struct kheap_object *obj)
 
 /* --- References --------------------------------------------------------- */
 
-/* Set the count of a live object to one that get and put leave alone. */
+/*
+ * Set the count of a live object to one that get and put leave alone. They do
+ * not tell that it is not NEW any more, either.
+ */
 static bool stop_counting(struct kheap_object *obj, int refs)
 {
 	s64 word = atomic64_read(&obj->word);
@@ -122,7 +125,7 @@ static bool stop_counting(struct kheap_object *obj, int refs)
 	do {
 		if (!(s32)word)
 			return false;
-		new = (word & ~KHEAP_WORD(KHEAP_GC_CANDIDATE) &
+		new = (word & ~KHEAP_WORD(KHEAP_GC_CANDIDATE | KHEAP_GC_NEW) &
 		       ~(s64)U32_MAX) | (u32)refs;
 	} while (!atomic64_try_cmpxchg(&obj->word, &word, new));
 	return true;

@@ -323,7 +323,8 @@ static inline unsigned int kheap_object_refs(const struct kheap_object *obj)
  * @obj: an object that the caller has a reference to
  *
  * From now on get and put do nothing, and do not write to the object. It is
- * released when its heap is destroyed.
+ * released when its heap is destroyed, after all others. What its @traverse and
+ * @show look at is set up before this: debugfs may call them from now on.
  *
  * Context: Any context except NMI. Never sleeps.
  */
