@@ -89,7 +89,7 @@ nr_printed=0
 
 report()	# verdict model text
 {
-	printf '%-4s %-5s%s\n' "$1" "$2" "$3"
+	printf '%-4s %-6s%s\n' "$1" "$2" "$3"
 }
 
 with_commas()
@@ -216,8 +216,8 @@ small_searches()
 	level=-O1
 	holds gc "3 objects in a ring, 2 mutators, 2 operations" -DRING -DNOPS=2
 	holds gc "3 objects, any heap, 2 mutators, 1 operation" -DNOPS=1
-	holds gc "3 objects, any heap, 1 mutator, 3 operations, upgrades" \
-		-DNMUT=1 -DNOPS=3 -DWEAK=3 -DRCU=3
+	holds gc "3 objects, any heap, 1 mutator, 3 operations, lookups" \
+		-DNMUT=1 -DNOPS=3 -DRCU=3
 	holds gc "2 objects with 2 fields, 1 mutator, 3 operations" \
 		-DNOBJ=2 -DNFLD=2 -DNMUT=1 -DNOPS=3
 	holds gc "every run finds what is garbage, 2 mutators, 2 operations" \
@@ -226,18 +226,20 @@ small_searches()
 		-DCAND -DNOBJ=2 -DNOPS=2
 	holds gc "traverse sees no dead object, 1 mutator, 3 operations" \
 		-DPIN -DNMUT=1 -DNOPS=3
-	holds gc "finalizers, 1 mutator, 2 operations" \
-		-DFINAL -DROOT -DNMUT=1 -DNOPS=2
+	holds gc "finalizers and lookups, 2 objects, 2 mutators, 1 operation" \
+		-DFINAL -DROOT -DRCU=2 -DNOBJ=2 -DNOPS=1
 
 	level=-O0	# the compiler would take longer than the search
+	holds gc "finalizers and candidates, 2 mutators, 1 operation" \
+		-DFINAL -DROOT -DCAND -DNO_MEMORY -DNOBJ=2 -DNOPS=1
 	holds gc "3 objects in a ring, 2 mutators, 1 operation, 2 runs" \
 		-DRING -DNOPS=1 -DNRUNS=2
-	holds gc "2 objects, 2 mutators, 1 operation, 2 runs, upgrades" \
-		-DNOBJ=2 -DNOPS=1 -DNRUNS=2 -DWEAK=2 -DRCU=2
-	holds gc "the same, verdict by compare-and-exchange" \
-		-DNOBJ=2 -DNOPS=1 -DNRUNS=2 -DWEAK=2 -DRCU=2 -DVERDICT
-	holds gc "finalizers, 2 objects, 2 mutators, 1 operation" \
-		-DFINAL -DROOT -DNOBJ=2 -DNOPS=1
+	holds gc "2 objects, 2 mutators, 1 operation, 2 runs, lookups" \
+		-DNOBJ=2 -DNOPS=1 -DNRUNS=2 -DRCU=2
+	holds gc "verdicts repeated, 2 mutators, 1 operation, 2 runs, lookups" \
+		-DLOOP -DNOBJ=2 -DNOPS=1 -DNRUNS=2 -DRCU=2
+	holds gc "traverse, candidates and lookups, 2 mutators, 1 operation" \
+		-DPIN -DCAND -DNOBJ=2 -DNOPS=1 -DRCU=2
 	holds busy "2 tasks of 2 operations, softirq, hardirq, drain" \
 		-DNOPS=2 -DNIRQ=1 -DNDRAIN=1
 }
@@ -254,22 +256,29 @@ broken_variants()
 	breaks gc "a move into a slot leaves the mark alone" -DGIVE_NO_MARK -DNMUT=1 -DNOPS=3
 	breaks gc "a move into a slot looks at the mark last" -DGIVE_LATE -DNMUT=1 -DNOPS=3
 	breaks gc "dead objects stay suspects" -DDEAD_MEMBERS -DNMUT=1 -DNOPS=3
-	breaks gc "a weak upgrade leaves the mark alone" \
-		-DUPGRADE_NO_MARK -DNMUT=1 -DNOPS=3 -DWEAK=3
-	breaks gc "a lookup does not wait for the verdict" \
-		-DLOOKUP_NO_LOCK -DNMUT=1 -DNOPS=3 -DRCU=3
+	breaks gc "a lookup leaves the mark alone" -DUPGRADE_NO_MARK -DNMUT=1 -DNOPS=3 -DRCU=3
+	breaks gc "a lookup does not care for the verdict" \
+		-DLOOKUP_NO_VERDICT -DNMUT=1 -DNOPS=3 -DRCU=3
+	breaks gc "a lookup reads the verdict after the gc word" \
+		-DWORD_FIRST -DNOBJ=2 -DNOPS=1 -DNRUNS=2 -DRCU=2
 	breaks gc "the verdict is stored without a compare" \
-		-DVERDICT -DVERDICT_STORE -DNOBJ=2 -DNOPS=1 -DWEAK=2 -DRCU=2
+		-DVERDICT_STORE -DNOBJ=2 -DNOPS=1 -DRCU=2
+	breaks gc "what a late lookup holds is let go after clear" \
+		-DLET_GO_OF_ALL -DNOBJ=2 -DNOPS=1 -DRCU=2
 	breaks gc "traverse holds no reference" -DPIN -DNO_PIN -DNMUT=1 -DNOPS=3
 	breaks gc "finalizers run without a reference" \
 		-DFINAL -DROOT -DNO_PIN -DNMUT=1 -DNOPS=2
 	breaks gc "the second verification sets no marks" \
 		-DFINAL -DROOT -DNO_REMARK -DNMUT=1 -DNOPS=3 -DNOBJ=2
+	breaks gc "lookups find an object in its finalizer" \
+		-DFINAL -DROOT -DFINALIZE_OPENLY -DNOBJ=2 -DNOPS=1 -DRCU=2
+	breaks gc "what a finalizer resurrects is not remembered" \
+		-DFINAL -DROOT -DCAND -DFINALIZE_FORGETS -DNOBJ=2 -DNOPS=1
 	breaks gc "a run ends where its verdict is refused" -DLOOP -DNO_RETRY -DNOBJ=2 -DNOPS=2
-	breaks gc "a run that gives up forgets its candidates" \
-		-DCAND -DNO_REQUEUE -DNOBJ=2 -DNOPS=2
-	breaks gc "no grace period before candidates are counted" \
-		-DCAND -DNO_GRACE -DNOBJ=2 -DNOPS=2
+	breaks gc "a run that gives up tells the next one nothing" \
+		-DCAND -DNO_NEED_FULL -DNOBJ=2 -DNOPS=2
+	breaks gc "a put remembers its object before it decrements" \
+		-DCAND -DREMEMBER_EARLY -DNOBJ=2 -DNOPS=2
 	breaks gc "candidates are forgotten after they are counted" \
 		-DCAND -DLATE_CONSUME -DNOBJ=2 -DNOPS=2
 
@@ -289,17 +298,33 @@ large_searches()
 	compress=-DCOLLAPSE
 	level=-O2
 
+	holds gc "finalizers, 3 objects, 1 mutator, 1 operation" \
+		-DFINAL -DROOT -DNMUT=1 -DNOPS=1
+	holds gc "candidates and no memory, 2 mutators, 2 operations" \
+		-DCAND -DNO_MEMORY -DNOBJ=2 -DNOPS=2
+	holds gc "traverse and finalizers, 2 mutators, 1 operation, lookups" \
+		-DPIN -DFINAL -DROOT -DNOBJ=2 -DNOPS=1 -DRCU=2
+	holds gc "verdicts repeated, ring of 3, 2 mutators, 1 operation, 2 runs, lookups" \
+		-DLOOP -DRING -DNOPS=1 -DNRUNS=2 -DRCU=3
+	holds gc "traverse and lookups, 3 objects, 1 mutator, 3 operations" \
+		-DPIN -DNMUT=1 -DNOPS=3 -DRCU=3
+	holds gc "verdicts repeated, 2 mutators, 2 operations, lookups" \
+		-DLOOP -DNOBJ=2 -DNOPS=2 -DRCU=2
+	holds gc "finalizers and lookups, 2 objects, 2 mutators, 1 operation, 2 runs" \
+		-DFINAL -DROOT -DNOBJ=2 -DNOPS=1 -DNRUNS=2 -DRCU=2
+	holds gc "finalizers, candidates and lookups, 2 mutators, 1 operation, 2 runs" \
+		-DFINAL -DROOT -DCAND -DNO_MEMORY -DNOBJ=2 -DNOPS=1 -DNRUNS=2 -DRCU=2
+	holds gc "finalizers and lookups, 3 objects, 1 mutator, 2 operations" \
+		-DFINAL -DROOT -DNMUT=1 -DNOPS=2 -DRCU=3
+	holds gc "3 objects in a ring, 2 mutators, 2 operations, lookups" \
+		-DRING -DNOPS=2 -DRCU=3
+	holds gc "2 objects, any heap, 2 mutators, 2 operations, lookups" \
+		-DNOBJ=2 -DNOPS=2 -DRCU=2
 	holds gc "3 objects in a ring, 2 mutators, 3 and 1 operations" -DRING -DNOPS=3 -DNOPS2=1
 	holds gc "3 objects in a ring, 2 mutators, 2 operations, 2 runs" \
 		-DRING -DNOPS=2 -DNRUNS=2
-	holds gc "3 objects in a ring, 2 mutators, 2 operations, upgrades" \
-		-DRING -DNOPS=2 -DWEAK=3 -DRCU=3
-	holds gc "the same, verdict by compare-and-exchange" \
-		-DRING -DNOPS=2 -DWEAK=3 -DRCU=3 -DVERDICT
 	holds gc "3 objects, any heap, 2 mutators, 1 operation, 2 runs, borrowing" \
 		-DNOPS=1 -DNRUNS=2 -DBORROW
-	holds gc "2 objects, any heap, 2 mutators, 2 operations, upgrades" \
-		-DNOBJ=2 -DNOPS=2 -DWEAK=2 -DRCU=2
 	holds gc "2 objects with 2 fields, any heap, 2 mutators, 1 operation" \
 		-DNOBJ=2 -DNFLD=2 -DNOPS=1
 	holds gc "2 objects, any heap, 2 mutators with 3 locals, 1 operation, global slot" \
@@ -311,12 +336,12 @@ large_searches()
 		-DCAND -DRING -DNOPS=2
 	holds gc "traverse sees no dead object, ring of 3, 2 mutators, 2 operations" \
 		-DPIN -DRING -DNOPS=2
-	holds gc "finalizers and upgrades, 3 objects, 1 mutator, 2 operations" \
-		-DFINAL -DROOT -DNMUT=1 -DNOPS=2 -DWEAK=3 -DRCU=3
-	holds gc "the same, verdict by compare-and-exchange" \
-		-DFINAL -DROOT -DNMUT=1 -DNOPS=2 -DWEAK=3 -DRCU=3 -DVERDICT
-	holds gc "no count compared, 3 objects in a ring, 2 mutators, 2 operations, upgrades" \
-		-DNO_RECOUNT -DRING -DNOPS=2 -DWEAK=3 -DRCU=3
+	holds gc "no count compared, 3 objects in a ring, 2 mutators, 2 operations, lookups" \
+		-DNO_RECOUNT -DRING -DNOPS=2 -DRCU=3
+	holds gc "verdicts repeated, ring of 3, 2 mutators, 2 operations, lookups" \
+		-DLOOP -DRING -DNOPS=2 -DRCU=3
+	holds gc "finalizers and lookups, 2 objects, 2 mutators, 2 operations" \
+		-DFINAL -DROOT -DNOBJ=2 -DNOPS=2 -DRCU=2
 	holds busy "2 tasks of 2 operations, 2 softirqs, 2 hardirqs, 2 drains" \
 		-DNOPS=2 -DNIRQ=2 -DNDRAIN=2
 	holds gc "3 objects in a ring, 2 mutators, 3 and 2 operations" -DRING -DNOPS=3 -DNOPS2=2

@@ -13,29 +13,48 @@
 byte cnt[NOBJ];			/* reference counts */
 byte fld[NSLOTS + 1];		/* the fields of all objects; the global slot */
 byte candidate;			/* gc word, CANDIDATE: the marks, a bit an object */
-byte garbage;			/* gc word, GARBAGE: the verdict was passed */
-byte freed;			/* the count was 0: being released, or parked */
-byte weak;			/* objects with a weak reference, not yet cleared */
+byte condemned;			/* gc word, CONDEMNED: garbage if the verdict says so */
+byte garbage;			/* gc word, GARBAGE: lookups are refused */
+byte freed;			/* the count is 0: being released, or parked */
+#if RCU
 byte table;			/* objects that a lookup finds, nobody counts them */
-bit  lock;			/* the heap's weak-reference lock */
-#ifdef VERDICT
+byte verdict;			/* of the heap: number of the attempt * 4 + one of these */
 #define OPEN		1
 #define COMMITTED	2
 #define ABORTED		3
-byte condemned;			/* gc word, CONDEMNED: garbage if the verdict says so */
-byte verdict;			/* of the heap: number of the attempt * 4 + one of these */
+#endif
+#ifdef FINAL
+byte is_final; 			/* gc word, FINALIZED */
+#define SET_FINALIZED(o) is_final = is_final | BIT(o)
+#else
+#define SET_FINALIZED(o) skip
 #endif
 #ifdef CAND
 byte buffered;			/* gc word, BUFFERED: remembered as a candidate */
-bit  inside[NMUT];		/* between that and what it is remembered for (RCU) */
-#define REMEMBER(o)	buffered = buffered | BIT(o)
+byte named;			/* ... and the name is in a buffer */
+bit  need_full;			/* names were lost: the next run looks at everything */
+#define REMEMBER(o)	named = named | (BIT(o) & ~buffered); \
+			buffered = buffered | BIT(o)
 #else
 #define REMEMBER(o)	skip
 #endif
 #ifdef GET_NO_MARK
+#define MARKED(o)	false
 #define UNMARK(o)	skip
 #else
+#define MARKED(o)	HAS(candidate, o)
 #define UNMARK(o)	candidate = candidate & ~BIT(o)
+#endif
+
+/* ---- not in the code: for the claims -------------------------------------- */
+#if RCU || defined(FINAL)
+byte sentenced;			/* a verdict was passed on it and stands */
+#endif
+#ifdef FINAL
+byte ending;			/* its finalizer runs after its last put */
+#define NOT_TO_BE_HAD	(sentenced | ending)
+#else
+#define NOT_TO_BE_HAD	sentenced
 #endif
 
 /* ---- who else holds references -------------------------------------------- */
@@ -116,14 +135,18 @@ inline assert_nobody_holds(set)
 	wipe()
 }
 
-/* ---- put and release in one step: the collector's own ----------------------- */
+/*
+ * ---- put and release in one step: the collector's own -----------------------
+ * Who dies by the collector's hand without being garbage has a finalizer that
+ * does nothing.
+ */
 inline put_at_once(ref)
 {
 	cnt[ref]--;
 	if
 	:: cnt[ref] == 0 ->
 		freed = freed | BIT(ref);
-		weak = weak & ~BIT(ref);
+		SET_FINALIZED(ref);
 		h_dying = h_dying | BIT(ref)
 	:: else -> REMEMBER(ref)
 	fi
@@ -200,7 +223,11 @@ inline add_edge(obj)
 /* Exactly what is reachable is left, and its counts are exact. */
 inline assert_at_rest()
 {
-	assert(!lock && candidate == 0);
+	assert(candidate == 0 && condemned == 0);
+	assert((garbage & ~freed) == 0);
+#ifdef CAND
+	assert((buffered & ~named & ~freed) == 0);
+#endif
 	find_live();
 	assert(h_set == (ALL & ~freed));
 	count_edges_from(ALL);

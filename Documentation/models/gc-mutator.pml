@@ -11,19 +11,22 @@
 #define hand		in_hand[me]
 #define dying		in_release[me]
 
+/*
+ * An increment tells whether there was a mark, in the same step; then the mark is
+ * cleared in another one.
+ */
 #ifdef LOOK_FIRST
 #define FIRST_HALF(o)	UNMARK(o)
+#define DONE(o)		false
 #define SECOND_HALF(o)	cnt[o]++
 #else
 #define FIRST_HALF(o)	cnt[o]++
+#define DONE(o)		(!MARKED(o))
 #define SECOND_HALF(o)	UNMARK(o)
 #endif
 
-#ifdef VERDICT
-#define UPGRADE_MAY_ENTER true
-#else
-#define UPGRADE_MAY_ENTER (!lock)
-#endif
+/* Lookups find these, and get no further with any other one. */
+#define TO_BE_FOUND	(table & ~freed & ~garbage)
 
 #ifdef ROOT
 #define CAN_REACH	(L(0) != NIL || fld[GLOBAL] != NIL)
@@ -93,39 +96,67 @@ inline pick_from(set, obj)
 	fi
 }
 
+#ifdef FINAL
+inline pick_first(set, obj)
+{
+	obj = 0;
+	do
+	:: !HAS(set, obj) -> obj++
+	:: else -> break
+	od
+}
+
+#define RELEASING	(dying & is_final)
+#else
+#define RELEASING	dying
+#endif
+
 /* An uncounted reference became a counted one. */
 inline upgraded(o)
 {
-	assert(!HAS(garbage, o));
+	assert(!HAS(NOT_TO_BE_HAD, o));
 	LAST = o;
 	sort_locals()
 }
 
 /*
- * A put, and a give, can be the last that makes a cycle of its object: the next
- * run has to know.  After the decrement, or after the store, the object can be
- * anybody's to free, so it is remembered before, within an RCU read section.
+ * The decrement of a put.  One that leaves references may be the last that makes a
+ * cycle of the object: the next run has to know.  The flag is set in the same
+ * step, for after it the object can be anybody's to free; the name follows.
  */
-#ifdef CAND
-#define ENTER(o)	inside[me] = 1; REMEMBER(o)
-#define LEAVE		inside[me] = 0
-#else
-#define LEAVE		skip
-#endif
-
-/* The decrement of a put. */
 inline put_hand()
 {
 	cnt[hand]--;
 	if
 	:: cnt[hand] == 0 ->
 		freed = freed | BIT(hand);
-		weak = weak & ~BIT(hand);
 		dying = dying | BIT(hand)
+#if defined(CAND) && !defined(REMEMBER_EARLY)
+	:: cnt[hand] != 0 && !HAS(buffered, hand) ->
+		buffered = buffered | BIT(hand);
+		name = hand
+#endif
 	:: else
 	fi;
-	hand = NIL;
-	LEAVE
+	hand = NIL
+}
+
+inline goto_got()
+{
+	if
+	:: DONE(LAST) ->
+		sort_locals();
+		next_operation()
+	:: else -> goto got
+	fi
+}
+
+inline goto_set()
+{
+	if
+	:: DONE(hand) -> goto store
+	:: else -> goto set
+	fi
 }
 
 inline next_operation()
@@ -142,7 +173,12 @@ inline next_operation()
 inline go_on_after_put()
 {
 	if
+#ifdef CAND
+	:: name != NIL -> goto tell
+	:: name == NIL && dying != 0 -> goto release
+#else
 	:: dying != 0 -> goto release
+#endif
 	:: else -> next_operation()
 	fi
 }
@@ -155,7 +191,6 @@ inline take_back()
 {
 	hand = at;
 	at = 0;
-	REMEMBER(hand);
 	put_hand();
 	go_on_after_put()
 }
@@ -165,8 +200,14 @@ proctype mutator(byte me)
 	byte left = (me == 0 -> NOPS : NOPS2);	/* operations */
 	byte at = 0;		/* the slot or the object that the operation is about */
 	byte who = 0;
-#ifdef VERDICT
-	byte seen = 0;
+#if RCU
+	byte seen = 0;		/* the verdict */
+#endif
+#ifdef CAND
+	byte name = NIL;	/* flagged, and in no buffer yet */
+#endif
+#ifdef FINAL
+	byte fin = NIL;		/* whose finalizer it is in */
 #endif
 
 end_next:
@@ -182,7 +223,7 @@ end_next:
 		LAST = L(who);
 		who = 0;
 		FIRST_HALF(LAST);
-		goto got
+		goto_got()
 
 	:: left > 0 && L(0) != NIL ->			/* put */
 		left--;
@@ -191,7 +232,7 @@ end_next:
 		L(who) = NIL;
 		who = 0;
 		sort_locals();
-#ifdef CAND
+#ifdef REMEMBER_EARLY
 		goto drop
 #else
 		put_hand();
@@ -229,15 +270,16 @@ end_next:
 			at = 0;
 			who = 0;
 			FIRST_HALF(LAST);
-			goto got
+			goto_got()
 #endif
 		:: L(0) != NIL && who == 0 ->		/* ref_set(slot, new) */
 			pick_local(who);
 			hand = L(who);
 			who = 0;
 			FIRST_HALF(hand);
-			goto set
-		:: L(0) != NIL && who == 0 ->		/* ref_give(slot, mine) */
+			goto_set()
+#ifndef CAND
+		:: L(0) != NIL && who == 0 ->		/* a move into the slot */
 			pick_local(who);
 			hand = L(who);
 			L(who) = NIL;
@@ -246,37 +288,32 @@ end_next:
 #if !defined(GIVE_NO_MARK) && !defined(GIVE_LATE)
 			UNMARK(hand);
 #endif
-#ifdef CAND
-			ENTER(hand);
-#endif
 			goto store
+#endif
 		fi
 
-#if WEAK
-	/* weakref_get: increment unless zero */
-	:: left > 0 && LAST == NIL && (weak & ~freed) != 0 && UPGRADE_MAY_ENTER ->
-		left--;
-		pick_from((weak & ~freed), at);
-		cnt[at]++;
-#ifdef VERDICT
-		goto lookup
-#else
-		lock = 1;
-		goto upgrade
-#endif
-#endif
 #if RCU
-	/* tryget under RCU of an object that a table leads to: unless zero */
-	:: left > 0 && LAST == NIL && (table & ~freed) != 0 ->
+	/* tryget, weakref_get: increment unless zero or GARBAGE, clear the mark */
+	:: left > 0 && LAST == NIL && TO_BE_FOUND != 0 ->
 		left--;
-		pick_from((table & ~freed), at);
+		pick_from(TO_BE_FOUND, at);
 		cnt[at]++;
-		goto lookup
+#ifndef UPGRADE_NO_MARK
+		UNMARK(at);
+#endif
+		if
+#ifndef LOOKUP_NO_VERDICT
+		:: HAS(condemned, at) -> goto object
+#endif
+		:: else ->
+			upgraded(at);
+			next_operation()
+		fi
 #endif
 	fi
 	}
 
-got:	/* second half of an increment for a local reference */
+got:	/* second half of an increment of a marked object */
 	atomic {
 		SECOND_HALF(LAST);
 		sort_locals();
@@ -292,7 +329,6 @@ store:	/* exchange the content of the slot for the reference in hand */
 		fld[at] = hand;
 		hand = who;
 		who = 0;
-		LEAVE;
 #ifdef GIVE_LATE
 	}
 	atomic {
@@ -303,39 +339,65 @@ store:	/* exchange the content of the slot for the reference in hand */
 #endif
 		at = 0;
 		if
-		:: hand == NIL -> next_operation()
+		:: hand == NIL -> go_on_after_put()
 		:: else
 		fi
 	}
 
 drop:	/* put what is in hand */
-#ifdef CAND
-	atomic { ENTER(hand) }
+#ifdef REMEMBER_EARLY
+	atomic { REMEMBER(hand) }
 #endif
 	atomic {
 		put_hand();
 		go_on_after_put()
 	}
 
+#ifdef CAND
+tell:	/* the name goes into a buffer, or there is no memory for it */
+	atomic {
+		if
+		:: named = named | BIT(name)
+#ifdef NO_MEMORY
+		:: true ->
+			need_full = 1;
+			buffered = buffered & ~BIT(name)
+#endif
+		fi;
+		name = NIL;
+		go_on_after_put()
+	}
+#endif
+
 release: /* a field at a time */
 	atomic {
-		skip;
+#ifdef FINAL
+		if
+		:: fin != NIL -> goto finalized
+		:: else
+		fi;
+#endif
 		d_step {
 			h_s = 0;
 			do
-			:: h_s < NSLOTS && !(HAS(dying, h_s / NFLD) && fld[h_s] != NIL) -> h_s++
+			:: h_s < NSLOTS && !(HAS(RELEASING, h_s / NFLD) && fld[h_s] != NIL) -> h_s++
 			:: else -> break
 			od;
 			if
 			:: h_s < NSLOTS ->
 				hand = fld[h_s];
 				fld[h_s] = NIL
-			:: else -> dying = 0
+			:: else -> dying = dying & ~RELEASING
 			fi;
 			h_s = 0
 		}
 		if
+#ifdef FINAL
+		:: hand == NIL && dying != 0 -> goto finalize
+		:: hand == NIL && dying == 0 -> next_operation()
+#else
 		:: hand == NIL -> next_operation()
+#endif
 		:: hand != NIL -> goto drop
 		:: hand != NIL && LAST == NIL ->	/* release moves it out */
 			LAST = hand;
@@ -345,72 +407,85 @@ release: /* a field at a time */
 		fi
 	}
 
-#if WEAK && !defined(VERDICT)
-upgrade: /* second half of weakref_get, still under the lock */
+#ifdef FINAL
+finalize: /* the count was 0: one more reference for the time of the finalizer */
 	atomic {
-#ifndef UPGRADE_NO_MARK
-		UNMARK(at);
+		pick_first(dying, fin);
+		cnt[fin]++;
+		freed = freed & ~BIT(fin);
+		SET_FINALIZED(fin);
+		UNMARK(fin);
+#ifndef FINALIZE_OPENLY
+		garbage = garbage | BIT(fin);
 #endif
-		upgraded(at);
-		lock = 0;
-		next_operation()
+		ending = ending | BIT(fin)
 	}
-#endif
-
-#if RCU && !defined(VERDICT)
-lookup:	/* second half of tryget: barrier, look at the gc word */
-#ifdef LOOKUP_NO_LOCK
-	atomic {
-		UNMARK(at);
-		upgraded(at);
-		next_operation()
-	}
-#else
 	atomic {
 		if
-		:: !HAS((candidate | garbage), at) ->
-			upgraded(at);
-			next_operation()
-		:: else
-		fi
+		:: goto finalized
+		:: at = GLOBAL				/* it stores its object */
+		:: fld[SLOT(fin, 0)] != NIL ->		/* and makes a cycle of it */
+			at = SLOT(fld[SLOT(fin, 0)], 0)
+		fi;
+		hand = fin;
+		FIRST_HALF(hand);
+		goto_set()
 	}
-	atomic {	/* marked: the verdict is passed under this lock */
-		!lock ->
+finalized: /* the decrement, and what a put does when references are left */
+	atomic {
+		cnt[fin]--;
+		garbage = garbage & ~BIT(fin);
+		ending = ending & ~BIT(fin);
 		if
-		:: HAS(garbage, at) -> take_back()
+		:: cnt[fin] == 0 -> freed = freed | BIT(fin)
 		:: else ->
-			UNMARK(at);
-			upgraded(at);
-			next_operation()
-		fi
+			dying = dying & ~BIT(fin);
+#if defined(CAND) && !defined(FINALIZE_FORGETS)
+			if
+			:: !HAS(buffered, fin) ->
+				buffered = buffered | BIT(fin);
+				name = fin
+			:: else
+			fi
+#endif
+		fi;
+		fin = NIL;
+		go_on_after_put()
 	}
 #endif
-#endif
 
-#ifdef VERDICT
-lookup:	/* weakref_get and tryget alike: first the verdict, then the gc word */
+#if RCU
+object:	/* it was condemned: first the verdict, then the gc word */
+#ifndef WORD_FIRST
 	atomic { seen = verdict }
+#endif
 	atomic {
+		UNMARK(at);
 		if
 		:: HAS(garbage, at) -> goto refused
 		:: !HAS(garbage, at) && HAS(condemned, at)
 		:: !HAS((garbage | condemned), at) ->
-			UNMARK(at);
 			upgraded(at);
 			seen = 0;
 			next_operation()
 		fi
 	}
+#ifdef WORD_FIRST
+	atomic { seen = verdict }
+#endif
 	atomic {	/* condemned: compare and exchange, or compare */
 		if
-		:: verdict != seen -> goto lookup
+		:: verdict != seen -> goto object
 		:: verdict == seen && seen % 4 == COMMITTED -> goto refused
 		:: verdict == seen && seen % 4 != COMMITTED ->
 			verdict = (seen / 4) * 4 + ABORTED;
-			upgraded(at);
 			seen = 0;
-			next_operation()
+			upgraded(at)
 		fi
+	}
+	atomic {	/* so that the next attempt is without it */
+		condemned = condemned & ~BIT(at);
+		next_operation()
 	}
 refused:
 	atomic {

@@ -33,11 +33,8 @@
 #ifndef NRUNS
 #define NRUNS	1	/* runs of the collector beside the mutators */
 #endif
-#ifndef WEAK
-#define WEAK	0	/* objects that a weak reference points to, at most */
-#endif
 #ifndef RCU
-#define RCU	0	/* objects that a table without references leads to */
+#define RCU	0	/* objects that lookups find without a reference */
 #endif
 
 /*
@@ -50,10 +47,11 @@
  *           set; claims besides: garbage when a run starts is gone at its end
  * CAND      S is what the remembered candidates reach, and a run may give up;
  *           claims besides: nothing but candidates is needed to find it all
+ * NO_MEMORY CAND: a name may find no room in a buffer
  * PIN       traverse holds a reference; claims besides: it never sees an object
  *           whose release has begun
- * FINAL     finalizers that may resurrect, and the second verification
- * VERDICT   the verdict is one compare-and-exchange, not a lock held for all S
+ * FINAL     finalizers that may resurrect, where the last put is and in a run,
+ *           and the second verification
  *
  * ---- broken on purpose -----------------------------------------------------
  * EDGES_FIRST      verification counts the edges before it reads the counts
@@ -63,14 +61,19 @@
  * GIVE_NO_MARK     a reference moves into a slot without a look at the mark
  * GIVE_LATE        that look comes after the store
  * DEAD_MEMBERS     objects whose count is 0 stay in S
- * UPGRADE_NO_MARK  weak upgrades leave the mark alone
- * LOOKUP_NO_LOCK   a lookup clears the mark like any increment, and that is all
+ * UPGRADE_NO_MARK  lookups leave the mark alone
+ * LOOKUP_NO_VERDICT a lookup does not care whether its object is condemned
+ * VERDICT_STORE    the verdict is stored, not compared and exchanged
+ * WORD_FIRST       a lookup reads the verdict after the gc word
+ * LET_GO_OF_ALL    after it was cleared, what has references left is no garbage any
+ *                  more, even if that is a lookup under way
  * NO_PIN           PIN: traverse without a reference; FINAL: finalize without
  * NO_REMARK        FINAL: the second verification sets no marks
- * VERDICT_STORE    VERDICT: the verdict is stored, not compared and exchanged
+ * FINALIZE_OPENLY  FINAL: lookups find a dying object that is in its finalizer
+ * FINALIZE_FORGETS FINAL, CAND: what a finalizer resurrected is not remembered
  * NO_RETRY         LOOP: a run ends where its verdict is refused
- * NO_REQUEUE       CAND: a run that gives up forgets its candidates
- * NO_GRACE         CAND: no grace period between taking candidates and counting
+ * NO_NEED_FULL     CAND: a run that gives up tells the next one nothing
+ * REMEMBER_EARLY   CAND: flag and name come before the decrement, not in it
  * LATE_CONSUME     CAND: the flags are cleared after the run, not before it
  *
  * ---- not broken ------------------------------------------------------------
@@ -104,12 +107,6 @@
 #else
 #define MARKS_COUNT	true
 #endif
-#if (WEAK || RCU) && !defined(VERDICT)
-#define TAKE_LOCK	!lock -> lock = 1
-#else
-#define TAKE_LOCK	skip		/* nobody else does */
-#endif
-
 inline first_member()
 {
 	o = 0;
@@ -178,7 +175,14 @@ inline unpin(set)
 #if defined(FINAL) && !defined(NO_PIN)
 	for (h_s : 0 .. NOBJ - 1) {
 		if
-		:: HAS(set, h_s) -> put_at_once(h_s)
+		:: HAS(set, h_s) ->	/* a put that does not remember */
+			cnt[h_s]--;
+			if
+			:: cnt[h_s] == 0 ->
+				freed = freed | BIT(h_s);
+				h_dying = h_dying | BIT(h_s)
+			:: else
+			fi
 		:: else
 		fi
 	}
@@ -196,6 +200,9 @@ inline survive(set)
 	:: phase == 2 ->
 		d_step {
 			garbage = garbage & ~set;
+#ifdef FINAL
+			sentenced = sentenced & ~set;
+#endif
 			unpin(set)
 		}
 	:: else
@@ -209,7 +216,7 @@ inline survive(set)
 #define LOST		(!ITERATE && (drop || (S & ~candidate)))
 #endif
 
-/* The end of step 4: the sums are local, the lock is taken for step 5. */
+/* The end of step 4. */
 inline add_up()
 {
 	d_step {
@@ -238,13 +245,80 @@ inline add_up()
 		goto counts
 	:: drop != 0 && !ITERATE -> goto stop
 #ifdef CAND
-	:: true ->		/* no memory for this run: the next one has to know */
-#ifndef NO_REQUEUE
-		buffered = buffered | (cands & ~freed);
+	:: phase == 1 ->	/* no memory for this run: the next one has to know */
+#ifndef NO_NEED_FULL
+		need_full = 1;
 #endif
 		goto stop
 #endif
 	fi
+}
+
+inline to_garbage(set)
+{
+	condemned = condemned & ~(set);
+	garbage = garbage | (set)
+}
+
+/*
+ * The collector takes a reference, if it has none, and the name.  A count that is
+ * not the one that the verdict was passed with: a lookup is under way.
+ */
+inline own_one(obj)
+{
+	to_garbage(BIT(obj));
+	if
+	:: cnt[obj] != snap[obj] -> looked_up = looked_up | BIT(obj)
+	:: else
+	fi;
+	if
+	:: PINNED == 0 -> cnt[obj]++
+	:: else
+	fi;
+#ifdef CAND
+	ours = ours | (BIT(obj) & ~buffered);
+	buffered = buffered | BIT(obj)
+#endif
+}
+
+inline clear_one(obj)
+{
+	d_step {
+		for (h_s : SLOT(obj, 0) .. SLOT(obj, NFLD - 1)) {
+			if
+			:: fld[h_s] != NIL ->
+				h_t = fld[h_s];
+				fld[h_s] = NIL;
+				put_at_once(h_t)
+			:: else
+			fi
+		}
+		h_i = h_dying;
+		clear_at_once(h_i)
+	}
+}
+
+inline drop_reference(obj)
+{
+	cnt[obj]--;
+	if
+	:: cnt[obj] == 0 -> freed = freed | BIT(obj)
+	:: else
+	fi
+}
+
+/* What has references is a lookup's, which will fail and put it. */
+inline let_go_of(obj)
+{
+	assert(HAS(freed, obj) || HAS(looked_up, obj));
+#ifdef LET_GO_OF_ALL
+	garbage = garbage & ~BIT(obj);
+#else
+	garbage = garbage & ~(BIT(obj) & freed);
+#endif
+#ifdef CAND
+	buffered = buffered & ~(BIT(obj) & ours)
+#endif
 }
 
 proctype collector()
@@ -260,8 +334,13 @@ proctype collector()
 #ifdef LOOP
 	byte doomed = 0;	/* unreachable when the run started */
 #endif
+#if RCU
+	byte looked_up = 0;	/* LOOKED_UP: a lookup is under way that has to fail */
+#endif
 #ifdef CAND
 	byte cands = 0;
+	byte ours = 0;		/* NAME_IS_OURS: in no buffer, BUFFERED by this run */
+	bit  walk_all = 0;
 #endif
 
 start:
@@ -276,36 +355,32 @@ start:
 	}
 #endif
 #ifdef CAND
-consume: /* step 1: what was freed meanwhile only left its name */
+	/* step 1: what was freed meanwhile only left its name */
 	atomic {
-		if
-		:: HAS(buffered, o) ->
-			cands = cands | BIT(o);
+		walk_all = need_full;
+		need_full = 0
+	}
+	atomic {
+		cands = named;
+		named = 0
+	}
+forget:	atomic {
 #ifndef LATE_CONSUME
-			buffered = buffered & ~BIT(o)
+		buffered = buffered & ~(cands & BIT(o));
 #endif
-		:: else
-		fi;
 		o++;
 		if
-		:: o < NOBJ -> goto consume
+		:: o < NOBJ -> goto forget
 		:: else -> o = 0
 		fi
 	}
-#ifndef NO_GRACE
-	/* every put and give that began before the flag was cleared has ended */
-	atomic { !inside[0] }
-#if NMUT > 1
-	atomic { !inside[1] }
-#endif
-#endif
 #endif
 
 	atomic {	/* step 2: trial deletion may be wrong in any way */
 #if defined(LOOP)
 		S = ALL & ~freed;
 #elif defined(CAND)
-		S = cands & ~freed;
+		S = (walk_all -> ALL : cands) & ~freed;
 		d_step {
 			close_over(S);
 			wipe()
@@ -358,9 +433,12 @@ traverse:
 #if defined(PIN) && !defined(NO_PIN)
 	atomic {
 		if
-		:: cnt[o] == 0 ->
+		:: PINNED				/* it is held */
+		:: !PINNED && cnt[o] == 0 ->
 			drop = drop | BIT(o);
 			goto traversed
+		:: !PINNED && cnt[o] != 0 && HAS(garbage, o) ->
+			goto traversed			/* dying, or a lookup's */
 		:: else -> cnt[o]++
 		fi
 	}
@@ -397,13 +475,17 @@ fields:	atomic {
 #else
 	}
 	d_step {	/* not a put that remembers: the collector knows this object */
-		cnt[o]--;
 		if
-		:: cnt[o] == 0 ->
-			freed = freed | BIT(o);
-			weak = weak & ~BIT(o);
-			clear_at_once(BIT(o))
-		:: else
+		:: PINNED
+		:: else ->
+			cnt[o]--;
+			if
+			:: cnt[o] == 0 ->
+				freed = freed | BIT(o);
+				SET_FINALIZED(o);
+				clear_at_once(BIT(o))
+			:: else
+			fi
 		fi
 	}
 traversed:
@@ -429,31 +511,12 @@ late_counts:
 #endif
 
 commit:	/* step 5 */
-#ifndef VERDICT
-	atomic { TAKE_LOCK }
-judge:	atomic {
-		if
-		:: COUNT_CHANGED(o) || (!HAS(candidate, o) && MARKS_COUNT) ->
-			lock = 0;
-			goto reject
-		:: else -> next_member()
-		fi;
-		if
-		:: o < NOBJ -> goto judge
-		:: else
-		fi;
-		d_step {
-			assert_nobody_holds(S);
-			garbage = garbage | S;
-			weak = weak & ~S;
-			lock = 0
-		}
-	}
-#else
+#if RCU
 	atomic { verdict = (verdict / 4 + 1) * 4 + OPEN }
+#endif
 judge:	atomic {
 		if
-		:: COUNT_CHANGED(o) || !HAS(candidate, o) -> goto reject
+		:: COUNT_CHANGED(o) || (!HAS(candidate, o) && MARKS_COUNT) -> goto reject
 		:: else ->
 			candidate = candidate & ~BIT(o);
 			condemned = condemned | BIT(o);
@@ -461,8 +524,9 @@ judge:	atomic {
 		fi;
 		if
 		:: o < NOBJ -> goto judge
-		:: else
-		fi
+		:: else -> first_member()
+		fi;
+#if RCU
 	}
 	atomic {	/* compare and exchange: this is the moment */
 		if
@@ -473,30 +537,50 @@ judge:	atomic {
 #endif
 		:: else -> verdict = (verdict / 4) * 4 + COMMITTED
 		fi;
-		d_step { assert_nobody_holds(S) }
-	}
-	d_step {
-		garbage = garbage | S;
-		weak = weak & ~S;
-		condemned = 0
-	}
 #endif
+		d_step {
+			assert_nobody_holds(S);
+#if RCU || defined(FINAL)
+			sentenced = sentenced | S;
+#endif
+#if !RCU
+			to_garbage(S)
+#endif
+		}
+	}
 
+	/* step 6 */
 #ifdef FINAL
-	/* step 6: a finalizer may store its object in the global slot */
 	atomic {
-		first_member();
 		if
-		:: phase == 2 -> goto clear
-		:: else ->
-			d_step { pin(S) }
+		:: phase == 2 || (S & ~is_final) == 0 -> goto clear
+		:: else
 		fi
 	}
+#if RCU
+set_garbage:
+	atomic {
+		to_garbage(BIT(o));
+		next_member();
+		if
+		:: o < NOBJ -> goto set_garbage
+		:: else -> first_member()
+		fi
+	}
+#endif
+	atomic {
+		d_step { pin(S) }
+	}
+	/* a finalizer may store its object in the global slot */
 finalize:
 	atomic {
 		if
-		:: true -> goto finalized
-		:: true ->
+		:: HAS(is_final, o) -> goto finalized
+		:: !HAS(is_final, o) ->
+			SET_FINALIZED(o);
+			goto finalized
+		:: !HAS(is_final, o) ->
+			SET_FINALIZED(o);
 			cnt[o]++;
 			UNMARK(o)
 		fi
@@ -539,35 +623,94 @@ again:	/* mark again, verify again */
 	}
 #endif
 
-clear:	/* nobody can reach these: one step, whatever the mutators do meanwhile */
+clear:
+#if !RCU
+	/* nobody can tell this from one step, whatever the mutators do meanwhile */
 	atomic {
 		skip;
 		d_step {
 			clear_at_once(S);
-			unpin(S);
+			if
+			:: PINNED -> unpin(S)
+			:: else
+			fi;
 			S = 0
 		}
 		goto stop
 	}
+#else
+	atomic {
+		own_one(o);
+		next_member();
+		if
+		:: o < NOBJ -> goto clear
+		:: else -> first_member()
+		fi
+	}
+clear_all:
+	atomic {
+		clear_one(o);
+		next_member();
+		if
+		:: o < NOBJ -> goto clear_all
+		:: else -> first_member()
+		fi
+	}
+drop_all:
+	atomic {
+		drop_reference(o);
+		next_member();
+		if
+		:: o < NOBJ -> goto drop_all
+		:: else -> first_member()
+		fi
+	}
+let_go_of_the_rest:
+	atomic {
+		let_go_of(o);
+		next_member();
+		if
+		:: o < NOBJ -> goto let_go_of_the_rest
+		:: else -> goto stop
+		fi
+	}
+#endif
 
 reject:	atomic {
-#ifdef VERDICT
+		if
+		:: !RETRY -> goto stop
+		:: else
+		fi
+	}
+#if RCU
+acquit:	/* but for those that somebody objected for */
+	atomic {
+		if
+		:: condemned != 0 ->
+			h_t = condemned & -condemned;
+			condemned = condemned & ~h_t;
+			candidate = candidate | h_t;
+			h_t = 0;
+			goto acquit
+		:: else
+		fi
+	}
+#endif
+	atomic {
+#if !RCU
 		candidate = candidate | condemned;
 		condemned = 0;
 #endif
-		if
-		:: RETRY ->
-			begin_verification();
-			goto counts
-		:: else
-		fi
+		begin_verification();
+		goto counts
 	}
 
 stop:	atomic {
 		skip;
 		d_step {
 			candidate = 0;
-			garbage = garbage & ~S;
+			condemned = 0;
+			garbage = garbage & ~freed;
 			S = 0;
 			drop = 0;
 			o = 0;
@@ -582,9 +725,14 @@ stop:	atomic {
 			buffered = buffered & ~cands;
 #endif
 			cands = 0;
+			ours = 0;
+			walk_all = 0;
+#endif
+#if RCU
+			looked_up = 0;
 #endif
 #ifdef LOOP
-#if !WEAK && !RCU && !defined(FINAL)
+#if !RCU && !defined(FINAL)
 			/* what was garbage when the run started is gone */
 			assert((doomed & ~freed) == 0);
 #endif
@@ -604,9 +752,11 @@ stop:	atomic {
 		d_step {
 #ifdef CAND
 			do
-			:: buffered != 0 ->
-				S = buffered & ~freed;
-				buffered = 0;
+			:: named != 0 || need_full ->
+				S = (need_full -> ALL : named) & ~freed;
+				buffered = buffered & ~named;
+				named = 0;
+				need_full = 0;
 				close_over(S);
 				sift(S);
 				clear_at_once(S)
@@ -641,7 +791,7 @@ inline any_heap()
 	for (me : 0 .. NMUT - 1) {
 		if
 		:: pick_from((ALL & (BIT(me + 1) - 1)), L(0))
-#if WEAK || RCU || defined(ROOT)
+#if RCU || defined(ROOT)
 		:: L(0) = NIL
 #endif
 		fi
@@ -696,12 +846,6 @@ init {
 		any_heap();
 #endif
 		i = 0;
-#if WEAK >= NOBJ
-		weak = ALL;
-#elif WEAK
-		pick_from(ALL, i);
-		weak = BIT(i);
-#endif
 #if RCU >= NOBJ
 		table = ALL;
 #elif RCU
@@ -711,11 +855,13 @@ init {
 		i = 0;
 		d_step {
 			count_references();
-			weak = weak & ~freed;
+#if RCU
 			table = table & ~freed;
+#endif
 #ifdef CAND
 			find_live();
 			buffered = ALL & ~freed & ~h_set;
+			named = buffered;
 			wipe()
 #endif
 		}
