@@ -10,7 +10,7 @@ usage()
 	Usage: scripts/model.sh [--large] [--only TEXT] [--limit SECONDS] [--memory MB]
 	                        [--jobs N]
 
-	Searches Documentation/models/gc.pml and busy.pml: what should hold must hold
+	Searches the models in Documentation/models, gc.pml, names.pml, busy.pml: what should hold must hold
 	in every reachable state, and every variant that is broken on purpose must
 	break. One line a search: verdict, model, what was searched, states, seconds
 	of CPU time. Exits with 1 if anything is not as expected, 2 if it cannot run.
@@ -240,6 +240,7 @@ small_searches()
 		-DLOOP -DNOBJ=2 -DNOPS=1 -DNRUNS=2 -DRCU=2
 	holds gc "traverse, candidates and lookups, 2 mutators, 1 operation" \
 		-DPIN -DCAND -DNOBJ=2 -DNOPS=1 -DRCU=2
+	holds names "2 mutators of 2 operations, 2 runs" -DNOPS=2 -DNRUNS=2
 	holds busy "2 tasks of 2 operations, softirq, hardirq, drain" \
 		-DNOPS=2 -DNIRQ=1 -DNDRAIN=1
 }
@@ -282,6 +283,17 @@ broken_variants()
 	breaks gc "candidates are forgotten after they are counted" \
 		-DCAND -DLATE_CONSUME -DNOBJ=2 -DNOPS=2
 
+	breaks names "the flag is set after the decrement" -DFLAG_LATE
+	breaks names "nobody clears NEW" -DNEW_STAYS
+	breaks names "the dead are freed though their names are in a buffer" -DNO_RELEASED
+	breaks names "no second look at BUFFERED" -DNO_RECHECK
+	breaks names "RELEASED is read before BUFFERED is cleared" -DTWO_STEPS
+	breaks names "nothing is parked" -DNO_PARK
+	breaks names "a run reads fields before it says so" -DFIELDS_FIRST
+	breaks names "what is parked after the run stays so" -DPARK_BLINDLY
+	breaks names "a run takes all names for its own" -DALL_OURS
+	breaks names "a run lets go of names without a look" -DLET_GO_BLINDLY
+
 	breaks busy "no mark" -DNO_MARK -DNOPS=2 -DNIRQ=1 -DNDRAIN=1
 	breaks busy "mark set after the array is read" -DMARK_LATE -DNOPS=2 -DNIRQ=1 -DNDRAIN=1
 	breaks busy "mark cleared before the array is written" \
@@ -314,6 +326,7 @@ large_searches()
 		-DFINAL -DROOT -DNOBJ=2 -DNOPS=1 -DNRUNS=2 -DRCU=2
 	holds gc "finalizers, candidates and lookups, 2 mutators, 1 operation, 2 runs" \
 		-DFINAL -DROOT -DCAND -DNO_MEMORY -DNOBJ=2 -DNOPS=1 -DNRUNS=2 -DRCU=2
+	holds names "2 mutators of 3 operations, 3 runs" -DNOPS=3 -DNRUNS=3
 	holds gc "finalizers and lookups, 3 objects, 1 mutator, 2 operations" \
 		-DFINAL -DROOT -DNMUT=1 -DNOPS=2 -DRCU=3
 	holds gc "3 objects in a ring, 2 mutators, 2 operations, lookups" \
