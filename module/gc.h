@@ -2,7 +2,7 @@
 /*
  * The private side of the collector. The steps are those of section "The
  * collector" in Documentation/design.rst; the same names are in the model,
- * Documentation/models/gc.pml, in its variant with a verdict word.
+ * Documentation/models/gc.pml.
  */
 #ifndef _KHEAP_GC_H
 #define _KHEAP_GC_H

@@ -264,8 +264,9 @@ broken_variants()
 		-DWORD_FIRST -DNOBJ=2 -DNOPS=1 -DNRUNS=2 -DRCU=2
 	breaks gc "the verdict is stored without a compare" \
 		-DVERDICT_STORE -DNOBJ=2 -DNOPS=1 -DRCU=2
-	breaks gc "what a late lookup holds is let go after clear" \
-		-DLET_GO_OF_ALL -DNOBJ=2 -DNOPS=1 -DRCU=2
+	breaks gc "a run does not wait for lookups" -DNO_LOOKUP_GRACE -DNOBJ=2 -DNOPS=1 -DRCU=2
+	breaks gc "a run waits for lookups before GARBAGE is there" \
+		-DGRACE_BEFORE_GARBAGE -DNOBJ=2 -DNOPS=1 -DRCU=2
 	breaks gc "traverse holds no reference" -DPIN -DNO_PIN -DNMUT=1 -DNOPS=3
 	breaks gc "finalizers run without a reference" \
 		-DFINAL -DROOT -DNO_PIN -DNMUT=1 -DNOPS=2

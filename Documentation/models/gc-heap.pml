@@ -22,6 +22,8 @@ byte verdict;			/* of the heap: number of the attempt * 4 + one of these */
 #define OPEN		1
 #define COMMITTED	2
 #define ABORTED		3
+byte inside;			/* mutators in the read section of a lookup, a bit each */
+byte waited_for;		/* of these, those that a grace period has to wait for */
 #endif
 #ifdef FINAL
 byte is_final; 			/* gc word, FINALIZED */

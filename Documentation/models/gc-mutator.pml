@@ -111,6 +111,21 @@ inline pick_first(set, obj)
 #define RELEASING	dying
 #endif
 
+/*
+ * The read section of a lookup's slow half.  It begins with the increment here and
+ * ends with the put's decrement: in the code it is a little longer at both ends.
+ */
+inline enter_section()
+{
+	inside = inside | BIT(me)
+}
+
+inline leave_section()
+{
+	inside = inside & ~BIT(me);
+	waited_for = waited_for & ~BIT(me)
+}
+
 /* An uncounted reference became a counted one. */
 inline upgraded(o)
 {
@@ -191,7 +206,9 @@ inline take_back()
 {
 	hand = at;
 	at = 0;
+	assert(cnt[hand] > 1);		/* a lookup releases nothing */
 	put_hand();
+	leave_section();
 	go_on_after_put()
 }
 
@@ -303,7 +320,9 @@ end_next:
 #endif
 		if
 #ifndef LOOKUP_NO_VERDICT
-		:: HAS(condemned, at) -> goto object
+		:: HAS(condemned, at) ->
+			enter_section();
+			goto object
 #endif
 		:: else ->
 			upgraded(at);
@@ -462,11 +481,14 @@ object:	/* it was condemned: first the verdict, then the gc word */
 	atomic {
 		UNMARK(at);
 		if
-		:: HAS(garbage, at) -> goto refused
+		:: HAS(garbage, at) ->
+			assert(HAS(NOT_TO_BE_HAD, at));
+			goto refused
 		:: !HAS(garbage, at) && HAS(condemned, at)
 		:: !HAS((garbage | condemned), at) ->
 			upgraded(at);
 			seen = 0;
+			leave_section();
 			next_operation()
 		fi
 	}
@@ -476,7 +498,9 @@ object:	/* it was condemned: first the verdict, then the gc word */
 	atomic {	/* condemned: compare and exchange, or compare */
 		if
 		:: verdict != seen -> goto object
-		:: verdict == seen && seen % 4 == COMMITTED -> goto refused
+		:: verdict == seen && seen % 4 == COMMITTED ->
+			assert(HAS(NOT_TO_BE_HAD, at));
+			goto refused
 		:: verdict == seen && seen % 4 != COMMITTED ->
 			verdict = (seen / 4) * 4 + ABORTED;
 			seen = 0;
@@ -485,6 +509,7 @@ object:	/* it was condemned: first the verdict, then the gc word */
 	}
 	atomic {	/* so that the next attempt is without it */
 		condemned = condemned & ~BIT(at);
+		leave_section();
 		next_operation()
 	}
 refused:

@@ -65,8 +65,9 @@
  * LOOKUP_NO_VERDICT a lookup does not care whether its object is condemned
  * VERDICT_STORE    the verdict is stored, not compared and exchanged
  * WORD_FIRST       a lookup reads the verdict after the gc word
- * LET_GO_OF_ALL    after it was cleared, what has references left is no garbage any
- *                  more, even if that is a lookup under way
+ * NO_LOOKUP_GRACE  a run does not wait for the lookups that its verdict was too late
+ *                  for
+ * GRACE_BEFORE_GARBAGE it does, but before it has written GARBAGE to all members
  * NO_PIN           PIN: traverse without a reference; FINAL: finalize without
  * NO_REMARK        FINAL: the second verification sets no marks
  * FINALIZE_OPENLY  FINAL: lookups find a dying object that is in its finalizer
@@ -260,17 +261,37 @@ inline to_garbage(set)
 	garbage = garbage | (set)
 }
 
-/*
- * The collector takes a reference, if it has none, and the name.  A count that is
- * not the one that the verdict was passed with: a lookup is under way.
- */
-inline own_one(obj)
+/* A count that is not the one that the verdict was passed with: a lookup is under way. */
+inline sentence(obj)
 {
 	to_garbage(BIT(obj));
 	if
-	:: cnt[obj] != snap[obj] -> looked_up = looked_up | BIT(obj)
+	:: cnt[obj] != snap[obj] -> looked_up = 1
+	:: else
+	fi
+}
+
+/* synchronize_rcu(): who is in a read section now, not who enters one later. */
+inline begin_grace_period()
+{
+	waited_for = inside
+}
+
+inline wait_for_lookups()
+{
+#if !defined(NO_LOOKUP_GRACE) && !defined(GRACE_BEFORE_GARBAGE)
+	if
+	:: looked_up -> begin_grace_period()
 	:: else
 	fi;
+#endif
+	looked_up = 0
+}
+
+/* The collector takes a reference, if it has none, and the name. */
+inline own_one(obj)
+{
+	sentence(obj);
 	if
 	:: PINNED == 0 -> cnt[obj]++
 	:: else
@@ -307,15 +328,17 @@ inline drop_reference(obj)
 	fi
 }
 
-/* What has references is a lookup's, which will fail and put it. */
+/* Nothing is left of it. */
+inline assert_reclaimed(set)
+{
+	d_step {
+		assert((set & ~freed) == 0)
+	}
+}
+
 inline let_go_of(obj)
 {
-	assert(HAS(freed, obj) || HAS(looked_up, obj));
-#ifdef LET_GO_OF_ALL
 	garbage = garbage & ~BIT(obj);
-#else
-	garbage = garbage & ~(BIT(obj) & freed);
-#endif
 #ifdef CAND
 	buffered = buffered & ~(BIT(obj) & ours)
 #endif
@@ -335,7 +358,7 @@ proctype collector()
 	byte doomed = 0;	/* unreachable when the run started */
 #endif
 #if RCU
-	byte looked_up = 0;	/* LOOKED_UP: a lookup is under way that has to fail */
+	bit  looked_up = 0;	/* a lookup is under way that has to fail */
 #endif
 #ifdef CAND
 	byte cands = 0;
@@ -438,7 +461,7 @@ traverse:
 			drop = drop | BIT(o);
 			goto traversed
 		:: !PINNED && cnt[o] != 0 && HAS(garbage, o) ->
-			goto traversed			/* dying, or a lookup's */
+			goto traversed			/* in its finalizer */
 		:: else -> cnt[o]++
 		fi
 	}
@@ -537,6 +560,9 @@ judge:	atomic {
 #endif
 		:: else -> verdict = (verdict / 4) * 4 + COMMITTED
 		fi;
+#ifdef GRACE_BEFORE_GARBAGE
+		begin_grace_period();
+#endif
 #endif
 		d_step {
 			assert_nobody_holds(S);
@@ -550,25 +576,37 @@ judge:	atomic {
 	}
 
 	/* step 6 */
+#ifdef GRACE_BEFORE_GARBAGE
+	atomic { waited_for == 0 }
+#endif
 #ifdef FINAL
 	atomic {
 		if
-		:: phase == 2 || (S & ~is_final) == 0 -> goto clear
+		:: phase == 2 -> goto clear
 		:: else
 		fi
 	}
 #if RCU
 set_garbage:
 	atomic {
-		to_garbage(BIT(o));
+		sentence(o);
 		next_member();
 		if
 		:: o < NOBJ -> goto set_garbage
-		:: else -> first_member()
+		:: else ->
+			first_member();
+			wait_for_lookups()
 		fi
 	}
 #endif
 	atomic {
+#if RCU
+		waited_for == 0;
+#endif
+		if
+		:: (S & ~is_final) == 0 -> goto clear
+		:: else
+		fi;
 		d_step { pin(S) }
 	}
 	/* a finalizer may store its object in the global slot */
@@ -644,9 +682,14 @@ clear:
 		next_member();
 		if
 		:: o < NOBJ -> goto clear
-		:: else -> first_member()
+		:: else ->
+			first_member();
+#ifndef FINAL
+			wait_for_lookups()
+#endif
 		fi
 	}
+	atomic { waited_for == 0 }
 clear_all:
 	atomic {
 		clear_one(o);
@@ -662,7 +705,9 @@ drop_all:
 		next_member();
 		if
 		:: o < NOBJ -> goto drop_all
-		:: else -> first_member()
+		:: else ->
+			first_member();
+			assert_reclaimed(S)
 		fi
 	}
 let_go_of_the_rest:
@@ -727,9 +772,6 @@ stop:	atomic {
 			cands = 0;
 			ours = 0;
 			walk_all = 0;
-#endif
-#if RCU
-			looked_up = 0;
 #endif
 #ifdef LOOP
 #if !RCU && !defined(FINAL)
