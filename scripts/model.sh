@@ -236,6 +236,10 @@ small_searches()
 		-DRING -DNOPS=1 -DNRUNS=2
 	holds gc "2 objects, 2 mutators, 1 operation, 2 runs, lookups" \
 		-DNOBJ=2 -DNOPS=1 -DNRUNS=2 -DRCU=2
+	holds gc "types without clear, 2 mutators, 1 operation, 2 runs, lookups" \
+		-DNO_CLEAR -DNOBJ=2 -DNOPS=1 -DNRUNS=2 -DRCU=2
+	holds gc "types without clear, 3 objects, 1 mutator, 2 operations, lookups" \
+		-DNO_CLEAR -DNMUT=1 -DNOPS=2 -DRCU=3
 	holds gc "verdicts repeated, 2 mutators, 1 operation, 2 runs, lookups" \
 		-DLOOP -DNOBJ=2 -DNOPS=1 -DNRUNS=2 -DRCU=2
 	holds gc "traverse, candidates and lookups, 2 mutators, 1 operation" \

@@ -25,6 +25,11 @@ byte verdict;			/* of the heap: number of the attempt * 4 + one of these */
 byte inside;			/* mutators in the read section of a lookup, a bit each */
 byte waited_for;		/* of these, those that a grace period has to wait for */
 #endif
+#ifdef NO_CLEAR
+byte no_clear;			/* objects of types without clear */
+#else
+#define no_clear		0
+#endif
 #ifdef FINAL
 byte is_final; 			/* gc word, FINALIZED */
 #define SET_FINALIZED(o) is_final = is_final | BIT(o)
@@ -192,6 +197,29 @@ inline count_edges_from(set)
 	}
 }
 
+#ifdef NO_CLEAR
+/* What no run can reclaim: reduce @set, without clear all, to what its cycles reach. */
+inline keep_uncollectable(set)
+{
+	do
+	:: true ->
+		count_edges_from(set);
+		h_old = set;
+		for (h_s : 0 .. NOBJ - 1) {
+			if
+			:: HAS(set, h_s) && h_edges[h_s] == 0 -> set = set & ~BIT(h_s)
+			:: else
+			fi
+		}
+		if
+		:: h_old == set -> break
+		:: else
+		fi
+	od;
+	close_over(set)
+}
+#endif
+
 /* Keep of @set what nothing outside of it refers to. */
 inline sift(set)
 {
@@ -222,7 +250,7 @@ inline add_edge(obj)
 	fi
 }
 
-/* Exactly what is reachable is left, and its counts are exact. */
+/* Exactly what is reachable or uncollectable is left, and its counts are exact. */
 inline assert_at_rest()
 {
 	assert(candidate == 0 && condemned == 0);
@@ -231,6 +259,12 @@ inline assert_at_rest()
 	assert((buffered & ~named & ~freed) == 0);
 #endif
 	find_live();
+#ifdef NO_CLEAR
+	h_t = h_set;
+	h_set = no_clear & ~freed & ~h_t;
+	keep_uncollectable(h_set);
+	h_set = h_set | h_t;
+#endif
 	assert(h_set == (ALL & ~freed));
 	count_edges_from(ALL);
 	for (h_s : 0 .. NMUT * NLOC - 1) {

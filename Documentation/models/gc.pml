@@ -52,6 +52,7 @@
  *           whose release has begun
  * FINAL     finalizers that may resurrect, where the last put is and in a run,
  *           and the second verification
+ * NO_CLEAR  with RCU: any objects may be of types without clear, at least one is
  *
  * ---- broken on purpose -----------------------------------------------------
  * EDGES_FIRST      verification counts the edges before it reads the counts
@@ -307,7 +308,7 @@ inline clear_one(obj)
 	d_step {
 		for (h_s : SLOT(obj, 0) .. SLOT(obj, NFLD - 1)) {
 			if
-			:: fld[h_s] != NIL ->
+			:: !HAS(no_clear, obj) && fld[h_s] != NIL ->
 				h_t = fld[h_s];
 				fld[h_s] = NIL;
 				put_at_once(h_t)
@@ -323,21 +324,35 @@ inline drop_reference(obj)
 {
 	cnt[obj]--;
 	if
-	:: cnt[obj] == 0 -> freed = freed | BIT(obj)
+	:: cnt[obj] == 0 ->
+		freed = freed | BIT(obj);
+#ifdef NO_CLEAR
+		d_step {	/* its release */
+			h_i = BIT(obj);
+			clear_at_once(h_i)
+		}
+#endif
 	:: else
 	fi
 }
 
-/* Nothing is left of it. */
+/* Nothing but the uncollectable is left of it. */
 inline assert_reclaimed(set)
 {
 	d_step {
-		assert((set & ~freed) == 0)
+#ifdef NO_CLEAR
+		h_set = set & no_clear & ~freed;
+		keep_uncollectable(h_set);
+#endif
+		assert((set & ~freed & ~h_set) == 0);
+		wipe()
 	}
 }
 
+/* What is uncollectable can be found again. */
 inline let_go_of(obj)
 {
+	sentenced = sentenced & ~(BIT(obj) & ~freed);
 	garbage = garbage & ~BIT(obj);
 #ifdef CAND
 	buffered = buffered & ~(BIT(obj) & ours)
@@ -801,13 +816,13 @@ stop:	atomic {
 				need_full = 0;
 				close_over(S);
 				sift(S);
-				clear_at_once(S)
+				clear_at_once((S & ~no_clear))
 			:: else -> break
 			od;
 #else
 			S = ALL & ~freed;
 			sift(S);
-			clear_at_once(S);
+			clear_at_once((S & ~no_clear));
 #endif
 			assert_at_rest()
 		}
@@ -895,6 +910,17 @@ init {
 		table = BIT(i);
 #endif
 		i = 0;
+#ifdef NO_CLEAR
+		pick_from(ALL, i);
+		no_clear = BIT(i);
+		do
+		:: no_clear != ALL ->
+			pick_from((ALL & ~no_clear), i);
+			no_clear = no_clear | BIT(i)
+		:: true -> break
+		od;
+		i = 0;
+#endif
 		d_step {
 			count_references();
 #if RCU
