@@ -7,8 +7,9 @@
 #        scripts/build.sh [options] --kdir DIR
 #
 # KERNEL is a name that scripts/vm/run.py knows: 6.12, 6.1, 6.12-rt, 6.1-rt,
-# test, kcsan, cover.  The sources are mirrored to build/KERNEL and compiled there;
-# the modules are build/KERNEL/module/kheap.ko and its neighbours.
+# test, kcsan, kmsan, cover.  The sources are mirrored to build/KERNEL and compiled
+# there, with the compiler that the kernel was built with; the modules are
+# build/KERNEL/module/kheap.ko and its neighbours.
 # For stock kernels kbuild's extra warnings are on (W=1). What was said is kept in
 # build/KERNEL/.said; after a warning the next build is from scratch, so that
 # no file's warning is missing there.
@@ -32,7 +33,7 @@ die()
 
 usage()
 {
-	sed -n '4,21s/^# \{0,1\}//p' "$0"
+	sed -n '4,22s/^# \{0,1\}//p' "$0"
 	exit "$1"
 }
 
@@ -60,6 +61,8 @@ if [ "$kernel" = host ]; then
 		"apt install linux-headers-$(uname -r), or set KDIR=DIR"
 else
 	kdir=$("$repo/scripts/vm/kernels.py" "$kernel" --field headers)
+	cc=$("$repo/scripts/vm/kernels.py" "$kernel" --field compiler)
+	[ -z "$cc" ] || flags+=("CC=$cc")
 fi
 
 case $kernel$suffix in

@@ -42,7 +42,7 @@ out=$(scripts/vm/run.py --kernel "$kernel" --cpus 4 --timeout "$seconds" \
 	rmmod kheap_torture && rmmod kheap && echo inserted-and-removed
 	sleep 1; kill $!' - "$build/$kernel/module" "$@" |
 	tee >(grep --line-buffered -o "kheap_torture: .*" >&2))
-reports=$(grep -E 'BUG:|WARNING:|Oops|KASAN:|KCSAN:|possible .* locking|inconsistent lock|Invalid wait context|suspicious RCU|rcu:.*(stall|detected)|soft lockup|refused: ' <<<"$out")
+reports=$(grep -E 'BUG:|WARNING:|Oops|KASAN:|KCSAN:|KMSAN:|possible .* locking|inconsistent lock|Invalid wait context|suspicious RCU|rcu:.*(stall|detected)|soft lockup|refused: ' <<<"$out")
 if grep -q inserted-and-removed <<<"$out" &&
    grep -q 'kheap_torture: passed' <<<"$out" && [ -z "$reports" ]; then
 	say "ok torture $kernel $*"

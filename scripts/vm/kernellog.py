@@ -6,7 +6,7 @@ import re
 # What the kernel's own checkers print when they find something.
 REPORTS = re.compile(
     r"BUG:|BUG at|WARNING:|Oops|Kernel panic|general protection fault"
-    r"|unable to handle|KASAN:|KCSAN:|UBSAN:|ODEBUG:|kmemleak: [1-9]\d* new"
+    r"|unable to handle|KASAN:|KCSAN:|KMSAN:|UBSAN:|ODEBUG:|kmemleak: [1-9]\d* new"
     r"|unreferenced object|possible recursive locking"
     r"|possible circular locking|possible irq lock inversion"
     r"|inconsistent lock state|suspicious RCU|DEBUG_LOCKS|held lock freed"

@@ -34,12 +34,14 @@ class Unreachable(Fatal):
 class Kernel:
     """What the runner and the builds need to know of one kernel."""
 
-    def __init__(self, name, release, image, headers, modules):
+    def __init__(self, name, release, image, headers, modules,
+                 compiler=None):
         self.name = name
         self.release = release          # as uname -r prints it
         self.image = pathlib.Path(image)
         self.headers = headers and pathlib.Path(headers)
         self.modules = modules and pathlib.Path(modules)
+        self.compiler = compiler        # None: the host's gcc
 
     def as_dict(self):
         """Return the fields as strings, for the command line and JSON."""
@@ -434,9 +436,10 @@ def main():
                "KHEAP_KERNEL_6_1=6.1.0-55.")
     parser.add_argument("name", nargs="+",
                         help="6.12, 6.1, 6.12-rt, 6.1-rt, test, kcsan, "
-                             "or source (the linux-source tree)")
+                             "kmsan, or source (the linux-source tree)")
     parser.add_argument("--field", metavar="F",
-                        choices=["release", "image", "headers", "modules"],
+                        choices=["release", "image", "headers", "modules",
+                                 "compiler"],
                         help="print only this: %(choices)s")
     args = parser.parse_args()
     for name in args.name:
@@ -448,7 +451,7 @@ def main():
             print(kernel[args.field])
         else:
             for key, val in kernel.items():
-                print(f"{key + ':':9} {val}")
+                print(f"{key + ':':10} {val}".rstrip())
     return 0
 
 

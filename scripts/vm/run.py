@@ -58,7 +58,7 @@ def parse_args(argv):
         formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--kernel", default="6.12", metavar="NAME",
-        help="6.12 (default), 6.1, 6.12-rt, 6.1-rt, test or kcsan")
+        help="6.12 (default), 6.1, 6.12-rt, 6.1-rt, test, kcsan or kmsan")
     add("--cpus", type=int, metavar="N", help="processors (default 2)")
     add("--mem", default="2048", metavar="M",
         help="memory in MiB, or with a suffix: 4G (default 2048)")
@@ -116,6 +116,9 @@ def check_args(parser, args):
         parser.error("--cpus is 1 to 64, --nodes is 1 to 16")
     if args.mem // args.nodes < 32 or args.mem < 256:
         parser.error("--mem: at least 256 in all and 32 a node")
+    # KMSAN keeps two bytes for each that can be had.
+    if args.kernel == "kmsan":
+        args.mem *= 3
     for item in args.env:
         if not re.match(r"[A-Za-z_]\w*(=|$)", item):
             parser.error(f"--env {item}: give NAME=VALUE or NAME")

@@ -27,6 +27,10 @@ UNCHECKED = ("unwind_frame", "stacktrace", "extable", "lockdep", "kmemleak",
              "stackdepot", "debugobjects", "slub", "page_owner")
 
 
+# What KMSAN needs is in clang only. The newest that Debian 12 has.
+COMPILERS = {"kmsan": "clang-19"}
+
+
 def flavours():
     """Return the names of the kernels that can be built."""
     return sorted(f.stem for f in CONFIGS.glob("*.config")
@@ -41,7 +45,8 @@ def fragment(flavour):
 
 def build_key(flavour, source):
     """Return what a build depends on, as a short hash."""
-    compiler = common.output_of("gcc", "--version") or ""
+    compiler = common.output_of(COMPILERS.get(flavour, "gcc"),
+                                "--version") or ""
     text = "\0".join([fragment(flavour), source.name, *UNCHECKED,
                       compiler.partition("\n")[0]])
     return hashlib.sha256(text.encode()).hexdigest()[:12]
@@ -61,10 +66,12 @@ def unmet(config, wanted):
     return bad
 
 
-def make(source, build, *words):
+def make(flavour, source, build, *words):
     """Return a make command line for a build of the kernel."""
     bare = [f"{check}_SANITIZE_{name}.o=n" for name in UNCHECKED
             for check in ("KASAN", "UBSAN", "KCSAN")]
+    if flavour in COMPILERS:
+        bare.append(f"CC={COMPILERS[flavour]}")
     return ["make", "-C", str(source), f"O={build}", "ARCH=x86",
             "KCFLAGS=", *bare, *words]
 
@@ -75,7 +82,7 @@ def configure(flavour, source, build):
     allconfig = build / "fragment.config"
     allconfig.write_text(wanted)
     env = {**os.environ, "KCONFIG_ALLCONFIG": str(allconfig)}
-    res = subprocess.run(make(source, build, "allnoconfig"), env=env,
+    res = subprocess.run(make(flavour, source, build, "allnoconfig"), env=env,
                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                          stderr=subprocess.STDOUT, check=False)
     if res.returncode:
@@ -93,7 +100,7 @@ def compile_kernel(flavour, source, build):
     jobs = len(os.sched_getaffinity(0))
     count = 0
     with open(build / "build.log", "wb") as log, subprocess.Popen(
-            make(source, build, f"-j{jobs}", "bzImage", "modules"),
+            make(flavour, source, build, f"-j{jobs}", "bzImage", "modules"),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT) as proc:
         for line in proc.stdout:
@@ -131,11 +138,15 @@ def described(flavour, build):
     """Describe a finished build."""
     release = (build / "include/config/kernel.release").read_text().strip()
     return kernels.Kernel(flavour, release, build / "arch/x86/boot/bzImage",
-                          build, None)
+                          build, None, COMPILERS.get(flavour))
 
 
 def get(flavour):
     """Return a built kernel, building it when the cache has none."""
+    compiler = COMPILERS.get(flavour)
+    if compiler and not shutil.which(compiler):
+        raise Fatal(f"{compiler} is missing; scripts/setup.sh {flavour} "
+                    "installs it")
     source = kernels.source_tree()
     build = common.cache_dir() / "built" / flavour
     key = build_key(flavour, source)
