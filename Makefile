@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory
 
 .PHONY: modules install uninstall install-dkms uninstall-dkms ext4-check \
 	demo shell check kunit integration bench bench-record bpf-check model \
-	coverage mutants races soak torture lint docs clean help
+	coverage mutants races kmsan soak torture lint docs clean help
 
 modules:	## build the modules for KDIR (default: the running kernel)
 	@scripts/build.sh --kdir "$(KDIR)"
@@ -76,6 +76,11 @@ races:	## everything at once, on every kernel that finds races
 	@scripts/setup.sh vm build kernel
 	@scripts/integration.py --kernel test --kernel kcsan \
 		--kernel 6.12-rt --kernel 6.1-rt storm
+
+kmsan:	## uses of what nobody wrote, by a bad client and in the suites
+	@scripts/setup.sh vm build kernel kmsan
+	@scripts/integration.py --kernel kmsan sanitizers
+	@scripts/kunit.py --kernel kmsan $(SUITE)
 
 soak:	## random tests with new seeds for MINUTES (60)
 	@scripts/setup.sh vm build kernel

@@ -238,9 +238,11 @@ static void *resized(struct kheap *heap, void *ptr, size_t size)
 {
 	struct kheap_pool *pool;
 
-	if (IS_ENABLED(CONFIG_KASAN_GENERIC) &&
-	    kheap_owned_pool(ptr, &heap->tag, &pool))
+	if ((IS_ENABLED(CONFIG_KASAN_GENERIC) || IS_ENABLED(CONFIG_KMSAN)) &&
+	    kheap_owned_pool(ptr, &heap->tag, &pool)) {
 		kheap_kasan_bound(pool->class, ptr, size);
+		kheap_kmsan_bound(pool->class, ptr, size);
+	}
 	if (unlikely(READ_ONCE(heap->watch)))
 		kheap_debug_resized(heap, ptr, size);
 	return ptr;

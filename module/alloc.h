@@ -7,6 +7,7 @@
 #define _KHEAP_ALLOC_H
 
 #include <linux/kmemleak.h>
+#include <linux/kmsan-checks.h>
 #include <linux/sched/mm.h>
 
 #include <kheap/object.h>
@@ -58,6 +59,51 @@ static __always_inline void kheap_kasan_bound(const struct kheap_class *class,
 	kasan_poison(block + whole, bytes - whole, KHEAP_KASAN_BEYOND, false);
 }
 
+/*
+ * Tell KMSAN of a fresh block: what is in it is nobody's, unless zeroes were
+ * asked for. Where KMSAN was interrupted itself, and in NMI, it refuses to
+ * poison: there a block counts as written to. With debug flags there are guard
+ * bytes behind what was asked for. What is constructed stays as it was.
+ */
+static __always_inline void kheap_kmsan_alloc(const struct kheap_class *class,
+					      void *block, size_t size,
+					      gfp_t gfp)
+{
+	if (!IS_ENABLED(CONFIG_KMSAN) || class->ctor)
+		return;
+	kmsan_unpoison_memory(block, class->usable);
+	if (!(gfp & __GFP_ZERO))
+		kmsan_poison_memory(block, class->debug ? size ?: 1 :
+				    class->usable, gfp);
+}
+
+/*
+ * Tell KMSAN that what is in a block is nobody's any more; the report of a
+ * later use has the stack from here. The header of an object stays.
+ */
+static __always_inline void kheap_kmsan_free(const struct kheap_class *class,
+					     void *block)
+{
+	size_t header = class->type ? sizeof(struct kheap_object) : 0;
+
+	if (IS_ENABLED(CONFIG_KMSAN) && !class->ctor)
+		kmsan_poison_memory(block + header, class->usable - header,
+				    GFP_NOWAIT);
+}
+
+/*
+ * Tell KMSAN that the client has no bytes beyond the first @size any more. With
+ * debug flags they are guard bytes.
+ */
+static __always_inline void kheap_kmsan_bound(const struct kheap_class *class,
+					      void *block, size_t size)
+{
+	if (IS_ENABLED(CONFIG_KMSAN) && !class->ctor && !class->debug &&
+	    size < class->usable)
+		kmsan_poison_memory(block + size, class->usable - size,
+				    GFP_NOWAIT);
+}
+
 /* Is kmemleak to know of every block? */
 static __always_inline bool kheap_tracks_leaks(void)
 {
@@ -78,7 +124,7 @@ static __always_inline void kheap_track_block(const struct kheap_class *class,
 			       gfp);
 }
 
-/* Zero a fresh block if that is wanted, and tell kmemleak and KASAN of it. */
+/* Zero a fresh block if that is wanted, and tell all checkers of it. */
 static __always_inline void *kheap_finish_alloc(struct kheap_class *class,
 						void *block, size_t size,
 						gfp_t gfp)
@@ -87,6 +133,7 @@ static __always_inline void *kheap_finish_alloc(struct kheap_class *class,
 	kheap_track_block(class, block, gfp);
 	if (want_init_on_alloc(gfp))
 		kheap_zero(class, block);
+	kheap_kmsan_alloc(class, block, size, gfp);
 	kheap_kasan_bound(class, block, size);
 	return block;
 }
@@ -142,6 +189,7 @@ static __always_inline void kheap_release(struct kheap_class *class,
 	if (static_branch_unlikely(&kheap_careful_key))
 		return kheap_class_free_careful(class, slot);
 	kheap_kasan_mark(class, slot.block, KHEAP_KASAN_FREE);
+	kheap_kmsan_free(class, slot.block);
 	kheap_push(class, slot);
 }
 

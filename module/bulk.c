@@ -150,6 +150,7 @@ static size_t push_run(struct kheap_class *class, const unsigned long *tag,
 			if (unlikely(!claim(class, tag, ptrs[i], top)))
 				break;
 			kheap_kasan_mark(class, ptrs[i], KHEAP_KASAN_FREE);
+			kheap_kmsan_free(class, ptrs[i]);
 		}
 		WRITE_ONCE(cache->top, top);
 		kheap_clear_busy(cache);

@@ -474,6 +474,7 @@ void kheap_class_free_careful(struct kheap_class *class, struct kheap_slot slot)
 	if (want_init_on_free())
 		kheap_zero(class, slot.block);
 	kheap_kasan_mark(class, slot.block, KHEAP_KASAN_FREE);
+	kheap_kmsan_free(class, slot.block);
 	/* The block of a damaged pool may be the damaged one. */
 	if (class->debug && READ_ONCE(kheap_block_pool(slot.block)->state) ==
 			    KHEAP_POOL_QUARANTINED)

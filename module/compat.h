@@ -93,7 +93,8 @@ static inline void kheap_shrinker_destroy(struct shrinker *shrinker)
 #if defined(CONFIG_PREEMPTION) && defined(CONFIG_SMP) && \
 	!defined(CONFIG_DEBUG_PREEMPT) && \
 	!defined(CONFIG_TRACE_PREEMPT_TOGGLE) && \
-	!defined(CONFIG_KASAN) && !defined(CONFIG_KCSAN)
+	!defined(CONFIG_KASAN) && !defined(CONFIG_KCSAN) && \
+	!defined(CONFIG_KMSAN)
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
 #define KHEAP_PREEMPT_COUNT	pcpu_hot.preempt_count
 #else
@@ -122,12 +123,12 @@ static inline void kasan_poison(const void *addr, size_t size, u8 value,
 #define KHEAP_KASAN_BEYOND	0xfc
 
 /*
- * Load and store a word that KASAN takes for free memory. It does not see
- * what assembler does.
+ * Load and store a word of memory that is free to KASAN, and that nobody has
+ * written to as far as KMSAN is to know. They do not see what assembler does.
  */
 static __always_inline u32 kheap_load_unseen(const u32 *p)
 {
-#ifdef CONFIG_KASAN_GENERIC
+#if defined(CONFIG_KASAN_GENERIC) || defined(CONFIG_KMSAN)
 	u32 word;
 
 	asm volatile("movl (%1), %0" : "=r" (word) : "r" (p) : "memory");
@@ -139,7 +140,7 @@ static __always_inline u32 kheap_load_unseen(const u32 *p)
 
 static __always_inline void kheap_store_unseen(u32 *p, u32 word)
 {
-#ifdef CONFIG_KASAN_GENERIC
+#if defined(CONFIG_KASAN_GENERIC) || defined(CONFIG_KMSAN)
 	asm volatile("movl %0, (%1)" : : "r" (word), "r" (p) : "memory");
 #else
 	*p = word;

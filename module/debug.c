@@ -17,6 +17,7 @@
 #include <linux/debugfs.h>
 #include <linux/hash.h>
 #include <linux/jhash.h>
+#include <linux/kmsan-checks.h>
 #include <linux/minmax.h>
 #include <linux/module.h>
 #include <linux/printk.h>
@@ -455,6 +456,9 @@ void kheap_debug_alloc(struct kheap_class *class, void *block, size_t size,
 		return;
 	kheap_kasan_mark(class, block, KHEAP_KASAN_LIVE);
 	size = max_t(size_t, size, 1);
+	/* KMSAN takes dead bytes for the client's, and they are ours. */
+	if (is_poisoned(class))
+		kmsan_unpoison_memory(block, class->usable);
 	check_dead(class, block);
 	record->serial = atomic_long_inc_return(&class->heap->nr_debug);
 	record->size = size;
@@ -568,6 +572,8 @@ void kheap_debug_large_alloc(struct kheap *heap, struct kheap_large *large,
 	large->stack = save_stack(flags);
 	if (flags & KHEAP_DEBUG_POISON && !want_init_on_alloc(gfp))
 		memset(large->ptr, CLEAN_BYTE, size);
+	if (!(gfp & __GFP_ZERO))
+		kmsan_poison_memory(large->ptr, size, gfp);
 	kheap_debug_large_resized(heap, large);
 }
 

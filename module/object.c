@@ -36,6 +36,8 @@ object_init(struct kheap_type *type, struct kheap_object *obj, gfp_t gfp)
 	kheap_kasan_mark(&type->class, obj, KHEAP_KASAN_LIVE);
 	kheap_track_block(&type->class, obj, gfp);
 	kheap_zero(&type->class, obj);
+	kheap_kmsan_alloc(&type->class, obj, type->class.usable,
+			  gfp | __GFP_ZERO);
 	kheap_kasan_bound(&type->class, obj, type->class.usable);
 	obj->type = type;
 	this_cpu_inc(*type->nr_created);

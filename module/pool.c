@@ -6,6 +6,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/kmemleak.h>
+#include <linux/kmsan-checks.h>
 #include <linux/slab.h>
 
 #include <kheap/object.h>
@@ -198,6 +199,9 @@ static void pool_construct(struct kheap_pool *pool, struct kheap_class *class)
 	unsigned int idx;
 
 	for (idx = 0; idx < class->nr_blocks; idx++) {
+		/* KMSAN knows former owners, and guard bytes of ours. */
+		kmsan_poison_memory(kheap_block_address(class, pool, idx),
+				    class->usable, GFP_NOWAIT);
 		class->ctor(kheap_block_address(class, pool, idx));
 		link_write(class->heap, block_link(class, pool, idx),
 			   idx + 1 < class->nr_blocks ? idx + 1 :

@@ -401,6 +401,8 @@ static void *resized_where_it_is(struct kheap_class *class, void *ptr,
 	if (class->name)
 		return ptr;
 	kheap_kasan_bound(class, ptr, size);
+	if (!(gfp & __GFP_ZERO))
+		kheap_kmsan_bound(class, ptr, size);
 	if (unlikely(READ_ONCE(class->heap->watch)))
 		kheap_debug_resized(class->heap, ptr, size);
 	return ptr;

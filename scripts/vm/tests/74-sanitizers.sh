@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# kernels: test
+# kernels: test kmsan
 # boot: --cpus 2 --append kasan_multi_shot --append rcupdate.rcu_expedited=1
 #
 # A client makes one mistake at a time; KASAN and kmemleak say which, and kheap
-# adds whose memory it was.
+# adds whose memory it was. On the kernel kmsan, KMSAN says which bytes nobody
+# wrote before they were used, and who had left them like that.
 
 . "$(dirname "$0")/../guest.sh"
 
@@ -48,6 +49,58 @@ reported()
 	has "kheap:   the block is $5"
 	assert_eq 1 "$(grep -c 'BUG: KASAN' "$KHEAP_TEST_TMP/log")" reports
 }
+
+# uninit FAULT WHERE [FLAGS]
+uninit()
+{
+	step "$1: a byte that nobody wrote, since $2${3:+, with flags $3}"
+	make "$1" "${3:-0}"
+	has "BUG: KMSAN: uninit-value in $1\+.*\[kheap_faulty\]"
+	sed -n '/created at:/,$p' "$KHEAP_TEST_TMP/log" |
+		grep -Eq " $2\+.*\[kheap\]" || {
+		cat "$KHEAP_TEST_TMP/log"
+		fail "not where it was created: $2"
+	}
+	assert_eq 1 "$(grep -c 'BUG: KMSAN' "$KHEAP_TEST_TMP/log")" reports
+}
+
+what_kmsan_says()
+{
+	# Guard bytes, clean and dead bytes, call sites.
+	local flags good observed=$((1 << 9 | 1 << 10 | 1 << 11))
+
+	expect_log 'KMSAN: uninit-value in .*\[kheap_faulty\]'
+	load_module kheap
+	for good in none zeroed constructed kept new_object; do
+		for flags in 0 $observed; do
+			step "$good, with flags $flags: no report"
+			make "$good" "$flags"
+			refute grep -q KMSAN "$KHEAP_TEST_TMP/log"
+		done
+	done
+	for flags in 0 $observed; do
+		uninit unwritten '(__)?kheap_alloc.*' "$flags"
+		uninit partly_written '(__)?kheap_alloc.*' "$flags"
+		uninit copied '(__)?kheap_alloc.*' "$flags"
+		has 'Uninit was stored to memory at:'
+		uninit reused '(__)?kheap_alloc.*' "$flags"
+		uninit reused_link '(__)?kheap_alloc.*' "$flags"
+		uninit dead kheap_free "$flags"
+		uninit dead_object __kheap_object_put "$flags"
+		uninit bulk kheap_free_bulk "$flags"
+		uninit grown '(__)?kheap_alloc.*' "$flags"
+		uninit shrunk_and_grown kheap_realloc "$flags"
+		uninit of_a_cache __kheap_cache_alloc "$flags"
+		uninit large kheap_large_alloc "$flags"
+	done
+	uninit dead_link kheap_free
+	unload_module kheap
+}
+
+if [ "$KHEAP_VM_KERNEL" = kmsan ]; then
+	what_kmsan_says
+	exit 0
+fi
 
 load_module kheap
 for good in none slack_that_is_known; do
