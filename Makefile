@@ -77,10 +77,10 @@ races:	## everything at once, on every kernel that finds races
 	@scripts/integration.py --kernel test --kernel kcsan \
 		--kernel 6.12-rt --kernel 6.1-rt storm
 
-kmsan:	## uses of what nobody wrote, by a bad client and in the suites
+kmsan:	## uses of what nobody wrote, by a bad client and in a suite
 	@scripts/setup.sh vm build kernel kmsan
 	@scripts/integration.py --kernel kmsan sanitizers
-	@scripts/kunit.py --kernel kmsan $(SUITE)
+	@scripts/kunit.py --kernel kmsan $(or $(SUITE),kmsan)
 
 soak:	## random tests with new seeds for MINUTES (60)
 	@scripts/setup.sh vm build kernel

@@ -7,19 +7,12 @@
 #include <linux/rcupdate.h>
 #include <linux/string.h>
 
+#include "kmsan.h"
 #include "nodes.h"
 
 #define LARGE	20000	/* no block of a pool */
 
 #ifdef CONFIG_KMSAN
-/* What KMSAN keeps of an address. Compilers call this before they load a byte. */
-struct kmsan_byte {
-	const u8 *shadow;
-	const u32 *origin;
-};
-
-struct kmsan_byte __msan_metadata_ptr_for_load_1(const void *addr);
-
 static bool is_written(const void *ptr)
 {
 	return !*__msan_metadata_ptr_for_load_1(ptr).shadow;

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # kernels: test kmsan
 # boot: --cpus 2 --append kasan_multi_shot --append rcupdate.rcu_expedited=1
+# timeout: 1500
 #
 # A client makes one mistake at a time; KASAN and kmemleak say which, and kheap
 # adds whose memory it was. On the kernel kmsan, KMSAN says which bytes nobody
