@@ -156,31 +156,38 @@ assert_eq 32 "$(client status offset)" "offset of nr_events"
 unload_module kheap_replay
 load_module kheap_replay
 
-step "refuse damaged and hostile traces, at the right offset"
-damaged=$KHEAP_TEST_TMP/damaged
-"$TRACE_TOOLS/record" -q -o "$damaged.from" -- /usr/bin/python3 -s -P -c 0
-"$TRACE_TOOLS/damage" "$damaged.from" "$damaged" >"$damaged.list"
-if (cut -d' ' -f1 "$damaged.list" | xargs "$TRACE_TOOLS/check") \
-	>"$damaged.good" 2>"$damaged.says"; then
-	fail "check accepts damaged traces"
-fi
-refute test -s "$damaged.good"
-nr=0
-says=$(cat "$damaged.says")
-while read -r file offset; do
-	nr=$((nr + 1))
-	if cat "$file" >"$CLIENT/trace" 2>/dev/null; then
-		refuse_client kheap "truncated"
+refuse_damaged()
+{
+	local nr file offset says status damaged=$KHEAP_TEST_TMP/damaged
+
+	step "refuse damaged and hostile traces, at the right offset"
+	"$TRACE_TOOLS/record" -q -o "$damaged.from" -- /usr/bin/python3 -s -P -c 0
+	"$TRACE_TOOLS/damage" "$damaged.from" "$damaged" >"$damaged.list"
+	if (cut -d' ' -f1 "$damaged.list" | xargs "$TRACE_TOOLS/check") \
+		>"$damaged.good" 2>"$damaged.says"; then
+		fail "check accepts damaged traces"
 	fi
-	mapfile -t status <"$CLIENT/status"	# no fork: there are many
-	[[ "${status[2]}" = "offset: $offset" &&
-	   "${status[3]}" != "reason: none" ]] ||
-		fail "${file##*/}: want offset $offset, got ${status[*]}"
-	[[ $says = *"$file: offset $offset: "* ]] ||
-		fail "${file##*/}: check does not name offset $offset"
-done <"$damaged.list"
-assert test "$nr" -ge 50
-echo "    $nr refused"
+	refute test -s "$damaged.good"
+	nr=0
+	says=$(cat "$damaged.says")
+	while read -r file offset; do
+		nr=$((nr + 1))
+		if cat "$file" >"$CLIENT/trace" 2>/dev/null; then
+			refuse_client kheap "truncated"
+		fi
+		mapfile -t status <"$CLIENT/status"	# no fork: there are many
+		[[ "${status[2]}" = "offset: $offset" &&
+		   "${status[3]}" != "reason: none" ]] ||
+			fail "${file##*/}: want offset $offset, got ${status[*]}"
+		[[ $says = *"$file: offset $offset: "* ]] ||
+			fail "${file##*/}: check does not name offset $offset"
+	done <"$damaged.list"
+	assert test "$nr" -ge 50
+	echo "    $nr refused"
+}
+
+# What does not depend on the kernel is tried on one.
+[ "$KHEAP_VM_KERNEL" != 6.12 ] || refuse_damaged
 
 step "a good trace goes in after all that"
 cat "$trace" >"$CLIENT/trace"
