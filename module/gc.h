@@ -200,14 +200,16 @@ static __always_inline void kheap_gc_unpin(struct kheap_object *obj)
 		kheap_object_release(obj->type, obj);
 }
 
-/* After finalizers the run has a reference to all that it traverses. */
+/* After finalizers the run has a reference to all that is GARBAGE. */
 static __always_inline void kheap_gc_traverse(struct kheap_gc_run *run,
 					      struct kheap_object *obj)
 {
-	if (unlikely(!run->pinned && !kheap_gc_pin(obj)))
+	bool pinned = kheap_gc_pin(obj);
+
+	if (unlikely(!pinned && !run->pinned))
 		return;
 	obj->type->ops.traverse(obj, &run->visitor);
-	if (likely(!run->pinned))
+	if (likely(pinned))
 		kheap_gc_unpin(obj);
 }
 
