@@ -16,6 +16,9 @@ TRACE = HERE.parent.parent / "trace"
 sys.path.insert(0, str(TRACE))
 import kheap_trace as kt  # noqa: E402 (the path comes first)
 
+# A job in the background ignores Ctrl-C, and so would what is interrupted here.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 WORKS = ("sh", "-c", ":")
 # A command that has started when there is a file, and waits for a signal.
 WAITS = ("sh", "-c", "touch started; while :; do sleep 0.1; done")
