@@ -54,9 +54,10 @@
  *    cannot sleep looks through it with that.
  *
  * 2. kheap.mutex: the list of classes against removal, and the walks that may
- *    sleep: check, trim, debugfs. Not taken by allocation or free. Memory
- *    reclaim tries 1 and 2, and never waits for them: they may be held where
- *    memory is allocated.
+ *    sleep: check, trim, debugfs. Blocks that were freed in NMI are on their way
+ *    under it, so that no class ends meanwhile. Not taken by allocation or free.
+ *    Memory reclaim tries 1 and 2, and never waits for them: they may be held
+ *    where memory is allocated.
  *
  * 3. kheap_arena_set.lock (raw): the set's arenas, which of their pools are
  *    empty, and how many pools each class has. Not the inside of a pool that

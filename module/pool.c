@@ -459,14 +459,15 @@ static __always_inline void pool_link(const struct kheap_class *class,
 /*
  * A free block that is somebody's: it was in two caches, see pool_take_listed(),
  * and came out of the other one. It counts on as taken twice, and is left to
- * kheap_cpu_cache_settle().
+ * kheap_cpu_cache_settle(); not in the cold cache, which outlives the heap.
  */
 static __cold void pool_keep_taken(struct kheap_class *class,
 				   struct kheap_class_node *node, void *block)
 {
 	lockdep_assert_held(&node->lock);
 	node->nr_out++;
-	WRITE_ONCE(raw_cpu_ptr(class->caches)->taken, block);
+	if (class->caches != &kheap_cold_cache)
+		WRITE_ONCE(raw_cpu_ptr(class->caches)->taken, block);
 }
 
 /* A free block by which the state or the list of its pool may change. */
