@@ -14,7 +14,6 @@
 #include <linux/sched.h>
 #include <linux/stackdepot.h>
 #include <linux/stacktrace.h>
-#include <linux/timekeeping.h>
 
 #include "callsite.h"
 
@@ -335,7 +334,7 @@ void kheap_callsite_alloc(struct kheap *heap, const struct kheap_class *class,
 		struct record what = {
 			.ptr = ptr,
 			.class = class,
-			.ns = ktime_get_mono_fast_ns(),
+			.ns = kheap_callsite_now(),
 			.bytes_req = bytes_req,
 			.bytes = bytes,
 		};

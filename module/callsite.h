@@ -6,6 +6,7 @@
 #define _KHEAP_CALLSITE_H
 
 #include <linux/sched.h>
+#include <linux/timekeeping.h>
 
 #include "internal.h"
 
@@ -106,6 +107,16 @@ struct kheap_callsite_stats {
 };
 
 struct kheap_callsites;
+
+/*
+ * Nanoseconds, from any context. The clock reads what another CPU may be
+ * updating, looks whether it did, and begins again; KCSAN is told of such
+ * latches since 6.13 only.
+ */
+static inline u64 kheap_callsite_now(void)
+{
+	return data_race(ktime_get_mono_fast_ns());
+}
 
 /* callsite.c */
 int kheap_callsites_start(struct kheap *heap, unsigned int one_in);

@@ -13,7 +13,6 @@
 #include <linux/sort.h>
 #include <linux/stackdepot.h>
 #include <linux/string.h>
-#include <linux/timekeeping.h>
 #include <linux/uaccess.h>
 
 #include "callsite.h"
@@ -101,7 +100,7 @@ static int callsites_show(struct seq_file *seq, void *unused)
 	struct kheap *heap = seq->private;
 	struct kheap_callsites *cs = kheap_callsites_read_begin(heap);
 	struct kheap_callsite_row *rows = NULL;
-	u64 now = ktime_get_mono_fast_ns();
+	u64 now = kheap_callsite_now();
 	int i, nr;
 
 	seq_puts(seq, "# live_bytes live_blocks requested_bytes waste_bytes peak_bytes total_blocks\n");

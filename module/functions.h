@@ -24,6 +24,8 @@ bool kheap_charge(struct kheap *heap, size_t bytes);
 bool kheap_at_limit(const struct kheap *heap, size_t bytes);
 void kheap_charge_more(struct kheap *heap, size_t bytes);
 void kheap_uncharge(struct kheap *heap, size_t bytes);
+bool kheap_meta_charge(struct kheap *heap, size_t bytes);
+void kheap_meta_uncharge(struct kheap *heap, size_t bytes);
 void *kheap_meta_alloc(struct kheap *heap, size_t size, gfp_t gfp, int node);
 void kheap_meta_free(struct kheap *heap, const void *ptr);
 void __percpu *kheap_meta_alloc_percpu(struct kheap *heap, size_t size);

@@ -29,8 +29,7 @@ static void table_drop(struct kheap *heap, struct kheap_gc_entry *table,
 		       unsigned int room)
 {
 	kvfree(table);
-	atomic_long_sub(table_bytes(room), &heap->metadata_bytes);
-	kheap_uncharge(heap, table_bytes(room));
+	kheap_meta_uncharge(heap, table_bytes(room));
 }
 
 /* Return whether the table has room for @room entries now. */
@@ -39,16 +38,16 @@ static bool table_grow(struct kheap_gc_run *run, unsigned int room)
 	struct kheap *heap = run->gc->heap;
 	struct kheap_gc_entry *table;
 
-	if (room > KHEAP_GC_INDEX_MAX || !kheap_charge(heap, table_bytes(room)))
+	if (room > KHEAP_GC_INDEX_MAX ||
+	    !kheap_meta_charge(heap, table_bytes(room)))
 		return false;
 	/* To give up is better than to have somebody killed. */
 	table = kvmalloc(table_bytes(room),
 			 GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
 	if (!table) {
-		kheap_uncharge(heap, table_bytes(room));
+		kheap_meta_uncharge(heap, table_bytes(room));
 		return false;
 	}
-	atomic_long_add(table_bytes(room), &heap->metadata_bytes);
 	kheap_note_peak(heap);
 	/* Index 0 is what an object has that is in no table: it finds none. */
 	table->obj = 0;

@@ -83,6 +83,30 @@ void kheap_uncharge(struct kheap *heap, size_t bytes)
 }
 
 /**
+ * kheap_meta_charge() - account for memory for kheap's own use, before asking
+ * @heap: the heap
+ * @bytes: how much
+ *
+ * What comes of it is told with kheap_note_peak() or kheap_meta_uncharge().
+ *
+ * Return: false if that would exceed the heap's limit; nothing is charged.
+ */
+bool kheap_meta_charge(struct kheap *heap, size_t bytes)
+{
+	if (!kheap_charge(heap, bytes))
+		return false;
+	atomic_long_add(bytes, &heap->metadata_bytes);
+	return true;
+}
+
+/* It was not to be had, or is gone. */
+void kheap_meta_uncharge(struct kheap *heap, size_t bytes)
+{
+	atomic_long_sub(bytes, &heap->metadata_bytes);
+	kheap_uncharge(heap, bytes);
+}
+
+/**
  * kheap_meta_alloc() - allocate zeroed memory for kheap's own use
  * @heap: the heap that it is charged to
  * @size: bytes
@@ -96,16 +120,14 @@ void *kheap_meta_alloc(struct kheap *heap, size_t size, gfp_t gfp, int nid)
 	size_t bytes = kmalloc_size_roundup(size);
 	void *ptr;
 
-	if (!kheap_charge(heap, bytes))
+	if (!kheap_meta_charge(heap, bytes))
 		return NULL;
 	gfp &= ~(GFP_ZONEMASK | __GFP_COMP | __GFP_THISNODE);
 	ptr = kmalloc_node(bytes, gfp | __GFP_ZERO, nid);
-	if (!ptr) {
-		kheap_uncharge(heap, bytes);
-		return NULL;
-	}
-	atomic_long_add(bytes, &heap->metadata_bytes);
-	kheap_note_peak(heap);
+	if (ptr)
+		kheap_note_peak(heap);
+	else
+		kheap_meta_uncharge(heap, bytes);
 	return ptr;
 }
 
@@ -117,8 +139,7 @@ void kheap_meta_free(struct kheap *heap, const void *ptr)
 		return;
 	bytes = ksize(ptr);
 	kfree(ptr);
-	atomic_long_sub(bytes, &heap->metadata_bytes);
-	kheap_uncharge(heap, bytes);
+	kheap_meta_uncharge(heap, bytes);
 }
 
 /**
@@ -134,16 +155,14 @@ void __percpu *kheap_meta_alloc_percpu(struct kheap *heap, size_t size)
 	size_t bytes = size * num_possible_cpus();
 	void __percpu *ptr;
 
-	if (!kheap_charge(heap, bytes))
+	if (!kheap_meta_charge(heap, bytes))
 		return NULL;
 	ptr = __alloc_percpu_gfp(size, __alignof__(long),
 				 GFP_KERNEL | __GFP_NOWARN);
-	if (!ptr) {
-		kheap_uncharge(heap, bytes);
-		return NULL;
-	}
-	atomic_long_add(bytes, &heap->metadata_bytes);
-	kheap_note_peak(heap);
+	if (ptr)
+		kheap_note_peak(heap);
+	else
+		kheap_meta_uncharge(heap, bytes);
 	return ptr;
 }
 
@@ -155,8 +174,7 @@ void kheap_meta_free_percpu(struct kheap *heap, void __percpu *ptr, size_t size)
 	if (!ptr)
 		return;
 	free_percpu(ptr);
-	atomic_long_sub(bytes, &heap->metadata_bytes);
-	kheap_uncharge(heap, bytes);
+	kheap_meta_uncharge(heap, bytes);
 }
 
 /* --- Maintenance -------------------------------------------------------- */

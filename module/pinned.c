@@ -10,7 +10,6 @@
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/string.h>
-#include <linux/timekeeping.h>
 
 #include "callsite.h"
 #include "pinned.h"
@@ -211,7 +210,7 @@ static unsigned int show_pool(struct seq_file *seq, struct kheap_callsites *cs,
 static void show_pinned(struct seq_file *seq, struct kheap_callsites *cs,
 			const struct kheap_pinned *pinned)
 {
-	u64 now = ktime_get_mono_fast_ns();
+	u64 now = kheap_callsite_now();
 	unsigned long nr_blocks = 0;
 	unsigned int i;
 

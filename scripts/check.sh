@@ -101,6 +101,8 @@ run_step()
 	local status=0
 
 	"$1" </dev/null || status=$?
+	# Of this shell, then of its children: user and system, as 1m2.345s.
+	times >"$build/check/${1##*/}.times"
 	echo "$status" >"$build/check/${1##*/}.status"
 }
 
@@ -117,6 +119,13 @@ end_one()
 		cat "$build/check/${path##*/}.log"
 	fi
 	count "$path"
+}
+
+busy()
+{
+	awk -F '[ms ]+' 'NR == 2 { printf "%d", 60 * ($1 + $3) + $2 + $4 }' \
+		"$build/check/$1.times" 2>/dev/null || echo 0
+	rm -f "$build/check/$1.times"
 }
 
 count()
@@ -139,7 +148,8 @@ count()
 	passed=$((passed + p))
 	failed=$((failed + f))
 	[ "$f" -eq 0 ] || red+=("$name")
-	say "[$(elapsed)] $name took $((SECONDS - begun[$1])) s"
+	say "[$(elapsed)] $name took $((SECONDS - begun[$1])) s," \
+	    "$(busy "$name") s of processor time"
 }
 
 # However this ends, nothing that it began goes on.

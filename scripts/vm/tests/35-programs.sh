@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # kernels: 6.12 6.1
-# boot: --cpus 2 --append trace_event=kmem:kmalloc,kmem:kfree,kmem:kmem_cache_alloc,kmem:kmem_cache_free --append trace_buf_size=48M
+# boot: --cpus 2 --one-thread --append trace_event=kmem:kmalloc,kmem:kfree,kmem:kmem_cache_alloc,kmem:kmem_cache_free --append trace_buf_size=48M
 #
 # Traces made here and now, of programs that every Debian has and of the kernel
 # itself, since it was booted and while files are unpacked, are sound, and are

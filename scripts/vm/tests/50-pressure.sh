@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # kernels: 6.12 6.1
-# boot: --cpus 2 --mem 352M
+# boot: --cpus 2 --one-thread --mem 352M
 #
 # Little memory, and a hog that takes the rest of it: the kernel's reclaim asks
 # kheap, kheap gives back what nobody needs, and no allocation fails.
