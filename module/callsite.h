@@ -108,13 +108,14 @@ struct kheap_callsite_stats {
 
 struct kheap_callsites;
 
-/*
- * Nanoseconds, from any context. The clock reads what another CPU may be
- * updating, looks whether it did, and begins again; KCSAN is told of such
- * latches since 6.13 only.
- */
+/* Nanoseconds, in any context. */
 static inline u64 kheap_callsite_now(void)
 {
+	/*
+	 * data_race() as the clock reads what another CPU may be updating,
+	 * looks whether it did, and begins again. KCSAN is told of such latches
+	 * since 6.13 only.
+	 */
 	return data_race(ktime_get_mono_fast_ns());
 }
 

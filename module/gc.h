@@ -65,7 +65,9 @@ struct kheap_gc_buffer {
 /* --- The table of a run ------------------------------------------------- */
 
 #define KHEAP_GC_INDEX_MAX	(1U << (32 - KHEAP_GC_INDEX_SHIFT))
-#define KHEAP_GC_NR_A_RESCHED	1024U	/* entries; a power of two */
+/* Entries between two looks at the scheduler; powers of two. */
+#define KHEAP_GC_NR_A_RESCHED	1024U
+#define KHEAP_GC_NR_CALLS	64U	/* where each may call a client */
 
 /**
  * struct kheap_gc_entry - an object that a run looks at
@@ -126,20 +128,27 @@ kheap_gc_entry(const struct kheap_gc_run *run, unsigned int idx)
 	return &run->table[idx];
 }
 
-/* What follows @entry, which was number @idx - 1; a pause now and then. */
+/* What follows @entry, which was number @idx - 1; a pause each @nr entries. */
 static __always_inline struct kheap_gc_entry *
-kheap_gc_next(struct kheap_gc_entry *entry, unsigned int idx)
+kheap_gc_next(struct kheap_gc_entry *entry, unsigned int idx, unsigned int nr)
 {
-	if (unlikely(!(idx & (KHEAP_GC_NR_A_RESCHED - 1))))
+	if (unlikely(!(idx & (nr - 1))))
 		cond_resched();
 	return entry + 1;
 }
 
-/* All entries; @run->nr may shrink, but the table must not move. */
-#define kheap_gc_for_each(run, entry, idx)				\
+#define __kheap_gc_for_each(run, entry, idx, nr_a_resched)		\
 	for ((idx) = 1, (entry) = kheap_gc_entry(run, 1);		\
 	     (idx) < (run)->nr;						\
-	     (idx)++, (entry) = kheap_gc_next(entry, idx))
+	     (idx)++, (entry) = kheap_gc_next(entry, idx, nr_a_resched))
+
+/* All entries; @run->nr may shrink, but the table must not move. */
+#define kheap_gc_for_each(run, entry, idx)				\
+	__kheap_gc_for_each(run, entry, idx, KHEAP_GC_NR_A_RESCHED)
+
+/* The same, in which each may call a client. */
+#define kheap_gc_for_each_call(run, entry, idx)				\
+	__kheap_gc_for_each(run, entry, idx, KHEAP_GC_NR_CALLS)
 
 /* Is @obj in the table, and not dropped? Then set @entry and @idx. */
 static __always_inline bool kheap_gc_find(const struct kheap_gc_run *run,

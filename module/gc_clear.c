@@ -17,8 +17,6 @@
  */
 #define NAME_IS_OURS	1
 
-#define NR_CALLS_A_RESCHED	64	/* callbacks of clients */
-
 /* --- After the verdict -------------------------------------------------- */
 
 /*
@@ -39,7 +37,8 @@ static __always_inline s64 sentence(struct kheap_gc_run *run,
 		new |= KHEAP_WORD(KHEAP_GC_GARBAGE | bits);
 	} while (unlikely(!atomic64_try_cmpxchg(&obj->word, &word,
 						new + pin)));
-	run->looked_up |= (u32)word != entry->snap;
+	if (unlikely((u32)word != entry->snap))
+		run->looked_up = true;
 	return word;
 }
 
@@ -178,13 +177,11 @@ static void clear_all(struct kheap_gc_run *run)
 	struct kheap_gc_entry *entry;
 	unsigned int idx;
 
-	kheap_gc_for_each(run, entry, idx) {
+	kheap_gc_for_each_call(run, entry, idx) {
 		struct kheap_object *obj = kheap_gc_object(entry);
 
 		if (obj->type->ops.clear)
 			obj->type->ops.clear(obj);
-		if (!(idx % NR_CALLS_A_RESCHED))
-			cond_resched();
 	}
 }
 
@@ -263,12 +260,10 @@ static void drop_all(struct kheap_gc_run *run)
 
 	kheap_trashcan_enter(&frame);
 	run->gc->frame = &frame;
-	kheap_gc_for_each(run, entry, idx) {
+	kheap_gc_for_each_call(run, entry, idx) {
 		drop_one(run, entry, &batch);
 		if (unlikely(frame.waiting))
 			kheap_trashcan_drain(&frame);
-		if (!(idx % NR_CALLS_A_RESCHED))
-			cond_resched();
 	}
 	batch_free(&batch, NULL);
 	run->gc->frame = NULL;

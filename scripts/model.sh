@@ -22,7 +22,7 @@ usage()
 	  --jobs N          searches at a time (the number of CPUs; 1 with --large)
 	  --help            this text
 
-	Needs spin and gcc (Debian: spin, gcc). Installs nothing, leaves nothing.
+	Needs spin, gcc and tcc (Debian packages of these names). Installs nothing, leaves nothing.
 	END
 }
 
@@ -71,7 +71,7 @@ fi
 [[ "$limit $memory $nr_jobs" =~ ^[0-9]+\ [0-9]+\ [1-9][0-9]*$ ]] ||
 	cannot_run "--limit, --memory and --jobs are whole numbers"
 
-for tool in spin gcc; do
+for tool in spin gcc tcc; do
 	command -v $tool >/dev/null ||
 		cannot_run "$tool is missing: install the package $tool"
 done
@@ -114,14 +114,15 @@ search()	# model text defines...
 		why="spin refuses it: $(head -n 1 out)"
 		return
 	fi
-	if ! gcc -w "$level" -DSAFETY -DNOREDUCE -DNOCLAIM -DNOFAIR -DVECTORSZ=256 \
+	if ! $compiler -w -DSAFETY -DNOREDUCE -DNOCLAIM -DNOFAIR -DVECTORSZ=256 \
 	     "-DMEMLIM=$memory" $compress -o pan pan.c >out 2>&1; then
-		why="gcc refuses it: $(head -n 1 out)"
+		why="${compiler%% *} refuses it: $(head -n 1 out)"
 		return
 	fi
 	# shellcheck disable=SC2016 # the inner shell expands these
 	timeout -k 5 $((10 * limit)) bash -c 'ulimit -t "$0"; TIMEFORMAT=%U
-		{ time ./pan -n -m100000 >out 2>&1; } 2>cpu' "$limit" &
+		{ time ./pan -n -m100000 -w"$1" >out 2>&1; } 2>cpu' \
+		"$limit" "$table" &
 	pan=$!
 	wait "$pan"
 	local status=$?
@@ -212,8 +213,9 @@ must_break()	# model text defines...
 small_searches()
 {
 	compress=
+	table=24
 
-	level=-O1
+	compiler="gcc -O1"
 	holds gc "3 objects in a ring, 2 mutators, 2 operations" -DRING -DNOPS=2
 	holds gc "3 objects, any heap, 2 mutators, 1 operation" -DNOPS=1
 	holds gc "3 objects, any heap, 1 mutator, 3 operations, lookups" \
@@ -229,7 +231,7 @@ small_searches()
 	holds gc "finalizers and lookups, 2 objects, 2 mutators, 1 operation" \
 		-DFINAL -DROOT -DRCU=2 -DNOBJ=2 -DNOPS=1
 
-	level=-O0	# the compiler would take longer than the search
+	compiler=tcc	# gcc would take longer than the search
 	holds gc "finalizers and candidates, 2 mutators, 1 operation" \
 		-DFINAL -DROOT -DCAND -DNO_MEMORY -DNOBJ=2 -DNOPS=1
 	holds gc "3 objects in a ring, 2 mutators, 1 operation, 2 runs" \
@@ -252,7 +254,8 @@ small_searches()
 broken_variants()
 {
 	compress=
-	level=-O0
+	compiler=tcc
+	table=20
 
 	breaks gc "edges counted before counts are read" -DEDGES_FIRST -DNMUT=1 -DNOPS=3
 	breaks gc "marks set after counts are read" -DMARK_LATE -DNMUT=1 -DNOPS=3
@@ -313,7 +316,8 @@ broken_variants()
 large_searches()
 {
 	compress=-DCOLLAPSE
-	level=-O2
+	compiler="gcc -O2"
+	table=24
 
 	holds gc "finalizers, 3 objects, 1 mutator, 1 operation" \
 		-DFINAL -DROOT -DNMUT=1 -DNOPS=1

@@ -22,7 +22,7 @@ declare -A GROUPS_OF=(
 	[bpf]="bpftrace python3"
 	[drgn]="python3-drgn python3"
 	[programs]="git gcc libc6-dev"
-	[model]="spin gcc libc6-dev"
+	[model]="spin gcc tcc libc6-dev"
 	[docs]="python3-sphinx perl python3 xz-utils"
 )
 MAX_INDEX_AGE_DAYS=2

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # kernels: 6.12 6.1
-# boot: --cpus 2 --one-thread
+# boot: --cpus 4 --one-thread
 #
 # A heap with KHEAP_ACCOUNT charges the memory cgroup of the task that
 # allocates, for blocks and for a large block of a chosen node; the charge goes

@@ -112,9 +112,12 @@ unload_module kheap_workload
 assert_eq "# name held_bytes nr_arenas nr_blocks" "$(ask heaps)" "heaps"
 refute end_asking
 
-step "a question on the command line"
-assert_eq "# name held_bytes nr_arenas nr_blocks" "$(look heaps)" "heaps"
-refute look blocks nobody 2>/dev/null
-refute look dance 2>/dev/null
-refute "$drgn" /bin/true heaps 2>/dev/null
+# What does not depend on the kernel is tried on one.
+if [ "$KHEAP_VM_KERNEL" = 6.1 ]; then
+	step "a question on the command line"
+	assert_eq "# name held_bytes nr_arenas nr_blocks" "$(look heaps)" "heaps"
+	refute look blocks nobody 2>/dev/null
+	refute look dance 2>/dev/null
+	refute "$drgn" /bin/true heaps 2>/dev/null
+fi
 unload_module kheap
