@@ -16,8 +16,10 @@ TRACE = HERE.parent.parent / "trace"
 sys.path.insert(0, str(TRACE))
 import kheap_trace as kt  # noqa: E402 (the path comes first)
 
-# A job in the background ignores Ctrl-C, and so would what is interrupted here.
+# A job in the background ignores Ctrl-C, and one under nohup that its terminal
+# goes, and so would what gets these signals here.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 WORKS = ("sh", "-c", ":")
 # A command that has started when there is a file, and waits for a signal.
@@ -116,7 +118,10 @@ class EndCase(Folder):
             while not (self.root / "started").exists() and child.poll() is None:
                 signal.sigtimedwait((), 0.05)
             child.send_signal(number)
-            return child.wait(timeout=300)
+            try:
+                return child.wait(timeout=60)
+            finally:
+                child.kill()
 
     def test_signals_are_passed_on(self):
         for number in (signal.SIGTERM, signal.SIGHUP):
