@@ -85,17 +85,24 @@ static void trim_waits_for_pending_blocks(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nr_live(heap), 0ul);
 }
 
-/* Another thread frees for some seconds, in every grace period. */
+/*
+ * Others free for some seconds, in every grace period. They do not sleep, for a
+ * grace period does not wait for a processor that is idle.
+ */
 static int free_all_the_time(void *data)
 {
 	unsigned long end = jiffies + 6 * HZ;
 	struct kheap *heap = data;
 
 	while (!kthread_should_stop()) {
-		if (time_before(jiffies, end))
+		if (time_before(jiffies, end)) {
 			kheap_free_rcu(heap, kheap_alloc(heap, 100,
 							 GFP_KERNEL));
-		usleep_range(200, 400);
+			udelay(100);
+			cond_resched();
+		} else {
+			usleep_range(200, 400);
+		}
 	}
 	return 0;
 }
@@ -103,16 +110,23 @@ static int free_all_the_time(void *data)
 static void trim_waits_for_no_block_that_comes_later(struct kunit *test)
 {
 	struct kheap *heap = kheap_test_heap(test);
-	struct task_struct *task;
+	struct task_struct *tasks[3];
 	unsigned long start;
+	unsigned int nr;
 
-	task = kthread_run(free_all_the_time, heap, "kheap-kunit-rcu");
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
+	for (nr = 0; nr < ARRAY_SIZE(tasks); nr++) {
+		tasks[nr] = kthread_run(free_all_the_time, heap,
+					"kheap-kunit-rcu/%u", nr);
+		if (IS_ERR(tasks[nr]))
+			break;
+	}
+	KUNIT_EXPECT_EQ(test, nr, (unsigned int)ARRAY_SIZE(tasks));
 	msleep(20);
 	start = jiffies;
 	kheap_trim(heap);
 	KUNIT_EXPECT_LT(test, jiffies - start, 4ul * HZ);
-	kthread_stop(task);
+	while (nr)
+		kthread_stop(tasks[--nr]);
 	kheap_trim(heap);
 	KUNIT_EXPECT_EQ(test, nr_live(heap), 0ul);
 }
