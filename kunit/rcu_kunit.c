@@ -98,7 +98,7 @@ static int free_all_the_time(void *data)
 		if (time_before(jiffies, end)) {
 			kheap_free_rcu(heap, kheap_alloc(heap, 100,
 							 GFP_KERNEL));
-			udelay(100);
+			udelay(9);
 			cond_resched();
 		} else {
 			usleep_range(200, 400);
