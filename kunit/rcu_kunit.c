@@ -85,24 +85,17 @@ static void trim_waits_for_pending_blocks(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nr_live(heap), 0ul);
 }
 
-/*
- * Others free for some seconds, in every grace period. They do not sleep, for a
- * grace period does not wait for a processor that is idle.
- */
+/* Another thread frees for some seconds, in every grace period. */
 static int free_all_the_time(void *data)
 {
 	unsigned long end = jiffies + 6 * HZ;
 	struct kheap *heap = data;
 
 	while (!kthread_should_stop()) {
-		if (time_before(jiffies, end)) {
+		if (time_before(jiffies, end))
 			kheap_free_rcu(heap, kheap_alloc(heap, 100,
 							 GFP_KERNEL));
-			udelay(9);
-			cond_resched();
-		} else {
-			usleep_range(200, 400);
-		}
+		usleep_range(200, 400);
 	}
 	return 0;
 }
@@ -110,23 +103,16 @@ static int free_all_the_time(void *data)
 static void trim_waits_for_no_block_that_comes_later(struct kunit *test)
 {
 	struct kheap *heap = kheap_test_heap(test);
-	struct task_struct *tasks[3];
+	struct task_struct *task;
 	unsigned long start;
-	unsigned int nr;
 
-	for (nr = 0; nr < ARRAY_SIZE(tasks); nr++) {
-		tasks[nr] = kthread_run(free_all_the_time, heap,
-					"kheap-kunit-rcu/%u", nr);
-		if (IS_ERR(tasks[nr]))
-			break;
-	}
-	KUNIT_EXPECT_EQ(test, nr, (unsigned int)ARRAY_SIZE(tasks));
+	task = kthread_run(free_all_the_time, heap, "kheap-kunit-rcu");
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
 	msleep(20);
 	start = jiffies;
 	kheap_trim(heap);
 	KUNIT_EXPECT_LT(test, jiffies - start, 4ul * HZ);
-	while (nr)
-		kthread_stop(tasks[--nr]);
+	kthread_stop(task);
 	kheap_trim(heap);
 	KUNIT_EXPECT_EQ(test, nr_live(heap), 0ul);
 }

@@ -67,7 +67,7 @@ struct kheap_gc_buffer {
 #define KHEAP_GC_INDEX_MAX	(1U << (32 - KHEAP_GC_INDEX_SHIFT))
 /* Entries between two looks at the scheduler; powers of two. */
 #define KHEAP_GC_NR_A_RESCHED	1024U
-#define KHEAP_GC_NR_CALLS	64U	/* where each may call a client */
+#define KHEAP_GC_NR_CALLS	64U	/* where each may clear or release */
 
 /**
  * struct kheap_gc_entry - an object that a run looks at
@@ -128,7 +128,7 @@ kheap_gc_entry(const struct kheap_gc_run *run, unsigned int idx)
 	return &run->table[idx];
 }
 
-/* What follows @entry, which was number @idx - 1; a pause each @nr entries. */
+/* What follows @entry, which was number @idx - 1; a pause every @nr entries. */
 static __always_inline struct kheap_gc_entry *
 kheap_gc_next(struct kheap_gc_entry *entry, unsigned int idx, unsigned int nr)
 {
@@ -146,7 +146,7 @@ kheap_gc_next(struct kheap_gc_entry *entry, unsigned int idx, unsigned int nr)
 #define kheap_gc_for_each(run, entry, idx)				\
 	__kheap_gc_for_each(run, entry, idx, KHEAP_GC_NR_A_RESCHED)
 
-/* The same, in which each may call a client. */
+/* The same, in which each may call clear or release, which take their time. */
 #define kheap_gc_for_each_call(run, entry, idx)				\
 	__kheap_gc_for_each(run, entry, idx, KHEAP_GC_NR_CALLS)
 

@@ -99,7 +99,7 @@ bool kheap_meta_charge(struct kheap *heap, size_t bytes)
 	return true;
 }
 
-/* It was not to be had, or is gone. */
+/* Undo kheap_meta_charge(): the memory was not to be had, or is gone. */
 void kheap_meta_uncharge(struct kheap *heap, size_t bytes)
 {
 	atomic_long_sub(bytes, &heap->metadata_bytes);

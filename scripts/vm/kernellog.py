@@ -54,7 +54,8 @@ def is_others_race(texts):
     """Say of KCSAN's report, up to its ruler, whether kheap has no part in it.
 
     The kernel has races of its own, which a storm meets sooner or later. An
-    address without a name may be anybody's.
+    address without a name may be anybody's. What the kernel does to a timer of
+    kheap's by itself, or for a function that ended in a tail call, is not seen.
     """
     called = False
     for text in texts:

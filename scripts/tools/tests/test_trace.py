@@ -22,8 +22,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 WORKS = ("sh", "-c", ":")
-# A command that has started when there is a file, and waits for a signal.
-WAITS = ("sh", "-c", "touch started; while :; do sleep 0.1; done")
+# A command that has started when there is a file, and waits for a signal; not for
+# ever, as nobody kills it if the recorder is lost.
+WAITS = ("sh", "-c", "touch started; for i in $(seq 900); do sleep 0.1; done")
 
 
 def run(tool, *args, **options):

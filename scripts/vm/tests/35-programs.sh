@@ -101,8 +101,8 @@ others_tracing_is_left_alone()
 	ends 143 '' -o ends.trace -- sh -c 'echo >&2; kill -TERM $PPID; sleep 1000'
 }
 
-# What does not depend on the kernel is tried on one: this here, the programs
-# below on the other.
+# The recorder's ends, which are the same on each kernel, are tried on one; the
+# programs below on the other.
 [ "$KHEAP_VM_KERNEL" != 6.1 ] || others_tracing_is_left_alone
 
 step "the kernel while files are made and removed, seen by bpftrace"
@@ -116,7 +116,7 @@ through bpf
 refute "$TRACE_TOOLS/record-kernel" --bpftrace --boot 2>lost.err
 grep -q 'cannot look at a boot' lost.err || fail "a boot: $(cat lost.err)"
 
-# Here what bpftrace says of lost events.
+# On the one, what bpftrace says of lost events; on the other, the programs.
 if [ "$KHEAP_VM_KERNEL" != 6.12 ]; then
 	refute "$TRACE_TOOLS/record-kernel" -q --bpftrace --buffer 1 -o lost.trace -- \
 		bash -c 'seq 8000 | xargs touch' 2>lost.err

@@ -69,6 +69,10 @@ watch()
 	put off "$(heap_file exercise callsites)"
 }
 
+# The scheduler of 6.12 said so once of a processor that went, on a busy host.
+# Which tasks are left there is not for kheap to say.
+[ "$KHEAP_VM_KERNEL" != 6.12 ] || expect_log 'WARNING: .* sched_cpu_dying'
+
 step "a storm of $ms ms with seed $seed"
 mount -t tracefs none /sys/kernel/tracing 2>/dev/null || :
 load_module kheap

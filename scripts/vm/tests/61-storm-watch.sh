@@ -4,8 +4,8 @@
 # boot: --cpus 4 --one-thread
 #
 # The storm of 60-storm while events and call sites are switched on and off,
-# which patches the code that everybody is running. The kernels with checkers get
-# five times as long, or there would be one switch.
+# which patches the code that everybody is running. The kernels with checkers
+# get five times as long, or there would be one switch.
 
 case $KHEAP_VM_KERNEL in
 test | kcsan) export KHEAP_MS=${KHEAP_MS:-20000} ;;
