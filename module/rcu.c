@@ -231,7 +231,8 @@ static void free_word(const struct parked_word *word)
 
 /*
  * Free what is parked, as much at a time as there is room for. What is parked
- * meanwhile has armed the work again; to go on for it had no end.
+ * meanwhile has armed the work again; to go on for it had no end. It does go on
+ * while more is parked in each grace period than there is room for.
  */
 static void sweep_all(struct kheap *heap)
 {
@@ -277,7 +278,7 @@ static void rcu_work(struct work_struct *work)
  * @heap: the heap
  *
  * Context: Process context. Sleeps for a grace period if there is such a
- * block.
+ * block; for more where others free without pause, see sweep_all().
  */
 void kheap_rcu_flush(struct kheap *heap)
 {

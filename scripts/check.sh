@@ -121,6 +121,7 @@ end_one()
 	count "$path"
 }
 
+# The seconds of processor time that a step took.
 busy()
 {
 	awk -F '[ms ]+' 'NR == 2 { printf "%d", 60 * ($1 + $3) + $2 + $4 }' \

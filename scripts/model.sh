@@ -22,7 +22,8 @@ usage()
 	  --jobs N          searches at a time (the number of CPUs; 1 with --large)
 	  --help            this text
 
-	Needs spin, gcc and tcc (Debian packages of these names). Installs nothing, leaves nothing.
+	Needs spin, gcc and tcc (Debian packages of these names). Installs nothing,
+	leaves nothing.
 	END
 }
 
