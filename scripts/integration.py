@@ -5,7 +5,8 @@
 A test says in comment lines at its head where it runs:
 
     # kernels: 6.12 6.1
-    # boot: --cpus 4 --nodes 2      (options of run.py; default --cpus 2)
+    # boot: --cpus 4 --nodes 2      (options of run.py; default --cpus 2
+                                     --one-thread)
     # timeout: 300                  (seconds; default 600)
 
 All tests of a kernel that boot alike share one boot.  When the guest dies,
@@ -41,7 +42,7 @@ class Test:
         self.name = path.stem
         head = path.read_text().splitlines()[:20]
         self.kernels = self.option(head, "kernels", "6.12 6.1").split()
-        self.boot = self.option(head, "boot", "--cpus 2")
+        self.boot = self.option(head, "boot", "--cpus 2 --one-thread")
         self.timeout = int(self.option(head, "timeout", "600"))
 
     @staticmethod

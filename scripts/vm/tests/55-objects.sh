@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # kernels: 6.12 6.1
-# boot: --cpus 2 --mem 1G
+# boot: --cpus 2 --one-thread --mem 1G
 #
 # Objects under load; lists and trees of a million; what debugfs says of types,
 # graph and collector, and what it takes.

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # kernels: 6.12 6.1
-# boot: --cpus 2
+# boot: --cpus 2 --one-thread
 #
 # What scripts/drgn/kheap.py reads from the kernel's memory is what the heap
 # itself says in debugfs.
