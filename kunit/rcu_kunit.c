@@ -85,17 +85,23 @@ static void trim_waits_for_pending_blocks(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nr_live(heap), 0ul);
 }
 
-/* Another thread frees for some seconds, in every grace period. */
+/* Others free all the time, in every grace period; but not for ever. */
+#define FREE_FOR	(20 * HZ)
+
 static int free_all_the_time(void *data)
 {
-	unsigned long end = jiffies + 6 * HZ;
+	unsigned long end = jiffies + FREE_FOR;
 	struct kheap *heap = data;
 
 	while (!kthread_should_stop()) {
-		if (time_before(jiffies, end))
+		if (time_before(jiffies, end)) {
 			kheap_free_rcu(heap, kheap_alloc(heap, 100,
 							 GFP_KERNEL));
-		usleep_range(200, 400);
+			udelay(9);
+			cond_resched();
+		} else {
+			usleep_range(200, 400);
+		}
 	}
 	return 0;
 }
@@ -103,16 +109,21 @@ static int free_all_the_time(void *data)
 static void trim_waits_for_no_block_that_comes_later(struct kunit *test)
 {
 	struct kheap *heap = kheap_test_heap(test);
-	struct task_struct *task;
+	struct task_struct *tasks[3];
 	unsigned long start;
+	unsigned int i;
 
-	task = kthread_run(free_all_the_time, heap, "kheap-kunit-rcu");
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
+	for (i = 0; i < ARRAY_SIZE(tasks); i++) {
+		tasks[i] = kthread_run(free_all_the_time, heap,
+				       "kheap-kunit-rcu/%u", i);
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, tasks[i]);
+	}
 	msleep(20);
 	start = jiffies;
 	kheap_trim(heap);
-	KUNIT_EXPECT_LT(test, jiffies - start, 4ul * HZ);
-	kthread_stop(task);
+	KUNIT_EXPECT_LT(test, jiffies - start, FREE_FOR * 3ul / 4);
+	for (i = 0; i < ARRAY_SIZE(tasks); i++)
+		kthread_stop(tasks[i]);
 	kheap_trim(heap);
 	KUNIT_EXPECT_EQ(test, nr_live(heap), 0ul);
 }

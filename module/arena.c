@@ -120,7 +120,7 @@ static void arena_unlink(struct kheap_arena *arena, struct list_head *release)
 	if (arena->nr_holes)
 		list_del(&arena->holed_node);
 	list_move(&arena->list, release);
-	set->nr_arenas--;
+	WRITE_ONCE(set->nr_arenas, set->nr_arenas - 1);
 	set->nr_pages -= nr_live << set->span;
 	set->nr_holes -= arena->nr_holes;
 }
@@ -390,7 +390,7 @@ static struct kheap_pool *pool_from_new_arena(struct kheap_class *class,
 	pool = list_first_entry(&arena->freepools, struct kheap_pool, list);
 	raw_spin_lock_irqsave(&set->lock, flags);
 	list_add_tail(&arena->list, &set->arenas);
-	set->nr_arenas++;
+	WRITE_ONCE(set->nr_arenas, set->nr_arenas + 1);
 	set->nr_pages += 1UL << order;
 	arena_set_nr_freepools(arena, arena->nr_totalpools);
 	pool_leave_arena(pool, class);

@@ -21,6 +21,7 @@
 /* Words of parked bits that can be waited for at a time. */
 #define MANY_WORDS	4096
 #define FEW_WORDS	16
+static_assert(FEW_WORDS * BITS_PER_LONG >= PAGE_SIZE >> KHEAP_BLOCK_SHIFT);
 
 /**
  * struct parked_word - the blocks of one word that wait for a grace period
@@ -39,11 +40,13 @@ struct parked_word {
  * @words: room for words
  * @nr: how many there are
  * @max: how many fit
+ * @large: large blocks
  */
 struct sweep {
 	struct parked_word *words;
 	unsigned int nr;
 	unsigned int max;
+	struct llist_node *large;
 };
 
 static void arm(struct kheap *heap)
@@ -68,7 +71,7 @@ static __always_inline bool park_in_pool(struct kheap_pool *pool,
 	    !test_and_clear_bit(pool->map_bit + idx, kheap_bitmap()))
 		return false;
 	set_bit(idx, kheap_parked_bits(pool));
-	/* Pairs with xchg() in gather_arena(): first the bit, then the flag. */
+	/* Pairs with xchg() in sweep_arena(): first the bit, then the flag. */
 	smp_mb__after_atomic();
 	/* Pairs with kheap_rcu_flush(): first the flag, then a look at armed. */
 	if (!READ_ONCE(pool->arena->parked))
@@ -137,70 +140,46 @@ bool kheap_class_free_rcu(struct kheap_class *class, const void *ptr)
 	return false;
 }
 
-/* Note the parked blocks of a pool. Return false if there is no more room. */
+/* Note the parked blocks of a pool: all of them, or none if room is short. */
 static bool gather_pool(struct sweep *sweep, struct kheap_pool *pool)
 {
-	const struct kheap_class *class = pool->class;
-	unsigned int word;
+	unsigned int word, nr_words;
 
 	/* One that is set up stays so while its set is locked. */
 	if (READ_ONCE(pool->state) < KHEAP_POOL_USED)
 		return true;
-	for (word = 0; word * BITS_PER_LONG < class->nr_blocks; word++) {
+	nr_words = BITS_TO_LONGS(pool->class->nr_blocks);
+	if (sweep->nr + nr_words > sweep->max)
+		return false;
+	for (word = 0; word < nr_words; word++) {
 		unsigned long bits = READ_ONCE(kheap_parked_bits(pool)[word]);
 
-		if (!bits)
-			continue;
-		if (sweep->nr == sweep->max)
-			return false;
-		sweep->words[sweep->nr++] = (struct parked_word){
-			.pool = pool,
-			.first = word * BITS_PER_LONG,
-			.bits = bits,
-		};
+		if (bits)
+			sweep->words[sweep->nr++] = (struct parked_word){
+				.pool = pool,
+				.first = word * BITS_PER_LONG,
+				.bits = bits,
+			};
 	}
 	return true;
 }
 
-static bool gather_arena(struct sweep *sweep, struct kheap_arena *arena)
+/* From pool *@at of the arena on. Return false, and where, if room is short. */
+static bool gather_pools(struct sweep *sweep, struct kheap_arena *arena,
+			 unsigned int *at)
 {
 	struct kheap_arena_set *set = arena->set;
-	unsigned long flags;
 	struct kheap_pool *pool;
+	unsigned long flags;
 	bool room = true;
-	unsigned int i;
 
-	/* Pairs with park_in_pool(): first the flag, then the bits. */
-	if (!READ_ONCE(arena->parked) || !xchg(&arena->parked, false))
-		return true;
 	raw_spin_lock_irqsave(&set->lock, flags);
-	kheap_for_each_pool(pool, arena, i) {
+	for (; (pool = kheap_pool_from(arena, at)); (*at)++) {
 		room = gather_pool(sweep, pool);
 		if (!room)
 			break;
 	}
 	raw_spin_unlock_irqrestore(&set->lock, flags);
-	if (!room)
-		WRITE_ONCE(arena->parked, true);
-	return room;
-}
-
-/* Return whether there was room for all that is parked. */
-static bool gather(struct kheap *heap, struct sweep *sweep)
-{
-	struct kheap_arena_set *set;
-	struct kheap_arena *arena;
-	bool room = true;
-	unsigned int i;
-
-	sweep->nr = 0;
-	kheap_for_each_set(set, heap, i) {
-		arena = NULL;
-		while ((arena = kheap_arena_next(set, arena))) {
-			room = room && gather_arena(sweep, arena);
-			cond_resched();
-		}
-	}
 	return room;
 }
 
@@ -229,18 +208,67 @@ static void free_word(const struct parked_word *word)
 	}
 }
 
+/* Wait for a grace period, and free what was gathered before it. */
+static void free_gathered(struct kheap *heap, struct sweep *sweep)
+{
+	unsigned int i;
+
+	if (!sweep->nr && !sweep->large)
+		return;
+	synchronize_rcu();
+	for (i = 0; i < sweep->nr; i++) {
+		free_word(&sweep->words[i]);
+		cond_resched();
+	}
+	kheap_large_free_parked(heap, sweep->large);
+	sweep->nr = 0;
+	sweep->large = NULL;
+}
+
+/* Each pool is gathered once, however often room runs out on the way. */
+static void sweep_arena(struct kheap_arena *arena, struct sweep *sweep)
+{
+	unsigned int at = 0;
+
+	/* Pairs with park_in_pool(): first the flag, then the bits. */
+	if (!READ_ONCE(arena->parked) || !xchg(&arena->parked, false))
+		return;
+	while (!gather_pools(sweep, arena, &at))
+		free_gathered(arena->set->heap, sweep);
+}
+
 /*
- * Free what is parked, as much at a time as there is room for. What is parked
- * meanwhile has armed the work again; to go on for it had no end. It does go on
- * while more is parked in each grace period than there is room for.
+ * Sweep the arenas that are there now. New ones are last in the list, and hold
+ * nothing that is to be swept yet.
+ */
+static void sweep_set(struct kheap_arena_set *set, struct sweep *sweep)
+{
+	unsigned long nr = READ_ONCE(set->nr_arenas);
+	struct kheap_arena *arena = NULL;
+
+	while ((arena = kheap_arena_next(set, arena))) {
+		if (nr) {
+			nr--;
+			sweep_arena(arena, sweep);
+		}
+		cond_resched();
+	}
+}
+
+/*
+ * Free what is parked now, as much at a time as there is room for. What is
+ * parked meanwhile has armed the work again; to go on for it had no end where
+ * others free faster than grace periods pass.
  */
 static void sweep_all(struct kheap *heap)
 {
 	struct parked_word few[FEW_WORDS];
-	struct sweep sweep = { .max = MANY_WORDS };
-	struct llist_node *large;
+	struct sweep sweep = {
+		.max = MANY_WORDS,
+		.large = llist_del_all(&heap->parked_large),
+	};
+	struct kheap_arena_set *set;
 	unsigned int i;
-	bool all;
 
 	sweep.words = kvmalloc_array(MANY_WORDS, sizeof(*sweep.words),
 				     GFP_KERNEL | __GFP_NORETRY |
@@ -249,18 +277,9 @@ static void sweep_all(struct kheap *heap)
 		sweep.words = few;
 		sweep.max = FEW_WORDS;
 	}
-	do {
-		large = llist_del_all(&heap->parked_large);
-		all = gather(heap, &sweep);
-		if (!sweep.nr && !large)
-			break;
-		synchronize_rcu();
-		for (i = 0; i < sweep.nr; i++) {
-			free_word(&sweep.words[i]);
-			cond_resched();
-		}
-		kheap_large_free_parked(heap, large);
-	} while (!all);
+	kheap_for_each_set(set, heap, i)
+		sweep_set(set, &sweep);
+	free_gathered(heap, &sweep);
 	if (sweep.words != few)
 		kvfree(sweep.words);
 }
@@ -277,8 +296,10 @@ static void rcu_work(struct work_struct *work)
  * kheap_rcu_flush() - free every block that waits for a grace period by now
  * @heap: the heap
  *
+ * What others free meanwhile is left to the heap's work, so that this ends.
+ *
  * Context: Process context. Sleeps for a grace period if there is such a
- * block; for more where others free without pause, see sweep_all().
+ * block, and for one more for each %MANY_WORDS words of bits.
  */
 void kheap_rcu_flush(struct kheap *heap)
 {
