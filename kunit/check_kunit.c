@@ -121,6 +121,11 @@ static void bits_of_free_blocks(struct parts *p, int by)
 		__change_bit(p->used->map_bit + idx, kheap_bitmap());
 }
 
+static void parked_block_that_is_in_use(struct parts *p, int by)
+{
+	__change_bit(0, kheap_parked_bits(p->used));
+}
+
 static void bit_of_a_bucket(struct parts *p, int by)
 {
 	__change_bit(KHEAP_ARENA_POOLS, p->set->usable_map);
@@ -234,6 +239,7 @@ static const struct lie {
 	LIE(span_of_the_class, "class is of its heap"),
 	LIE(tag_of_a_page, "pages carry its tag"),
 	LIE(bits_of_free_blocks, "allocated bits are set"),
+	LIE(parked_block_that_is_in_use, "waits for a grace period"),
 	LIE(bit_of_a_bucket, "a bucket's bit"),
 	LIE(first_block_beyond_the_pool, "links lead to"),
 	LIE(first_block_never_carved, "links lead to"),

@@ -232,6 +232,39 @@ static void second_free_tells_who_had_the_block(struct kunit *test)
 	kheap_free(heap, keep);
 }
 
+/* Who freed the block last, as far as its record says. */
+static depot_stack_handle_t freed_by(const void *block)
+{
+	struct kheap_pool *pool = kheap_pool_of(block);
+	struct kheap_debug_note note;
+
+	kheap_debug_note(pool->class, pool, block, &note);
+	return note.block && note.sound ? note.free_stack : 0;
+}
+
+/* Not the flush, that frees it in the end, nor who freed what was there before. */
+static void block_freed_by_rcu_is_of_who_gave_it_up(struct kunit *test)
+{
+	struct kheap *heap = debug_heap(test, KHEAP_DEBUG_USER);
+	depot_stack_handle_t before, now;
+	void *keep, *block;
+
+	kheap_test_stay_on(test, 0);
+	keep = kheap_test_alloc(test, heap, 48);
+	block = kheap_test_alloc(test, heap, 48);
+	kheap_free(heap, block);
+	before = freed_by(block);
+	KUNIT_ASSERT_PTR_EQ(test, kheap_test_alloc(test, heap, 48), block);
+	kheap_free_rcu(heap, block);
+	now = freed_by(block);
+	KUNIT_EXPECT_NE(test, before, 0);
+	KUNIT_EXPECT_NE(test, now, 0);
+	KUNIT_EXPECT_NE(test, now, before);
+	kheap_trim(heap);
+	KUNIT_EXPECT_EQ(test, freed_by(block), now);
+	kheap_free(heap, keep);
+}
+
 static void usable_size_is_what_was_asked_for(struct kunit *test)
 {
 	struct kheap *heap = debug_heap(test, KHEAP_DEBUG_ALL &
@@ -691,6 +724,7 @@ static struct kunit_case debug_cases[] = {
 	KUNIT_CASE_PARAM(memory_is_clean_then_dead, size_gen_params),
 	KUNIT_CASE(write_after_free_is_found),
 	KUNIT_CASE(second_free_tells_who_had_the_block),
+	KUNIT_CASE(block_freed_by_rcu_is_of_who_gave_it_up),
 	KUNIT_CASE_PARAM(usable_size_is_what_was_asked_for, size_gen_params),
 	KUNIT_CASE_PARAM(only_the_start_of_a_block_is_taken, size_gen_params),
 	KUNIT_CASE(report_has_dump_number_and_stacks),

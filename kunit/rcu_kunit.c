@@ -106,7 +106,7 @@ static int free_all_the_time(void *data)
 	return 0;
 }
 
-static void trim_waits_for_no_block_that_comes_later(struct kunit *test)
+static void trim_while_others_free(struct kunit *test, bool no_memory)
 {
 	struct kheap *heap = kheap_test_heap(test);
 	struct task_struct *tasks[3];
@@ -119,13 +119,29 @@ static void trim_waits_for_no_block_that_comes_later(struct kunit *test)
 		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, tasks[i]);
 	}
 	msleep(20);
+	if (no_memory)
+		kheap_test_fail_all();
 	start = jiffies;
 	kheap_trim(heap);
 	KUNIT_EXPECT_LT(test, jiffies - start, FREE_FOR * 3ul / 4);
+	if (no_memory)
+		kheap_test_fail_end();
 	for (i = 0; i < ARRAY_SIZE(tasks); i++)
 		kthread_stop(tasks[i]);
 	kheap_trim(heap);
 	KUNIT_EXPECT_EQ(test, nr_live(heap), 0ul);
+}
+
+static void trim_waits_for_no_block_that_comes_later(struct kunit *test)
+{
+	trim_while_others_free(test, false);
+}
+
+/* It has room for a few words only: each pool has its turn, and one turn. */
+static void trim_without_memory_sweeps_each_pool_once(struct kunit *test)
+{
+	kheap_test_needs_faults(test);
+	trim_while_others_free(test, true);
 }
 
 static void destroy_waits_for_pending_blocks(struct kunit *test)
@@ -471,6 +487,7 @@ static struct kunit_case rcu_cases[] = {
 	KUNIT_CASE_SLOW(thousands_of_blocks_are_all_freed),
 	KUNIT_CASE(trim_waits_for_pending_blocks),
 	KUNIT_CASE(trim_waits_for_no_block_that_comes_later),
+	KUNIT_CASE(trim_without_memory_sweeps_each_pool_once),
 	KUNIT_CASE(destroy_waits_for_pending_blocks),
 	KUNIT_CASE(cache_destroy_waits_for_pending_objects),
 	KUNIT_CASE(heap_without_cpu_caches_frees_after_a_while),

@@ -173,6 +173,33 @@ static void foreign_pointer_is_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kheap_test_refused_any(heap), 6);
 }
 
+/*
+ * Memory that is not in the map of the pages must not be taken for a part of
+ * it, whatever it holds; here, a page of a pool whose first block is @ptr.
+ */
+static void page_that_is_made_up_is_foreign(struct kunit *test)
+{
+	static u8 room[2 * sizeof(struct page)] __aligned(8);
+	struct kheap *heap = kheap_test_heap(test);
+	void *block = kheap_test_alloc(test, heap, 64);
+	struct kheap_pool pool = *kheap_pool_of(block);
+	unsigned long nr;
+	struct page *page;
+	void *ptr;
+
+	nr = DIV_ROUND_UP((unsigned long)room - (unsigned long)kheap_map.pages,
+			  sizeof(struct page));
+	KUNIT_ASSERT_GE(test, nr, kheap_map.nr_pages);
+	ptr = (void *)kheap_map.base + (nr << PAGE_SHIFT);
+	page = kheap_map.pages + nr;
+	memcpy(page, virt_to_page(block), sizeof(*page));
+	page->private = (unsigned long)&pool;
+	page->lru.next = (void *)(page->private ^ kheap_map.secret);
+	pool.base = ptr;
+	expect_refused(test, heap, ptr, KHEAP_BAD_FOREIGN);
+	kheap_free(heap, block);
+}
+
 static void block_of_a_heap_that_is_gone_is_foreign(struct kunit *test)
 {
 	struct kheap *heap = kheap_test_heap(test), *gone = kheap_test_heap(test);
@@ -727,6 +754,7 @@ static void every_reason_has_a_name(struct kunit *test)
 
 static struct kunit_case refuse_cases[] = {
 	KUNIT_CASE_PARAM(foreign_pointer_is_refused, foreign_gen_params),
+	KUNIT_CASE(page_that_is_made_up_is_foreign),
 	KUNIT_CASE(block_of_a_heap_that_is_gone_is_foreign),
 	KUNIT_CASE_PARAM(inner_pointer_of_every_class_is_refused,
 			 size_gen_params),

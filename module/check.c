@@ -20,6 +20,7 @@ enum violation {
 	POOL_SUM,
 	POOL_LINKS,
 	POOL_BITS,
+	POOL_PARKED,
 	ARENA_EMPTY,
 	ARENA_HOLES,
 	ARENA_BUCKET,
@@ -38,6 +39,7 @@ static const char * const violation_texts[] = {
 	[POOL_SUM]	= "nr_used + nr_free_listed + nr_virgin == nr_blocks",
 	[POOL_LINKS]	= "links lead to free, carved blocks",
 	[POOL_BITS]	= "at most nr_used allocated bits are set",
+	[POOL_PARKED]	= "a block that waits for a grace period is not allocated",
 	[ARENA_EMPTY]	= "nr_freepools is the length of freepools",
 	[ARENA_HOLES]	= "nr_holes is the number of holes",
 	[ARENA_BUCKET]	= "a bucket's bit is set when it has an arena",
@@ -107,6 +109,16 @@ static unsigned int count_bits(const struct kheap_pool *pool)
 	unsigned int idx, nr = 0;
 
 	for (idx = 0; idx < pool->class->nr_blocks; idx++)
+		nr += test_bit(pool->map_bit + idx, kheap_bitmap());
+	return nr;
+}
+
+/* Blocks that are both parked and allocated. While no sweep runs, none can be. */
+static unsigned int count_parked_allocated(const struct kheap_pool *pool)
+{
+	unsigned int idx, nr = 0;
+
+	for_each_set_bit(idx, kheap_parked_bits(pool), pool->class->nr_blocks)
 		nr += test_bit(pool->map_bit + idx, kheap_bitmap());
 	return nr;
 }
@@ -183,6 +195,9 @@ static void check_pool(struct check *check, struct kheap_arena *arena,
 	node = kheap_pool_node(pool);
 	raw_spin_lock_irqsave(&node->lock, flags);
 	check_class_pool(check, pool);
+	if (pool->state >= KHEAP_POOL_USED)
+		expect(check, !count_parked_allocated(pool), POOL_PARKED,
+		       pool->base);
 	raw_spin_unlock_irqrestore(&node->lock, flags);
 }
 
@@ -340,6 +355,7 @@ int kheap_check(struct kheap *heap)
 	if (!check)
 		return -ENOMEM;
 	check->heap = heap;
+	mutex_lock(&heap->rcu_mutex);
 	mutex_lock(&heap->mutex);
 	kheap_for_each_set(set, heap, i) {
 		arena = NULL;
@@ -354,6 +370,7 @@ int kheap_check(struct kheap *heap)
 	}
 	check_account(check);
 	mutex_unlock(&heap->mutex);
+	mutex_unlock(&heap->rcu_mutex);
 	total = report(check) + kheap_large_check(heap);
 	kfree(check);
 	return total;

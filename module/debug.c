@@ -50,6 +50,7 @@ MODULE_PARM_DESC(debug, "letters for every heap: F consistency, Z guard bytes, P
  * @serial: number of the allocation in the heap, from 1; 0: none yet
  * @size: bytes asked for
  * @dead: it was freed, and filled with the dead byte
+ * @parked: it was freed, and waits for a grace period
  * @alloc_stack: who allocated it, with U
  * @free_stack: who freed it last
  * @sum: of all from @serial on, and the place
@@ -61,7 +62,8 @@ struct debug_record {
 	u64 link;
 	u64 serial;
 	u16 size;
-	u16 dead;
+	u8 dead;
+	u8 parked;
 	depot_stack_handle_t alloc_stack;
 	depot_stack_handle_t free_stack;
 	u32 sum;
@@ -463,12 +465,33 @@ void kheap_debug_alloc(struct kheap_class *class, void *block, size_t size,
 	record->serial = atomic_long_inc_return(&class->heap->nr_debug);
 	record->size = size;
 	record->dead = false;
+	record->parked = false;
 	record->alloc_stack = save_stack(class->debug);
 	record_seal(class, record);
 	if (!class->ctor)
 		memset(block, class->type || want_init_on_alloc(gfp) ? 0 :
 			      CLEAN_BYTE, size);
 	memset(block + size, GUARD_BYTE, record_offset(class) - size);
+}
+
+/**
+ * kheap_debug_park() - remember who frees a block after a grace period
+ * @class: its class
+ * @block: the block, its allocated bit clear and its parked bit not yet set
+ *
+ * Whoever frees it then is somebody else. A damaged record is told of then.
+ *
+ * Context: Any context except NMI.
+ */
+void kheap_debug_park(struct kheap_class *class, void *block)
+{
+	struct debug_record *record = record_of(class, block);
+
+	if (!has_records(class) || !record_is_sound(class, block))
+		return;
+	record->free_stack = save_stack(class->debug);
+	record->parked = true;
+	record_seal(class, record);
 }
 
 /**
@@ -493,7 +516,9 @@ void kheap_debug_free(struct kheap_class *class, void *block,
 	trace(class->heap, class->debug, "free", block,
 	      recorded_size(class, block), caller);
 	check_guards(class, block);
-	record->free_stack = save_stack(class->debug);
+	if (!record->parked || !record_is_sound(class, block))
+		record->free_stack = save_stack(class->debug);
+	record->parked = false;
 	if (is_poisoned(class)) {
 		fill_dead(class, block);
 		record->dead = true;

@@ -233,6 +233,7 @@ void kheap_debug_print(const struct kheap_debug_note *note);
 bool kheap_debug_rejects(struct kheap_class *class, void *block);
 void kheap_debug_alloc(struct kheap_class *class, void *block, size_t size,
 		       gfp_t gfp, unsigned long caller);
+void kheap_debug_park(struct kheap_class *class, void *block);
 void kheap_debug_free(struct kheap_class *class, void *block,
 		      unsigned long caller);
 size_t kheap_debug_usable(const struct kheap_class *class, const void *block);

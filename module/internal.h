@@ -53,6 +53,9 @@
  *    changes under kheap_list_raw as well, under which 5 is taken: whoever
  *    cannot sleep looks through it with that.
  *
+ *    kheap.rcu_mutex: one sweep after a grace period at a time, and none during a
+ *    check. Taken after 1 and 9, before 2.
+ *
  * 2. kheap.mutex: the list of classes against removal, and the walks that may
  *    sleep: check, trim, debugfs. Blocks that were freed in NMI are on their way
  *    under it, so that no class ends meanwhile. Not taken by allocation or free.
@@ -78,8 +81,9 @@
  *
  * 8. kheap_gc_buffer.lock (raw): one CPU's names of candidates.
  *
- * 9. kheap_gc.mutex: a run of the collector, its statistics. Taken before 2,
- *    with kheap_gc_lock(), which refuses in callbacks; nobody has two.
+ * 9. kheap_gc.mutex: a run of the collector, its statistics. Taken before 2 and
+ *    kheap.rcu_mutex, with kheap_gc_lock(), which refuses in callbacks; nobody
+ *    has two.
  *
  * The buckets of the trashcan, the list of locked collectors, kheap.limit_calls,
  * kheap.inject and the recorder of call sites have raw locks of their own, as
@@ -616,7 +620,7 @@ struct kheap_inject {
  * @nmi_work: starts @maint from NMI
  * @rcu_work: frees the blocks that wait for a grace period
  * @rcu_armed: @rcu_work will run
- * @rcu_mutex: one sweep at a time; taken before @mutex
+ * @rcu_mutex: one sweep at a time, none during a check; taken before @mutex
  * @parked_large: large blocks that wait for a grace period
  * @inject: failures on demand
  * @debug: KHEAP_DEBUG_* of &enum kheap_flags, and %KHEAP_DEBUG_FIXED

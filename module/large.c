@@ -326,6 +326,7 @@ void kheap_large_free_parked(struct kheap *heap, struct llist_node *list)
 		if (unlikely(READ_ONCE(heap->watch)))
 			kheap_watched_large_free(heap, large, _RET_IP_);
 		system_free(heap, large);
+		cond_resched();
 	}
 }
 

@@ -2,7 +2,7 @@
 /*
  * Frees after a grace period. A block that waits for one is remembered by a
  * bit, in memory that its pool has anyway, and stays in use; so nothing is
- * allocated here, nothing can be lost, and any number of blocks share a grace
+ * allocated here, nothing can be lost, and thousands of blocks share a grace
  * period. kvfree_rcu() keeps arrays of pointers instead, and has to sleep when
  * there is no memory for them.
  */
@@ -18,8 +18,9 @@
 /* How long blocks are gathered before a grace period is asked for. */
 #define GATHER_DELAY	(HZ / 50 ?: 1)
 
-/* Words of parked bits that can be waited for at a time. */
+/* Words of parked bits that can be waited for at a time, if there is memory. */
 #define MANY_WORDS	4096
+#define PAGE_WORDS	(PAGE_SIZE / sizeof(struct parked_word))
 #define FEW_WORDS	16
 static_assert(FEW_WORDS * BITS_PER_LONG >= PAGE_SIZE >> KHEAP_BLOCK_SHIFT);
 
@@ -61,6 +62,9 @@ static void arm(struct kheap *heap)
  * Remember a block. Its allocated bit is cleared now, so that whoever frees it
  * again is refused: else it could be another's when its grace period ends.
  * Return false if @ptr is none, or is remembered already.
+ *
+ * When its parked bit is seen, the block may be freed after a grace period, and
+ * its pool and arena with it: until we are done with them, we are in a reader.
  */
 static __always_inline bool park_in_pool(struct kheap_pool *pool,
 					 const void *ptr)
@@ -70,12 +74,16 @@ static __always_inline bool park_in_pool(struct kheap_pool *pool,
 	if (!kheap_block_index(pool->class, pool, ptr, &idx) ||
 	    !test_and_clear_bit(pool->map_bit + idx, kheap_bitmap()))
 		return false;
+	if (unlikely(pool->class->debug))
+		kheap_debug_park(pool->class, (void *)ptr);
+	preempt_disable();
 	set_bit(idx, kheap_parked_bits(pool));
 	/* Pairs with xchg() in sweep_arena(): first the bit, then the flag. */
 	smp_mb__after_atomic();
 	/* Pairs with kheap_rcu_flush(): first the flag, then a look at armed. */
 	if (!READ_ONCE(pool->arena->parked))
 		smp_store_mb(pool->arena->parked, true); /* as above */
+	preempt_enable();
 	return true;
 }
 
@@ -99,10 +107,11 @@ static bool park_block(struct kheap *heap, const void *ptr)
 bool kheap_rcu_park(struct kheap_class *class, const void *ptr)
 {
 	struct kheap_pool *pool = kheap_pool_of(ptr);
+	struct kheap *heap = class->heap;
 
 	if (!pool || pool->class != class || !park_in_pool(pool, ptr))
 		return false;
-	arm(class->heap);
+	arm(heap);
 	return true;
 }
 
@@ -255,6 +264,23 @@ static void sweep_set(struct kheap_arena_set *set, struct sweep *sweep)
 	}
 }
 
+/* Room for as many words as there is memory for, at least those on the stack. */
+static void words_alloc(struct sweep *sweep, struct parked_word *few)
+{
+	const gfp_t gfp = GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN;
+
+	sweep->max = MANY_WORDS;
+	sweep->words = kvmalloc_array(sweep->max, sizeof(*few), gfp);
+	if (sweep->words)
+		return;
+	sweep->max = PAGE_WORDS;
+	sweep->words = kmalloc_array(sweep->max, sizeof(*few), gfp);
+	if (sweep->words)
+		return;
+	sweep->max = FEW_WORDS;
+	sweep->words = few;
+}
+
 /*
  * Free what is parked now, as much at a time as there is room for. What is
  * parked meanwhile has armed the work again; to go on for it had no end where
@@ -263,20 +289,11 @@ static void sweep_set(struct kheap_arena_set *set, struct sweep *sweep)
 static void sweep_all(struct kheap *heap)
 {
 	struct parked_word few[FEW_WORDS];
-	struct sweep sweep = {
-		.max = MANY_WORDS,
-		.large = llist_del_all(&heap->parked_large),
-	};
+	struct sweep sweep = { .large = llist_del_all(&heap->parked_large) };
 	struct kheap_arena_set *set;
 	unsigned int i;
 
-	sweep.words = kvmalloc_array(MANY_WORDS, sizeof(*sweep.words),
-				     GFP_KERNEL | __GFP_NORETRY |
-				     __GFP_NOWARN);
-	if (!sweep.words) {
-		sweep.words = few;
-		sweep.max = FEW_WORDS;
-	}
+	words_alloc(&sweep, few);
 	kheap_for_each_set(set, heap, i)
 		sweep_set(set, &sweep);
 	free_gathered(heap, &sweep);
@@ -299,7 +316,7 @@ static void rcu_work(struct work_struct *work)
  * What others free meanwhile is left to the heap's work, so that this ends.
  *
  * Context: Process context. Sleeps for a grace period if there is such a
- * block, and for one more for each %MANY_WORDS words of bits.
+ * block, and for one more each time there is no room for more words of bits.
  */
 void kheap_rcu_flush(struct kheap *heap)
 {
