@@ -230,6 +230,24 @@ static void free_bulk_takes_mixed_sizes_and_null(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kheap_test_refused_any(heap), 0ul);
 }
 
+/* Their addresses and numbers would do for the first one's class, too. */
+static void free_bulk_takes_twice_the_size_for_another(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	void **small, **blocks;
+
+	kheap_test_stay_on(test, 0);
+	small = kheap_test_alloc_many(test, heap, 32, 200);
+	kheap_test_free_many(heap, small, 100);
+	blocks = kheap_test_alloc_many(test, heap, 64, 65);
+	kheap_free(heap, blocks[0]);
+	blocks[0] = small[100];
+	kheap_free_bulk(heap, 65, blocks);
+	KUNIT_EXPECT_EQ(test, kheap_test_refused_any(heap), 0ul);
+	KUNIT_EXPECT_EQ(test, nr_live(heap), 99ul);
+	kheap_test_free_many(heap, small + 101, 99);
+}
+
 static void free_bulk_refuses_bad_ones_and_frees_the_others(struct kunit *test)
 {
 	struct kheap *heap = kheap_test_heap(test);
@@ -384,6 +402,7 @@ static struct kunit_case bulk_cases[] = {
 	KUNIT_CASE(bulk_over_the_largest_number_is_refused),
 	KUNIT_CASE(bulk_with_zone_flags_is_refused),
 	KUNIT_CASE(free_bulk_takes_mixed_sizes_and_null),
+	KUNIT_CASE(free_bulk_takes_twice_the_size_for_another),
 	KUNIT_CASE(free_bulk_refuses_bad_ones_and_frees_the_others),
 	KUNIT_CASE(bulk_free_of_a_full_magazine_loses_nothing),
 	KUNIT_CASE(bulk_takes_a_class_lock_once_a_run),

@@ -210,12 +210,14 @@ static void freed_blocks_never_exceed_magazines_and_depot(struct kunit *test)
 	struct kheap *heap = warm_heap(test, &class, &cache);
 	unsigned long most = (2ul + class->max_depot) * class->max_slots;
 	void **blocks = kheap_test_alloc_many(test, heap, SIZE, 2000);
+	struct kheap_magazine one = {}, other = {}, *spare = &other;
 	unsigned int i;
 
 	for (i = 0; i < 2000; i++) {
 		kheap_free(heap, blocks[i]);
 		KUNIT_ASSERT_LE(test, kheap_class_nr_cached(class), most);
 	}
+	KUNIT_EXPECT_FALSE(test, kheap_depot_give_full(class, &one, &spare));
 	KUNIT_EXPECT_EQ(test, cache->nr_previous, class->max_slots);
 	KUNIT_EXPECT_GE(test, kheap_class_nr_cached(class),
 			most - class->max_slots);

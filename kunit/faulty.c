@@ -40,12 +40,20 @@ static void read_byte(void *block, size_t at)
 	(void)READ_ONCE(*byte);
 }
 
-/* What is there stays, so that a mistake has no consequences. */
+static noinline __no_sanitize_address u8 unseen(const u8 *byte)
+{
+	return READ_ONCE(*byte);
+}
+
+/*
+ * What is there stays, so that a mistake has no consequences; it is read
+ * unseen, so that the mistake is the write.
+ */
 static void write_byte(void *block, size_t at)
 {
 	u8 *byte = hidden(block) + at;
 
-	WRITE_ONCE(*byte, READ_ONCE(*byte));
+	WRITE_ONCE(*byte, unseen(byte));
 }
 
 /* 50 of 56 bytes are the client's. */

@@ -44,6 +44,25 @@ static void get_gives_a_reference_until_the_target_dies(struct kunit *test)
 	kheap_trim(heap);
 }
 
+/* Nor does it give what comes where the target was. */
+static void get_gives_nothing_that_comes_later(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	struct kheap_type *type = node_type(test, heap, &node_ops);
+	struct kheap_weakref ref;
+	struct node *node, *next;
+
+	kheap_test_stay_on(test, 0);
+	node = node_new(test, type);
+	kheap_weakref_init(&ref, &node->obj, NULL);
+	node_put(node);
+	next = node_new(test, type);
+	KUNIT_EXPECT_PTR_EQ(test, next, node);
+	KUNIT_EXPECT_NULL(test, kheap_weakref_get(&ref));
+	node_put(next);
+	KUNIT_EXPECT_EQ(test, nr_released(), 2);
+}
+
 static void init_refuses_type_without_the_flag(struct kunit *test)
 {
 	struct kheap *heap = kheap_test_heap(test);
@@ -279,6 +298,7 @@ static void dead_weakref_is_cleared_after_its_type(struct kunit *test)
 static struct kunit_case weakref_cases[] = {
 	KUNIT_CASE(dead_weakref_is_cleared_after_its_type),
 	KUNIT_CASE(get_gives_a_reference_until_the_target_dies),
+	KUNIT_CASE(get_gives_nothing_that_comes_later),
 	KUNIT_CASE(init_refuses_type_without_the_flag),
 	KUNIT_CASE(reference_that_is_cleared_first_is_not_called),
 	KUNIT_CASE(all_references_are_cleared_and_called_once),

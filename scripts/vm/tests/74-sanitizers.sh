@@ -109,14 +109,14 @@ for good in none slack_that_is_known; do
 	make "$good"
 	refute grep -q KASAN "$KHEAP_TEST_TMP/log"
 done
-reported slack slab-out-of-bounds Read 50 allocated
-reported slack_after_realloc slab-out-of-bounds Read 45 allocated
-reported virgin slab-out-of-bounds Read 0 free
+reported slack slab-out-of-bounds Write 50 allocated
+reported slack_after_realloc slab-out-of-bounds Write 45 allocated
+reported virgin slab-out-of-bounds Write 0 free
 reported freed use-after-free Read 20 free
-reported freed_start use-after-free Read 0 free
+reported freed_start use-after-free Write 0 free
 reported freed_in_pool use-after-free Read 5 free
 reported object use-after-free Read 16 free
-reported cache_slack slab-out-of-bounds Read 42 allocated
+reported cache_slack slab-out-of-bounds Write 42 allocated
 
 step "with U, the stacks of allocation and free are in the report"
 make freed $((1 << 11))
