@@ -51,11 +51,7 @@ static struct page *source_alloc(void *ctx, gfp_t gfp, unsigned int order,
 static void source_free(void *ctx, struct page *page, unsigned int order)
 {
 	struct kheap_test_source *source = ctx;
-	unsigned int i;
 
-	for (i = 0; i < 1U << order; i++)
-		if (page_private(page + i) || page[i].index)
-			atomic_inc(&source->nr_marked);
 	atomic_inc(&source->nr_frees[order]);
 	atomic_long_sub(1L << order, &source->nr_pages_out);
 	__free_pages(page, order);
@@ -123,7 +119,6 @@ static void heap_end(struct kheap_test_source *source)
 	list_del(&source->list);
 	KUNIT_EXPECT_EQ(source->test, atomic_long_read(&source->nr_pages_out),
 			0);
-	KUNIT_EXPECT_EQ(source->test, atomic_read(&source->nr_marked), 0);
 }
 
 /* Nothing but what was meant to be is live, and no page is lost. */

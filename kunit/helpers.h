@@ -18,7 +18,6 @@
  * @test: the case
  * @list: in the list of the case's sources
  * @nr_pages_out: pages handed out and not taken back
- * @nr_marked: pages taken back with something left in their struct page
  * @nr_calls: calls of alloc, refused ones counted
  * @nr_grants: those of them that nothing but @fail_grant would refuse
  * @nr_refused: calls of alloc that were refused
@@ -37,7 +36,6 @@ struct kheap_test_source {
 	struct kunit *test;
 	struct list_head list;
 	atomic_long_t nr_pages_out;
-	atomic_t nr_marked;
 	atomic_t nr_calls;
 	atomic_t nr_grants;
 	atomic_t nr_refused;
