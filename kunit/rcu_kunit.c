@@ -86,21 +86,27 @@ static void trim_waits_for_pending_blocks(struct kunit *test)
 }
 
 /*
- * Others free all the time, in every grace period; but not for ever, and not
- * faster than a busy machine can sweep.
+ * Others free all the time, in every grace period; but not for ever, and they
+ * wait where a busy machine cannot sweep as fast.
  */
 #define FREE_FOR	(20 * HZ)
+#define BEHIND		10000	/* blocks */
 
 static int free_all_the_time(void *data)
 {
 	unsigned long end = jiffies + FREE_FOR;
 	struct kheap *heap = data;
+	unsigned int i;
 
 	while (!kthread_should_stop()) {
-		if (time_before(jiffies, end))
+		for (i = 0; i < 64 && time_before(jiffies, end); i++) {
 			kheap_free_rcu(heap, kheap_alloc(heap, 100,
 							 GFP_KERNEL));
-		usleep_range(200, 400);
+			udelay(9);
+			cond_resched();
+		}
+		if (i < 64 || nr_live(heap) > BEHIND)
+			usleep_range(200, 400);
 	}
 	return 0;
 }

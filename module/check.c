@@ -118,8 +118,9 @@ static unsigned int count_parked_allocated(const struct kheap_pool *pool)
 {
 	unsigned int idx, nr = 0;
 
-	for_each_set_bit(idx, kheap_parked_bits(pool), pool->class->nr_blocks)
-		nr += test_bit(pool->map_bit + idx, kheap_bitmap());
+	for (idx = 0; idx < pool->class->nr_blocks; idx++)
+		nr += test_bit(idx, kheap_parked_bits(pool)) &&
+		      test_bit(pool->map_bit + idx, kheap_bitmap());
 	return nr;
 }
 

@@ -79,7 +79,7 @@ done
 
 models=$(cd "$(dirname "$0")/../Documentation/models" && pwd) ||
 	cannot_run "Documentation/models is missing"
-work=$(mktemp -d "${TMPDIR:-/tmp}/kheap-model.XXXXXX") || cannot_run "no temporary folder"
+work=$(mktemp -d -t kheap-model.XXXXXX) || cannot_run "no temporary folder"
 # shellcheck disable=SC2046 # a number each
 trap 'kill $(jobs -rp) 2>/dev/null; wait; rm -rf "$work"' EXIT
 trap 'exit 130' INT

@@ -327,8 +327,9 @@ size_t kheap_trim(struct kheap *heap);
  * kheap_check() - verify every invariant of a heap
  * @heap: the heap
  *
- * May run while the heap is in use. Locks are held for one class or arena at
- * a time.
+ * May run while the heap is in use. Spinlocks are held for one class or arena
+ * at a time. Blocks that wait for a grace period are freed before or after it,
+ * not meanwhile; so it may wait for one.
  *
  * Context: Process context. May sleep.
  * Return: 0, or the number of violations; the first ones are in the log. -ENOMEM
