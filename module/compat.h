@@ -1,32 +1,51 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Every difference between the kernels that kheap is tested on, 6.1 to 6.12.
+ * Every difference between the kernels that kheap is tested on, 6.1 to 7.2.
  * A shim names the version or commit that made it necessary.
  */
 #ifndef _KHEAP_COMPAT_H
 #define _KHEAP_COMPAT_H
 
+#include <linux/mm.h>
 #include <linux/shrinker.h>
 #include <linux/version.h>
+#include <linux/workqueue.h>
 
 #ifndef CONFIG_X86_64
 #error "kheap: only x86-64 is supported; see Documentation/design.rst"
 #endif
 
 /* kheap_pool_of() counts struct pages from the direct map's first one. */
-#ifndef CONFIG_SPARSEMEM_VMEMMAP
+#if !defined(CONFIG_SPARSEMEM_VMEMMAP) && !defined(CONFIG_UML)
 #error "kheap: the kernel needs CONFIG_SPARSEMEM_VMEMMAP"
 #endif
 
 #include <asm/asm.h>
 
 /*
+ * How many pages the direct map can have. User-Mode Linux has one piece of
+ * memory, every page of it with its struct page, in one array.
+ */
+static inline unsigned long kheap_nr_map_pages(void)
+{
+#ifdef CONFIG_UML
+	return ((unsigned long)high_memory - PAGE_OFFSET) >> PAGE_SHIFT;
+#else
+	return (VMALLOC_START - PAGE_OFFSET) >> PAGE_SHIFT;
+#endif
+}
+
+/*
  * Load a word of memory that may not be mapped; 0 if it is not. One
  * instruction where nothing goes wrong. EX_TYPE_ZERO_REG is there since v5.16
- * (commit 4b5305decc84, "x86/extable: Extend extable functionality").
+ * (commit 4b5305decc84, "x86/extable: Extend extable functionality"). On
+ * User-Mode Linux what is asked for is always mapped, see above.
  */
 static __always_inline unsigned long kheap_load_nofault(const unsigned long *p)
 {
+#ifdef CONFIG_UML
+	return READ_ONCE(*p);
+#else
 	unsigned long word;
 
 	asm volatile("1:	movq %[mem], %[word]\n"
@@ -35,7 +54,34 @@ static __always_inline unsigned long kheap_load_nofault(const unsigned long *p)
 		     : [word] "=r" (word)
 		     : [mem] "m" (*p));
 	return word;
+#endif
 }
+
+/*
+ * The word of struct page that is the pool's for its tag. It was renamed in
+ * v6.16 (commit acc53a0b4c156, "mm: rename page->index to page->__folio_index").
+ */
+static __always_inline unsigned long *kheap_page_tag(const struct page *page)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 16, 0)
+	static_assert(sizeof(page->__folio_index) == sizeof(long));
+	return (unsigned long *)&page->__folio_index;
+#else
+	static_assert(sizeof(page->index) == sizeof(long));
+	return (unsigned long *)&page->index;
+#endif
+}
+
+/*
+ * Work for any CPU. The queue has its new name since v6.17 (commit
+ * 128ea9f6ccfb, "workqueue: Add system_percpu_wq and system_dfl_wq"), and the
+ * old one warns.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 17, 0)
+#define kheap_unbound_wq	system_dfl_wq
+#else
+#define kheap_unbound_wq	system_unbound_wq
+#endif
 
 /*
  * Shrinkers are allocated by the kernel since v6.7 ("mm: shrinker: add
@@ -90,7 +136,8 @@ static inline void kheap_shrinker_destroy(struct shrinker *shrinker)
  * it. The counter moved in v6.2 (commit 64701838bf05, "x86/percpu: Move
  * preempt_count next to current_task").
  */
-#if defined(CONFIG_PREEMPTION) && defined(CONFIG_SMP) && \
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 15, 0) && \
+	defined(CONFIG_PREEMPTION) && defined(CONFIG_SMP) && \
 	!defined(CONFIG_DEBUG_PREEMPT) && \
 	!defined(CONFIG_TRACE_PREEMPT_TOGGLE) && \
 	!defined(CONFIG_KASAN) && !defined(CONFIG_KCSAN) && \

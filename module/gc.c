@@ -262,7 +262,7 @@ static void run_by_itself(struct work_struct *work)
 		again = collect(gc, false) == -ENOMEM;
 	}
 	if (again)
-		queue_delayed_work(system_unbound_wq, &gc->work, RETRY_DELAY);
+		queue_delayed_work(kheap_unbound_wq, &gc->work, RETRY_DELAY);
 	kheap_gc_unlock(gc);
 }
 

@@ -132,7 +132,7 @@ void kheap_gc_remember(struct kheap_gc *gc, struct kheap_object *obj)
 	if (unlikely(atomic_long_read(&gc->nr_pending) >=
 		     READ_ONCE(gc->limit)) && READ_ONCE(gc->enabled) &&
 	    !delayed_work_pending(&gc->work))
-		queue_delayed_work(system_unbound_wq, &gc->work, 0);
+		queue_delayed_work(kheap_unbound_wq, &gc->work, 0);
 }
 
 static struct kheap_gc_chunk *take_chunk(struct kheap_gc_buffer *buffer)

@@ -182,7 +182,7 @@ void kheap_meta_free_percpu(struct kheap *heap, void __percpu *ptr, size_t size)
 /* Have the maintenance work run as soon as may be. Any context except NMI. */
 void kheap_maint_now(struct kheap *heap)
 {
-	mod_delayed_work(system_unbound_wq, &heap->maint, 0);
+	mod_delayed_work(kheap_unbound_wq, &heap->maint, 0);
 }
 
 /*
@@ -195,7 +195,7 @@ void kheap_maint_later(struct kheap *heap)
 	if (READ_ONCE(heap->maint_armed))
 		return;
 	WRITE_ONCE(heap->maint_armed, true);
-	queue_delayed_work(system_unbound_wq, &heap->maint, IDLE_INTERVAL);
+	queue_delayed_work(kheap_unbound_wq, &heap->maint, IDLE_INTERVAL);
 }
 
 static void maint_from_nmi(struct irq_work *work)

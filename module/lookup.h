@@ -151,7 +151,7 @@ static __always_inline bool kheap_owned_pool(const void *ptr,
 	if (unlikely(nr >= kheap_map.nr_pages))
 		return false;
 	page = kheap_map.pages + nr;
-	if (unlikely(kheap_load_nofault(&page->index) != *tag))
+	if (unlikely(kheap_load_nofault(kheap_page_tag(page)) != *tag))
 		return false;
 	*pool = (struct kheap_pool *)page->private;
 	return true;

@@ -58,7 +58,7 @@ static int cpu_dead(unsigned int cpu)
 static void __init map_init(void)
 {
 	kheap_map.base = PAGE_OFFSET;
-	kheap_map.nr_pages = (VMALLOC_START - PAGE_OFFSET) >> PAGE_SHIFT;
+	kheap_map.nr_pages = kheap_nr_map_pages();
 	kheap_map.pages = virt_to_page((void *)PAGE_OFFSET);
 	kheap_map.secret = get_random_long() & ~1UL;
 }

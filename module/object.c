@@ -365,7 +365,7 @@ static void park(struct kheap_type *type, struct kheap_object *obj)
 	 */
 	smp_mb();
 	if (!READ_ONCE(gc->running))
-		queue_work(system_unbound_wq, &gc->parked_work);
+		queue_work(kheap_unbound_wq, &gc->parked_work);
 }
 
 /* Will somebody look at the object because it has its name? */

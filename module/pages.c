@@ -68,7 +68,7 @@ void kheap_pool_mark_pages(struct kheap_pool *pool, struct page *page,
 		page[i].lru.next = (void *)((unsigned long)pool ^
 					    kheap_map.secret);
 		page[i].lru.prev = NULL;
-		page[i].index = 0;
+		*kheap_page_tag(page + i) = 0;
 	}
 }
 
@@ -79,7 +79,7 @@ void kheap_pool_unmark_pages(struct page *page, unsigned int span)
 
 	for (i = 0; i < 1U << span; i++) {
 		set_page_private(page + i, 0);
-		page[i].index = 0;
+		*kheap_page_tag(page + i) = 0;
 		INIT_LIST_HEAD(&page[i].lru);
 	}
 }
@@ -92,7 +92,7 @@ void kheap_pool_set_tag(struct kheap_pool *pool, unsigned int span,
 	unsigned int i;
 
 	for (i = 0; i < 1U << span; i++)
-		WRITE_ONCE(page[i].index, tag);
+		WRITE_ONCE(*kheap_page_tag(page + i), tag);
 }
 
 /* The kernel promises two pages in one piece, not more: then ask again. */

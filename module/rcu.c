@@ -55,7 +55,7 @@ static void arm(struct kheap *heap)
 	if (READ_ONCE(heap->rcu_armed))
 		return;
 	WRITE_ONCE(heap->rcu_armed, true);
-	queue_delayed_work(system_unbound_wq, &heap->rcu_work, GATHER_DELAY);
+	queue_delayed_work(kheap_unbound_wq, &heap->rcu_work, GATHER_DELAY);
 }
 
 /*

@@ -9,11 +9,11 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/ctype.h>
-#include <linux/fs.h>
 #include <linux/module.h>
 #include <linux/notifier.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
+#include <linux/slab.h>
 #include <linux/string.h>
 #include <kheap/slab_calls.h>
 
@@ -297,6 +297,9 @@ static struct mem_cgroup *group_without_list(const void *object,
 	return group;
 }
 
+/* Objects of the kernel's own allocator: see kheap_slab_join_lru(). */
+static struct kmem_cache *charged_cache;
+
 /*
  * The kernel makes a group's part of a list where it charges an object of its
  * own that goes on the list, and offers no other way: so it charges one.
@@ -309,12 +312,12 @@ bool kheap_slab_join_lru(const void *object, struct list_lru *lru, gfp_t gfp)
 	if (likely(!group))
 		return true;
 	old = set_active_memcg(group);
-	charged = kmem_cache_alloc_lru(names_cachep, lru,
+	charged = kmem_cache_alloc_lru(charged_cache, lru,
 				       (gfp & ~__GFP_ZERO) | __GFP_ACCOUNT);
 	set_active_memcg(old);
 	css_put(&group->css);
 	if (charged)
-		kmem_cache_free(names_cachep, charged);
+		kmem_cache_free(charged_cache, charged);
 	return charged;
 }
 EXPORT_SYMBOL_GPL(kheap_slab_join_lru);
@@ -475,10 +478,20 @@ static struct notifier_block module_notifier = {
 
 int kheap_slab_init(void)
 {
-	return register_module_notifier(&module_notifier);
+	int err;
+
+	charged_cache = kmem_cache_create("kheap_charged", sizeof(long), 0, 0,
+					  NULL);
+	if (!charged_cache)
+		return -ENOMEM;
+	err = register_module_notifier(&module_notifier);
+	if (err)
+		kmem_cache_destroy(charged_cache);
+	return err;
 }
 
 void kheap_slab_exit(void)
 {
 	unregister_module_notifier(&module_notifier);
+	kmem_cache_destroy(charged_cache);
 }

@@ -180,7 +180,7 @@ void kheap_object_release(struct kheap_type *type, struct kheap_object *obj)
 	if (type->ops.flags & KHEAP_TYPE_PROCESS &&
 	    !(outer && outer->process)) {
 		if (llist_add(kheap_object_link(obj), &type->gc->process))
-			queue_work(system_unbound_wq, &type->gc->process_work);
+			queue_work(kheap_unbound_wq, &type->gc->process_work);
 		return;
 	}
 	if (outer) {

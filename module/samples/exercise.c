@@ -17,10 +17,22 @@
 #include <linux/percpu.h>
 #include <linux/prandom.h>
 #include <linux/slab.h>
+#include <linux/version.h>
 #include <kheap/kheap.h>
 #include <kheap/object.h>
 
 #include "exercise.h"
+
+/* Since v6.13 (commit 908a1d775422, "hrtimers: Introduce hrtimer_setup()"). */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+static void hrtimer_setup(struct hrtimer *timer,
+			  enum hrtimer_restart (*function)(struct hrtimer *),
+			  clockid_t clock, enum hrtimer_mode mode)
+{
+	hrtimer_init(timer, clock, mode);
+	timer->function = function;
+}
+#endif
 
 static unsigned int ms = 500;
 module_param(ms, uint, 0444);
@@ -268,8 +280,7 @@ static void context_init(struct context *ctx, gfp_t gfp, unsigned int nr,
 	memset(ctx, 0, sizeof(*ctx));
 	ctx->gfp = gfp;
 	prandom_seed_state(&ctx->rnd, (u64)seed << 32 | nr);
-	hrtimer_init(&ctx->timer, CLOCK_MONOTONIC, mode);
-	ctx->timer.function = work_in_interrupt;
+	hrtimer_setup(&ctx->timer, work_in_interrupt, CLOCK_MONOTONIC, mode);
 }
 
 static void context_exit(struct context *ctx)
