@@ -111,7 +111,7 @@ void *__kheap_alloc_words(struct kheap *heap, unsigned long words, gfp_t gfp)
 	void *block;
 
 	kheap_might_alloc(gfp);
-	block = kheap_pop(class);
+	block = kheap_pop(class, 0);
 	if (unlikely(!block))
 		return words_missed(heap, words, gfp);
 	return kheap_finish_alloc(class, block, words_size(words), gfp);
@@ -137,7 +137,7 @@ static __always_inline void *alloc_size(struct kheap *heap, size_t size,
 	void *block;
 
 	kheap_might_alloc(gfp);
-	block = kheap_pop(class);
+	block = kheap_pop(class, 0);
 	if (unlikely(!block))
 		return size_missed(heap, size, gfp);
 	return kheap_finish_alloc(class, block, size, gfp);
@@ -185,26 +185,31 @@ void *kheap_calloc(struct kheap *heap, size_t n, size_t size, gfp_t gfp)
 }
 EXPORT_SYMBOL_GPL(kheap_calloc);
 
-/* Large blocks, and what is wrong with @ptr if it is not one either. */
+/* Blocks that need questions, large ones, and what is wrong with others. */
 static noinline void free_unusual(struct kheap *heap, const void *ptr)
 {
-	if (!ptr || kheap_large_free(heap, ptr, _RET_IP_))
+	struct kheap_pool *pool;
+
+	if (!ptr)
 		return;
-	kheap_refuse_free(heap, ptr);
+	if (kheap_owned_pool(ptr, &heap->tag, &pool) &&
+	    kheap_block_claim(pool->class, pool, ptr))
+		kheap_class_free_careful(pool->class, (void *)ptr);
+	else if (!kheap_large_free(heap, ptr, _RET_IP_))
+		kheap_refuse_free(heap, ptr);
 }
 
 void kheap_free(struct kheap *heap, const void *ptr)
 {
 	struct kheap_class *class;
 	struct kheap_pool *pool;
-	struct kheap_slot slot;
 
 	if (unlikely(!kheap_owned_pool(ptr, &heap->tag, &pool)))
 		return free_unusual(heap, ptr);
 	class = pool->class;
-	if (unlikely(!kheap_claim(class, pool, ptr, &slot)))
-		return free_unusual(heap, ptr);
-	kheap_release(class, slot);
+	if (unlikely(!kheap_block_at(class, pool, ptr)) ||
+	    unlikely(!kheap_give(class, (void *)ptr, 0)))
+		free_unusual(heap, ptr);
 }
 EXPORT_SYMBOL_GPL(kheap_free);
 
@@ -220,7 +225,7 @@ static size_t usable_or_refuse(struct kheap *heap, const void *ptr)
 
 	if (kheap_owned_pool(ptr, &heap->tag, &pool) &&
 	    kheap_block_index(pool->class, pool, ptr, &idx) &&
-	    test_bit(pool->map_bit + idx, kheap_bitmap())) {
+	    kheap_block_is_allocated(pool->class, pool, idx)) {
 		kheap_kasan_mark(pool->class, (void *)ptr, KHEAP_KASAN_LIVE);
 		return kheap_debug_usable(pool->class, ptr);
 	}

@@ -138,59 +138,51 @@ static __always_inline void *kheap_finish_alloc(struct kheap_class *class,
 	return block;
 }
 
-/*
- * In NMI kmemleak can be told of nothing: what is freed there is left to the
- * maintenance work, which does it.
+/**
+ * kheap_block_at() - does a block start at an address, and may it be freed?
+ * @class: the pool's class
+ * @pool: a pool with a class
+ * @ptr: an address in the pool's pages
+ *
+ * Return: false if none starts there, or if it was never given out, or if the
+ * pool's blocks need more questions than this one: see kheap_block_claim().
  */
-static __always_inline bool kheap_must_defer_free(void)
+static __always_inline bool kheap_block_at(const struct kheap_class *class,
+					   const struct kheap_pool *pool,
+					   const void *ptr)
 {
-	return kheap_tracks_leaks() && in_nmi();
+	unsigned long offset = (unsigned long)ptr - (unsigned long)pool->base;
+
+	return likely((u32)(offset * class->recip) < class->recip_low) &&
+	       likely(offset < READ_ONCE(pool->limit));
 }
 
 /**
- * kheap_claim() - take an allocated block back from its owner
+ * kheap_give() - free a block that is no other's
  * @class: its class
- * @pool: its pool, from kheap_owned_pool()
- * @ptr: an address in the pool
- * @slot: filled in
+ * @block: the block, see kheap_block_at()
+ * @offset: the class's mark_offset, which the compiler may know
  *
- * From here the block is ours: its allocated bit is clear.
- *
- * Return: false if @ptr is no allocated block; then nothing was changed.
+ * Return: false if it was free already; then nothing was changed.
  */
-static __always_inline bool kheap_claim(struct kheap_class *class,
-					struct kheap_pool *pool,
-					const void *ptr,
-					struct kheap_slot *slot)
+static __always_inline bool kheap_give(struct kheap_class *class, void *block,
+				       unsigned long offset)
 {
-	unsigned long idx;
-
-	if (unlikely(!kheap_block_index(class, pool, ptr, &idx)))
+	preempt_disable();
+	if (unlikely(!kheap_mark_put(class, block, offset))) {
+		preempt_enable();
 		return false;
-	slot->block = (void *)ptr;
-	slot->bit = pool->map_bit + idx;
-	if (unlikely(!test_and_clear_bit(slot->bit, kheap_bitmap())))
-		return false;
-	if (kheap_tracks_leaks() && !in_nmi())
-		kmemleak_free(ptr);
+	}
+	if (kheap_tracks_leaks() ||
+	    static_branch_unlikely(&kheap_careful_key)) {
+		preempt_enable();
+		kheap_class_free_careful(class, block);
+		return true;
+	}
+	kheap_kasan_mark(class, block, KHEAP_KASAN_FREE);
+	kheap_kmsan_free(class, block);
+	kheap_push_into(class, READ_ONCE(class->cpu), block);
 	return true;
-}
-
-/**
- * kheap_release() - free a block that kheap_claim() took
- * @class: its class
- * @slot: the block
- */
-static __always_inline void kheap_release(struct kheap_class *class,
-					  struct kheap_slot slot)
-{
-	if (kheap_must_defer_free())
-		return kheap_class_free_slow(class, slot, false);
-	if (static_branch_unlikely(&kheap_careful_key))
-		return kheap_class_free_careful(class, slot);
-	kheap_kasan_mark(class, slot.block, KHEAP_KASAN_FREE);
-	kheap_kmsan_free(class, slot.block);
-	kheap_push(class, slot);
 }
 
 #endif /* _KHEAP_ALLOC_H */

@@ -11,39 +11,62 @@
 
 /* --- Allocation --------------------------------------------------------- */
 
+/* Preemption is off for at most so many blocks. */
+#define RUN_MAX		256
+
+/* What a run has to see to when preemption is on again. */
+struct run {
+	void *stray;	/* a block without a mark */
+	void *bad;	/* a damaged place, see kheap_pools_take() */
+};
+
+/* Take up to @nr blocks out of the loaded magazine; under the busy mark. */
+static size_t pop_marked(struct kheap_class *class,
+			 struct kheap_cpu_cache *cache, void **ptrs, size_t nr,
+			 struct run *run)
+{
+	const unsigned long offset = class->mark_offset;
+	void **top = cache->top, **start = ptrs;
+	void **end = ptrs + min_t(size_t, nr, top - cache->base);
+
+	for (; ptrs != end; ptrs++) {
+		*ptrs = *--top;
+		if (unlikely(!kheap_mark_take(class, *ptrs, offset))) {
+			run->stray = *ptrs;
+			break;
+		}
+	}
+	WRITE_ONCE(cache->top, top);
+	return ptrs - start;
+}
+
 /*
- * Take up to @nr blocks out of the loaded magazine, their allocated bits set.
- * Return how many; 0 also when somebody is at it. It ends at a block that is in
- * use already, see kheap_own_and_enable().
+ * Take up to @nr blocks out of this CPU's magazines, which are filled as they
+ * become empty. Return how many; 0 also when somebody is at it. It ends at a
+ * block that has no mark.
  */
 static size_t pop_run(struct kheap_class *class, void **ptrs, size_t nr)
 {
-	unsigned long *bitmap = kheap_bitmap();
 	struct kheap_cpu_cache *cache;
-	void **start = ptrs;
-	void *twice = NULL;
+	struct run run = { };
+	size_t done = 0;
 
+	nr = min_t(size_t, nr, RUN_MAX);
 	preempt_disable();
-	cache = raw_cpu_ptr(class->cpu);
+	cache = raw_cpu_ptr(READ_ONCE(class->cpu));
 	if (likely(kheap_mark_busy(cache))) {
-		const struct kheap_slot *slot = cache->top;
-		void **end = ptrs + min_t(size_t, nr, slot - cache->base);
-
-		for (; ptrs != end; ptrs++) {
-			slot--;
-			if (unlikely(test_and_set_bit(slot->bit, bitmap))) {
-				twice = slot->block;
-				break;
-			}
-			*ptrs = slot->block;
-		}
-		WRITE_ONCE(cache->top, (struct kheap_slot *)slot);
+		do
+			done += pop_marked(class, cache, ptrs + done,
+					   nr - done, &run);
+		while (done < nr && likely(!run.stray) &&
+		       kheap_cpu_cache_fill(class, cache, &run.bad));
 		kheap_clear_busy(cache);
 	}
 	preempt_enable();
-	if (unlikely(twice))
-		kheap_pool_block_twice(twice);
-	return ptrs - start;
+	if (unlikely(run.stray))
+		kheap_pool_block_stray(run.stray);
+	kheap_refuse_link(class, run.bad);
+	return done;
 }
 
 static int class_alloc_bulk(struct kheap_class *class, size_t size, gfp_t gfp,
@@ -115,48 +138,64 @@ EXPORT_SYMBOL_GPL(kheap_cache_alloc_bulk);
 
 /* --- Free --------------------------------------------------------------- */
 
-/* Claim @ptr for @class, from a pool that carries @tag. */
-static __always_inline bool claim(struct kheap_class *class,
-				  const unsigned long *tag, const void *ptr,
-				  struct kheap_slot *slot)
+/* Mark a block of @class as free. Return false if @ptr is no such block. */
+static __always_inline bool claim(struct kheap_class *class, void *ptr)
 {
 	struct kheap_pool *pool;
 
-	return kheap_owned_pool(ptr, tag, &pool) &&
+	return kheap_owned_pool(ptr, &class->tag, &pool) &&
 	       likely(pool->class == class) &&
-	       kheap_claim(class, pool, ptr, slot);
+	       kheap_block_at(class, pool, ptr) &&
+	       kheap_mark_put(class, ptr, class->mark_offset);
+}
+
+/* Put blocks into the loaded magazine, while they are of @class. */
+static size_t push_marked(struct kheap_class *class,
+			  struct kheap_cpu_cache *cache, void **ptrs, size_t nr)
+{
+	void **top = cache->top, **start = ptrs;
+	void **end = ptrs + min_t(size_t, nr, cache->limit - top);
+
+	for (; ptrs != end; ptrs++) {
+		if (unlikely(!claim(class, *ptrs)))
+			break;
+		kheap_kasan_mark(class, *ptrs, KHEAP_KASAN_FREE);
+		kheap_kmsan_free(class, *ptrs);
+		*top++ = *ptrs;
+	}
+	WRITE_ONCE(cache->top, top);
+	return ptrs - start;
 }
 
 /*
- * Put blocks of @class at the start of @ptrs into the loaded magazine. Return
- * how many: it ends at a full magazine, and at a pointer that is no block of
- * the class. Frees that need care do not start.
+ * Put blocks of @class at the start of @ptrs into this CPU's magazines, which
+ * are emptied as they become full. Return how many: it ends at a pointer that
+ * is no block of the class. Frees that need care do not start.
  */
-static size_t push_run(struct kheap_class *class, const unsigned long *tag,
-		       void **ptrs, size_t nr)
+static size_t push_run(struct kheap_class *class, void **ptrs, size_t nr)
 {
 	struct kheap_cpu_cache *cache;
-	size_t i = 0;
+	LIST_HEAD(empties);
+	size_t done = 0;
 
 	if (static_branch_unlikely(&kheap_careful_key) ||
-	    kheap_must_defer_free())
+	    kheap_tracks_leaks() || unlikely(in_nmi()))
 		return 0;
+	nr = min_t(size_t, nr, RUN_MAX);
 	preempt_disable();
-	cache = raw_cpu_ptr(class->cpu);
+	cache = raw_cpu_ptr(READ_ONCE(class->cpu));
 	if (likely(kheap_mark_busy(cache))) {
-		struct kheap_slot *top = cache->top, *limit = cache->limit;
-
-		for (; i < nr && top != limit; i++, top++) {
-			if (unlikely(!claim(class, tag, ptrs[i], top)))
-				break;
-			kheap_kasan_mark(class, ptrs[i], KHEAP_KASAN_FREE);
-			kheap_kmsan_free(class, ptrs[i]);
-		}
-		WRITE_ONCE(cache->top, top);
+		do
+			done += push_marked(class, cache, ptrs + done,
+					    nr - done);
+		while (done < nr && cache->top == cache->limit &&
+		       kheap_cpu_cache_make_room(class, cache, &empties));
 		kheap_clear_busy(cache);
 	}
 	preempt_enable();
-	return i;
+	if (!list_empty(&empties))
+		kheap_pools_put(class->heap, &empties);
+	return done;
 }
 
 /**
@@ -167,17 +206,18 @@ static size_t push_run(struct kheap_class *class, const unsigned long *tag,
  */
 void kheap_class_free_bulk(struct kheap_class *class, size_t nr, void **ptrs)
 {
-	struct kheap_slot slot;
+	struct kheap_pool *pool;
 	size_t i = 0;
 
 	for (;;) {
-		i += push_run(class, &class->tag, ptrs + i, nr - i);
+		i += push_run(class, ptrs + i, nr - i);
 		if (i >= nr)
 			break;
-		if (likely(claim(class, &class->tag, ptrs[i], &slot)))
-			kheap_release(class, slot);
-		else
-			kheap_cache_free_unusual(class, ptrs[i]);
+		if (unlikely(!kheap_owned_pool(ptrs[i], &class->tag, &pool)) ||
+		    unlikely(pool->class != class) ||
+		    unlikely(!kheap_block_at(class, pool, ptrs[i])) ||
+		    unlikely(!kheap_give(class, ptrs[i], class->mark_offset)))
+			kheap_class_free_unusual(class, ptrs[i]);
 		i++;
 	}
 }
@@ -189,8 +229,8 @@ void kheap_free_bulk(struct kheap *heap, size_t nr, void **ptrs)
 
 	while (i < nr) {
 		if (kheap_owned_pool(ptrs[i], &heap->tag, &pool))
-			i += push_run(READ_ONCE(pool->class), &heap->tag,
-				      ptrs + i, nr - i);
+			i += push_run(READ_ONCE(pool->class), ptrs + i,
+				      nr - i);
 		if (i < nr)
 			kheap_free(heap, ptrs[i++]);
 	}

@@ -58,6 +58,7 @@ struct kheap_cache *kheap_cache_create(struct kheap *heap, const char *name,
 	err = kheap_class_init(&cache->class, heap, name, size,
 			       wanted_align(size, align, flags), ctor);
 	cache->class.rcu = flags & KHEAP_CACHE_RCU;
+	cache->class.slow_free |= cache->class.rcu;
 	if (!err) {
 		mutex_lock(&heap->mutex);
 		if (kheap_class_find(heap, name))
@@ -119,7 +120,7 @@ void *__kheap_cache_alloc(struct kheap_cache *cache, gfp_t gfp)
 	void *block;
 
 	kheap_might_alloc(gfp);
-	block = kheap_pop(class);
+	block = kheap_pop(class, class->mark_offset);
 	if (unlikely(!block))
 		return alloc_missed(class, gfp);
 	return kheap_finish_alloc(class, block, class->usable, gfp);
@@ -178,28 +179,34 @@ void kheap_cache_shrink(struct kheap_class *class)
 }
 
 /**
- * kheap_cache_free_unusual() - free what the fast path does not know
- * @class: the cache's class
- * @ptr: an object of a cache with %KHEAP_CACHE_RCU; or NULL, or a bad pointer
+ * kheap_class_free_unusual() - free what a fast path does not know
+ * @class: the class of a cache or type
+ * @ptr: an object whose pool needs questions, one of a cache with
+ *	%KHEAP_CACHE_RCU; or NULL, or a bad pointer
  *
  * Context: Any context, no kheap lock held.
  */
-noinline void kheap_cache_free_unusual(struct kheap_class *class,
+noinline void kheap_class_free_unusual(struct kheap_class *class,
 				       const void *ptr)
 {
-	if (!class->rcu || !kheap_rcu_park(class, ptr))
-		kheap_class_refuse_free(class, ptr);
+	struct kheap_pool *pool;
+
+	if (class->rcu && kheap_rcu_park(class, ptr))
+		return;
+	if (!class->rcu && kheap_owned_pool(ptr, &class->tag, &pool) &&
+	    kheap_block_claim(class, pool, ptr))
+		return kheap_class_free_careful(class, (void *)ptr);
+	kheap_class_refuse_free(class, ptr);
 }
 
 void kheap_cache_free(struct kheap_cache *cache, void *ptr)
 {
 	struct kheap_class *class = &cache->class;
 	struct kheap_pool *pool;
-	struct kheap_slot slot;
 
 	if (unlikely(!kheap_owned_pool(ptr, &class->tag, &pool)) ||
-	    unlikely(!kheap_claim(class, pool, ptr, &slot)))
-		return kheap_cache_free_unusual(class, ptr);
-	kheap_release(class, slot);
+	    unlikely(!kheap_block_at(class, pool, ptr)) ||
+	    unlikely(!kheap_give(class, ptr, class->mark_offset)))
+		kheap_class_free_unusual(class, ptr);
 }
 EXPORT_SYMBOL_GPL(kheap_cache_free);

@@ -19,7 +19,7 @@ enum violation {
 	POOL_STATE,
 	POOL_SUM,
 	POOL_LINKS,
-	POOL_BITS,
+	POOL_MARKS,
 	POOL_PARKED,
 	ARENA_EMPTY,
 	ARENA_HOLES,
@@ -38,8 +38,8 @@ static const char * const violation_texts[] = {
 	[POOL_STATE]	= "a pool's state agrees with nr_used",
 	[POOL_SUM]	= "nr_used + nr_free_listed + nr_virgin == nr_blocks",
 	[POOL_LINKS]	= "links lead to free, carved blocks",
-	[POOL_BITS]	= "at most nr_used allocated bits are set",
-	[POOL_PARKED]	= "a block that waits for a grace period is not allocated",
+	[POOL_MARKS]	= "at most nr_used carved blocks have no mark",
+	[POOL_PARKED]	= "a block that waits for a grace period is in no list",
 	[ARENA_EMPTY]	= "nr_freepools is the length of freepools",
 	[ARENA_HOLES]	= "nr_holes is the number of holes",
 	[ARENA_BUCKET]	= "a bucket's bit is set when it has an arena",
@@ -104,23 +104,36 @@ static unsigned int count_listed(struct check *check, struct kheap_pool *pool)
 	return nr;
 }
 
-static unsigned int count_bits(const struct kheap_pool *pool)
+static unsigned int count_unmarked(const struct kheap_pool *pool)
 {
+	const struct kheap_class *class = pool->class;
 	unsigned int idx, nr = 0;
 
-	for (idx = 0; idx < pool->class->nr_blocks; idx++)
-		nr += test_bit(pool->map_bit + idx, kheap_bitmap());
+	for (idx = 0; idx * class->size < pool->nextoffset; idx++)
+		nr += !kheap_is_marked(class,
+				       kheap_block_address(class, pool, idx));
 	return nr;
 }
 
-/* Blocks that are both parked and allocated. While no sweep runs, none can be. */
-static unsigned int count_parked_allocated(const struct kheap_pool *pool)
+/*
+ * Blocks that both wait for a grace period and are in a list, or were never
+ * given out. While no sweep runs, none can be; what is in a cache may be on its
+ * way to somebody.
+ */
+static unsigned int count_parked_free(const struct kheap_pool *pool)
 {
+	const struct kheap_class *class = pool->class;
 	unsigned int idx, nr = 0;
+	u64 link;
 
-	for (idx = 0; idx < pool->class->nr_blocks; idx++)
-		nr += test_bit(idx, kheap_parked_bits(pool)) &&
-		      test_bit(pool->map_bit + idx, kheap_bitmap());
+	for (idx = 0; idx < class->nr_blocks; idx++) {
+		if (!test_bit(idx, kheap_parked_bits(pool)))
+			continue;
+		link = kheap_mark_link(class,
+				       kheap_block_address(class, pool, idx));
+		nr += idx * class->size >= pool->nextoffset ||
+		      link < KHEAP_LINK_WAITS || link == KHEAP_LINK_END;
+	}
 	return nr;
 }
 
@@ -136,7 +149,7 @@ static void check_class_pool(struct check *check, struct kheap_pool *pool)
 		      (full ? pool->state == KHEAP_POOL_FULL :
 			      pool->state == KHEAP_POOL_USED && pool->nr_used),
 	       POOL_STATE, pool->base);
-	expect(check, count_bits(pool) <= pool->nr_used, POOL_BITS,
+	expect(check, count_unmarked(pool) <= pool->nr_used, POOL_MARKS,
 	       pool->base);
 	if (pool->state == KHEAP_POOL_QUARANTINED)
 		return;
@@ -197,7 +210,7 @@ static void check_pool(struct check *check, struct kheap_arena *arena,
 	raw_spin_lock_irqsave(&node->lock, flags);
 	check_class_pool(check, pool);
 	if (pool->state >= KHEAP_POOL_USED)
-		expect(check, !count_parked_allocated(pool), POOL_PARKED,
+		expect(check, !count_parked_free(pool), POOL_PARKED,
 		       pool->base);
 	raw_spin_unlock_irqrestore(&node->lock, flags);
 }

@@ -17,9 +17,9 @@
 
 /* About this many bytes of a class may be in each magazine, and each depot. */
 #define MAGAZINE_BYTES	8192
-#define MAGAZINE_SLOTS	31
+#define MAGAZINE_SLOTS	61
 #define FEW_SLOTS	3	/* if that is more, and for large objects 1 */
-#define DEPOT_BYTES	65536
+#define DEPOT_BYTES	65536	/* for each CPU */
 #define DEPOT_MAGAZINES	32
 
 /* Stands for every class that does not exist yet: all requests miss. */
@@ -66,29 +66,52 @@ static unsigned int best_span(size_t size)
 	return best;
 }
 
+/* Slots of a magazine of at most @nr: with 5, 13, 29, 61 its memory is used up. */
+static unsigned int round_slots(unsigned int nr)
+{
+	const unsigned int head = sizeof(struct kheap_magazine) /
+				  sizeof(void *);
+
+	return nr + head < 8 ? nr : rounddown_pow_of_two(nr + head) - head;
+}
+
+static void class_set_caching(struct kheap_class *class)
+{
+	unsigned int few = class->usable > KHEAP_MEDIUM_MAX ? 1 : FEW_SLOTS;
+	size_t depot = DEPOT_BYTES * num_online_cpus();
+
+	class->max_slots = round_slots(clamp_t(size_t, MAGAZINE_BYTES /
+					       class->size, few,
+					       MAGAZINE_SLOTS));
+	class->max_depot = min_t(size_t, DEPOT_MAGAZINES, depot /
+				 (class->max_slots * class->size));
+}
+
 /*
- * Where the blocks are: a constructed object has its link behind it, because
- * it must stay as it is while it is free.
+ * Where the blocks are. A typed object has its mark where it has its type while
+ * it lives, so that its reference count stays 0 while it is free. A constructed
+ * one has it behind it, because it must stay as it is.
  */
 static void class_set_geometry(struct kheap_class *class, size_t size,
 			       size_t align)
 {
 	size_t stride = ALIGN(size, 1 << KHEAP_BLOCK_SHIFT);
-	unsigned int few;
 
 	class->usable = size;
-	class->link_offset = KHEAP_LINK_OFFSET;
+	class->mark_offset = class->type ? offsetof(struct kheap_object, type) :
+					   0;
 	class->zero_words = stride / 8;
 	if (class->ctor) {
-		class->link_offset = stride;
+		class->mark_offset = stride;
 		class->zero_words = 0;
 		stride += 1 << KHEAP_BLOCK_SHIFT;
 	}
 	if (class->debug)
 		stride = kheap_debug_geometry(class, align) ?: stride;
 	class->zero_kind = class->zero_words == 8 ? KHEAP_ZERO_LINE :
-			   class->zero_words <= 16 ? KHEAP_ZERO_FEW :
-						     KHEAP_ZERO_STRING;
+			   class->zero_words < 8 ? KHEAP_ZERO_FEW :
+			   class->zero_words <= KHEAP_ZERO_STORES / 8 ?
+			   KHEAP_ZERO_LINES : KHEAP_ZERO_STRING;
 	class->size = ALIGN(stride, align);
 	class->span = best_span(class->size + class->front);
 	class->nr_blocks = (kheap_pool_bytes(class) - class->front) /
@@ -97,12 +120,7 @@ static void class_set_geometry(struct kheap_class *class, size_t size,
 	class->recip_low = class->recip;
 	class->fill_shift = max(fls(class->nr_blocks - 1) -
 				ilog2(KHEAP_NR_FILLS), 0);
-	few = size > KHEAP_MEDIUM_MAX ? 1 : FEW_SLOTS;
-	class->max_slots = clamp_t(size_t, MAGAZINE_BYTES / class->size,
-				   few + 1, MAGAZINE_SLOTS + 1);
-	class->max_slots = rounddown_pow_of_two(class->max_slots) - 1;
-	class->max_depot = min_t(size_t, DEPOT_MAGAZINES, DEPOT_BYTES /
-				 (class->max_slots * class->size));
+	class_set_caching(class);
 }
 
 /**
@@ -127,10 +145,12 @@ int kheap_class_init(struct kheap_class *class, struct kheap *heap,
 	class->cpu = &kheap_cold_cache;
 	class->caches = &kheap_cold_cache;
 	class->tag = name ? kheap_new_tag() : heap->tag;
+	class->key = heap->secret;
 	class->ctor = ctor;
 	class->szidx = KHEAP_SZIDX_NONE;
 	class->bad_gfp = GFP_ZONEMASK | (ctor ? __GFP_ZERO : 0);
 	class->debug = kheap_debug_fix(heap);
+	class->slow_free = class->debug & KHEAP_DEBUG_CONSISTENCY;
 	class_set_geometry(class, size, align);
 	if (heap->flags & KHEAP_NO_CPU_CACHE)
 		class->max_slots = 0;
@@ -256,19 +276,18 @@ struct kheap_class *kheap_size_class(struct kheap *heap, unsigned int szidx,
 
 /* --- Requests that miss ------------------------------------------------- */
 
-static bool take_from_new_pool(struct kheap_class *class, gfp_t gfp, int nid,
-			       struct kheap_slot *slot)
+static void *take_from_new_pool(struct kheap_class *class, gfp_t gfp, int nid)
 {
 	struct kheap_pool *pool = kheap_pool_get(class, gfp, nid);
 	LIST_HEAD(empties);
 
 	if (!pool)
-		return false;
+		return NULL;
 	if (kheap_pool_setup(pool, class, gfp))
-		return kheap_cpu_cache_join(class, pool, slot);
+		return kheap_cpu_cache_join(class, pool);
 	list_add(&pool->list, &empties);
 	kheap_pools_put(class->heap, &empties);
-	return false;
+	return NULL;
 }
 
 /**
@@ -291,25 +310,28 @@ void kheap_alloc_failed(struct kheap *heap, const struct kheap_class *class,
 }
 
 /* One block, past the per-CPU caches. */
-static bool take_from_pools(struct kheap_class *class, int nid,
-			    struct kheap_slot *slot)
+static void *take_from_pools(struct kheap_class *class, int nid)
 {
-	void *bad = NULL;
-	bool taken = kheap_pools_take(class, nid, slot, 1, &bad);
+	void *block = NULL, *bad = NULL;
 
+	if (!kheap_pools_take(class, nid, &block, 1, &bad))
+		block = NULL;
 	kheap_refuse_link(class, bad);
-	return taken;
+	return block;
 }
 
-static bool take_from_other_nodes(struct kheap_class *class, int nid,
-				  struct kheap_slot *slot)
+static void *take_from_other_nodes(struct kheap_class *class, int nid)
 {
+	void *block = NULL;
 	int other;
 
-	for_each_online_node(other)
-		if (other != nid && take_from_pools(class, other, slot))
-			return true;
-	return false;
+	for_each_online_node(other) {
+		if (other != nid)
+			block = take_from_pools(class, other);
+		if (block)
+			break;
+	}
+	return block;
 }
 
 /*
@@ -317,26 +339,41 @@ static bool take_from_other_nodes(struct kheap_class *class, int nid,
  * Then what the heap has there serves first: a pool of another node joins no
  * cache here, and each request would take a new arena for one block.
  */
-static bool take_from_new_memory(struct kheap_class *class, gfp_t gfp, int nid,
-				 struct kheap_slot *slot)
+static void *take_from_new_memory(struct kheap_class *class, gfp_t gfp, int nid)
 {
 	gfp_t local = (gfp & ~__GFP_NOFAIL) | __GFP_THISNODE | __GFP_NORETRY |
 		      __GFP_NOWARN;
 
 	if (!static_branch_unlikely(&kheap_numa_key) || (gfp & __GFP_THISNODE))
-		return take_from_new_pool(class, gfp, nid, slot);
-	return take_from_new_pool(class, local, nid, slot) ||
-	       take_from_other_nodes(class, nid, slot) ||
-	       take_from_new_pool(class, gfp, nid, slot);
+		return take_from_new_pool(class, gfp, nid);
+	return take_from_new_pool(class, local, nid) ?:
+	       take_from_other_nodes(class, nid) ?:
+	       take_from_new_pool(class, gfp, nid);
 }
 
-static bool take_slot(struct kheap_class *class, gfp_t gfp, int nid,
-		      bool local, struct kheap_slot *slot)
+/* A block with its mark. */
+static void *take_block(struct kheap_class *class, gfp_t gfp, int nid,
+			bool local)
 {
-	return (local && class->max_slots &&
-		kheap_cpu_cache_refill(class, slot)) ||
-	       take_from_pools(class, nid, slot) ||
-	       take_from_new_memory(class, gfp, nid, slot);
+	void *block = NULL;
+
+	if (local && class->max_slots)
+		block = kheap_cpu_cache_refill(class);
+	return block ?: take_from_pools(class, nid) ?:
+	       take_from_new_memory(class, gfp, nid);
+}
+
+/* Clear the mark of a block. Return false if it had none. */
+static bool own_block(struct kheap_class *class, void *block)
+{
+	bool owned;
+
+	preempt_disable();
+	owned = kheap_mark_take(class, block, class->mark_offset);
+	preempt_enable();
+	if (unlikely(!owned))
+		kheap_pool_block_stray(block);
+	return owned;
 }
 
 /**
@@ -346,13 +383,13 @@ static bool take_slot(struct kheap_class *class, gfp_t gfp, int nid,
  * @nid: the memory node, or %NUMA_NO_NODE for this CPU's
  *
  * Context: Any context; sleeps if @gfp allows it; fails in NMI.
- * Return: The block, not yet zeroed, its allocated bit set; or NULL.
+ * Return: The block, not yet zeroed, its mark cleared; or NULL.
  */
 void *kheap_class_alloc_slow(struct kheap_class *class, gfp_t gfp, int nid)
 {
 	bool local = nid == NUMA_NO_NODE || nid == numa_mem_id();
 	unsigned int step = 0;
-	struct kheap_slot slot;
+	void *block;
 
 	if (unlikely(in_nmi()))
 		return NULL;
@@ -361,12 +398,9 @@ void *kheap_class_alloc_slow(struct kheap_class *class, gfp_t gfp, int nid)
 	if (nid == NUMA_NO_NODE)
 		nid = numa_mem_id();
 	do {
-		while (take_slot(class, gfp, nid, local, &slot)) {
-			if (likely(!test_and_set_bit(slot.bit,
-						     kheap_bitmap())))
-				return slot.block;
-			kheap_pool_block_twice(slot.block);
-		}
+		while ((block = take_block(class, gfp, nid, local)))
+			if (likely(own_block(class, block)))
+				return block;
 	} while (kheap_relieve(class->heap, kheap_pool_bytes(class), gfp,
 			       &step));
 	kheap_alloc_failed(class->heap, class, kheap_pool_bytes(class), gfp);
@@ -382,7 +416,7 @@ void *kheap_class_alloc_slow(struct kheap_class *class, gfp_t gfp, int nid)
  * @caller: where the request came from, in the client or in kheap
  *
  * Context: Any context; sleeps if @gfp allows it.
- * Return: The block, not yet zeroed, its allocated bit set; or NULL.
+ * Return: The block, not yet zeroed, its mark cleared; or NULL.
  */
 void *kheap_class_alloc_missed(struct kheap_class *class, size_t size,
 			       gfp_t gfp, int nid, unsigned long caller)
@@ -392,27 +426,76 @@ void *kheap_class_alloc_missed(struct kheap_class *class, size_t size,
 	return kheap_class_alloc_slow(class, gfp, nid);
 }
 
-/*
- * In NMI no lock can be taken: link the block, through itself, where the
- * maintenance work finds it. A constructed block has room behind it.
- */
-static void defer_free(struct kheap_class *class, void *block)
-{
-	struct kheap *heap = class->heap;
+/* --- Frees that miss ---------------------------------------------------- */
 
-	kheap_kasan_mark(class, block, KHEAP_KASAN_LIVE);
-	if (class->ctor)
-		block += class->link_offset;
-	llist_add(block, &heap->nmi_frees);
-	irq_work_queue(&heap->nmi_work);
+/* As kheap_mark_put(), and of two CPUs in the same instant one is refused. */
+static bool claim_atomically(struct kheap_class *class, void *block)
+{
+	u64 mark = kheap_mark(class, block);
+	u64 *word = block + class->mark_offset;
+	u64 old = kheap_load_unseen(word);
+
+	do {
+		if ((old ^ mark) <= KHEAP_MARK_LINK)
+			return false;
+	} while (!try_cmpxchg64(word, &old, mark));
+	return true;
 }
 
-/* Free a block, its allocated bit clear, past the per-CPU caches. */
-void kheap_class_free_to_pool(struct kheap_class *class, struct kheap_slot slot)
+/*
+ * A block has a mark. What the client left in an allocated one may look like
+ * that of a listed block by chance, and then no list has it.
+ */
+static bool is_chance(struct kheap_class *class, struct kheap_pool *pool,
+		      void *block, unsigned int idx)
+{
+	u64 link = kheap_mark_link(class, block);
+
+	if (likely(link >= KHEAP_LINK_WAITS && link != KHEAP_LINK_END) ||
+	    in_nmi() || kheap_pool_lists(pool, idx))
+		return false;
+	kheap_mark_set_link(class, block, KHEAP_LINK_CACHED);
+	return true;
+}
+
+/**
+ * kheap_block_claim() - take an allocated block back from its owner
+ * @class: the pool's class
+ * @pool: a pool with a class
+ * @ptr: an address in the pool's pages
+ *
+ * The long way of kheap_block_at() and kheap_give(). From here the block is
+ * ours, with its mark.
+ *
+ * Context: Any context, no kheap lock held.
+ * Return: false if @ptr is no allocated block; then nothing was changed.
+ */
+bool kheap_block_claim(struct kheap_class *class, struct kheap_pool *pool,
+		       const void *ptr)
+{
+	void *block = (void *)ptr;
+	unsigned long idx;
+	bool marked;
+
+	if (!kheap_block_index(class, pool, ptr, &idx) ||
+	    idx * class->size >= READ_ONCE(pool->nextoffset) ||
+	    test_bit(idx, kheap_parked_bits(pool)))
+		return false;
+	if (class->debug & KHEAP_DEBUG_CONSISTENCY)
+		return claim_atomically(class, block) ||
+		       is_chance(class, pool, block, idx);
+	preempt_disable();
+	marked = kheap_mark_put(class, block, class->mark_offset);
+	preempt_enable();
+	return marked || is_chance(class, pool, block, idx);
+}
+
+/* Free a block, with its mark, past the per-CPU caches. */
+void kheap_class_free_to_pool(struct kheap_class *class, void *block)
 {
 	LIST_HEAD(empties);
 
-	kheap_pools_give(class, &slot, 1, &empties);
+	kheap_pools_give(class, &block, 1, &empties);
 	if (!list_empty(&empties))
 		kheap_pools_put(class->heap, &empties);
 }
@@ -420,71 +503,86 @@ void kheap_class_free_to_pool(struct kheap_class *class, struct kheap_slot slot)
 /**
  * kheap_class_free_slow() - free a block that the loaded magazine did not take
  * @class: the class
- * @slot: the block, its allocated bit clear
+ * @block: the block, with its mark
  * @alien: it is of another memory node than this CPU's
+ *
+ * In NMI no lock can be taken: there it waits as if for a grace period.
  *
  * Context: Any context. Never sleeps.
  */
-void kheap_class_free_slow(struct kheap_class *class, struct kheap_slot slot,
-			   bool alien)
+void kheap_class_free_slow(struct kheap_class *class, void *block, bool alien)
 {
 	if (unlikely(in_nmi()))
-		defer_free(class, slot.block);
+		kheap_rcu_park_marked(class, block);
 	else if (!class->max_slots ||
-		 !kheap_cpu_cache_push(class, alien, slot))
-		kheap_class_free_to_pool(class, slot);
+		 !kheap_cpu_cache_push(class, alien, block))
+		kheap_class_free_to_pool(class, block);
 }
 
 /**
- * kheap_push_missed() - the end of a kheap_push() that could not
+ * kheap_push_missed() - the end of a kheap_push_into() that could not
  * @class: the class
- * @slot: the block
- * @cache: this CPU's cache, with one increment of the mark that is ours
+ * @block: the block
  *
  * Context: Any context, preemption off, and on again afterwards.
  */
-void kheap_push_missed(struct kheap_class *class, struct kheap_slot slot,
-		       struct kheap_cpu_cache *cache)
+void kheap_push_missed(struct kheap_class *class, void *block)
 {
-	kheap_clear_busy(cache);
 	preempt_enable();
-	kheap_class_free_slow(class, slot, false);
+	kheap_class_free_slow(class, block, false);
+}
+
+/* As kheap_push_missed(), with a busy mark that is ours. */
+void kheap_push_full(struct kheap_class *class, void *block,
+		     struct kheap_cpu_cache __percpu *cpu)
+{
+	kheap_clear_busy(raw_cpu_ptr(cpu));
+	kheap_push_missed(class, block);
+}
+
+/* Zero what is freed, and tell who watches. The mark is as it was afterwards. */
+static void bury(struct kheap_class *class, void *block, unsigned long caller)
+{
+	/* What is beyond what was asked for is ours now. */
+	kheap_kasan_mark(class, block, KHEAP_KASAN_LIVE);
+	if (unlikely(READ_ONCE(class->heap->watch)))
+		kheap_watched_free(class, block, caller);
+	if (want_init_on_free())
+		kheap_zero(class, block);
+	kheap_mark_set_link(class, block, KHEAP_LINK_CACHED);
+	kheap_kasan_mark(class, block, KHEAP_KASAN_FREE);
+	kheap_kmsan_free(class, block);
 }
 
 /**
- * kheap_class_free_careful() - free a block where kheap_careful_key is set
+ * kheap_class_free_careful() - free a block where questions are asked
  * @class: the class
- * @slot: the block, its allocated bit clear
+ * @block: the block, with its mark
  *
- * Memory has to be zeroed when it is freed, or may be of another node, or a
- * heap is watched; then an NMI leaves the block to the maintenance work, which
- * comes here with it again.
+ * Where kheap_careful_key is set, memory has to be zeroed when it is freed, or
+ * may be of another node, or a heap is watched; or the pool is out of use. What
+ * cannot be done in NMI is left: then the block comes here again.
  *
  * Context: Any context. Never sleeps.
  */
-void kheap_class_free_careful(struct kheap_class *class, struct kheap_slot slot)
+void kheap_class_free_careful(struct kheap_class *class, void *block)
 {
-	/* What is beyond what was asked for is ours now. */
-	kheap_kasan_mark(class, slot.block, KHEAP_KASAN_LIVE);
-	if (unlikely(READ_ONCE(class->heap->watch))) {
-		if (in_nmi())
-			return kheap_class_free_slow(class, slot, false);
-		kheap_watched_free(class, slot.block, _RET_IP_);
-	}
-	if (want_init_on_free())
-		kheap_zero(class, slot.block);
-	kheap_kasan_mark(class, slot.block, KHEAP_KASAN_FREE);
-	kheap_kmsan_free(class, slot.block);
+	const struct kheap_pool *pool = kheap_block_pool(block);
+
+	if (in_nmi() &&
+	    (kheap_tracks_leaks() || READ_ONCE(class->heap->watch)))
+		return kheap_rcu_park_marked(class, block);
+	if (kheap_tracks_leaks())
+		kmemleak_free(block);
+	bury(class, block, _RET_IP_);
 	/* The block of a damaged pool may be the damaged one. */
-	if (class->debug && READ_ONCE(kheap_block_pool(slot.block)->state) ==
-			    KHEAP_POOL_QUARANTINED)
-		kheap_class_free_to_pool(class, slot);
-	else if (static_branch_unlikely(&kheap_numa_key) &&
-		 kheap_block_pool(slot.block)->arena->set->node !=
-		 numa_mem_id())
-		kheap_class_free_slow(class, slot, true);
-	else
-		kheap_push_into(class, &class->caches, slot);
+	if (READ_ONCE(pool->state) == KHEAP_POOL_QUARANTINED && !in_nmi())
+		return kheap_class_free_to_pool(class, block);
+	if (static_branch_unlikely(&kheap_numa_key) &&
+	    pool->arena->set->node != numa_mem_id())
+		return kheap_class_free_slow(class, block, true);
+	preempt_disable();
+	kheap_push_into(class, READ_ONCE(class->caches), block);
 }
 
 /* --- The end of a class ------------------------------------------------- */
@@ -515,7 +613,7 @@ static void forget_blocks(const struct kheap_pool *pool)
 	if (class == &kheap_cold_class)
 		return;
 	for (idx = 0; idx < class->nr_blocks; idx++)
-		if (test_bit(pool->map_bit + idx, kheap_bitmap()))
+		if (kheap_block_is_allocated(class, pool, idx))
 			kmemleak_free(kheap_block_address(class, pool, idx));
 }
 

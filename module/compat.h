@@ -132,24 +132,6 @@ static inline void kheap_shrinker_destroy(struct shrinker *shrinker)
 #endif
 
 /*
- * What preempt_enable() decrements, where it does so inline and nothing checks
- * it. The counter moved in v6.2 (commit 64701838bf05, "x86/percpu: Move
- * preempt_count next to current_task").
- */
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 15, 0) && \
-	defined(CONFIG_PREEMPTION) && defined(CONFIG_SMP) && \
-	!defined(CONFIG_DEBUG_PREEMPT) && \
-	!defined(CONFIG_TRACE_PREEMPT_TOGGLE) && \
-	!defined(CONFIG_KASAN) && !defined(CONFIG_KCSAN) && \
-	!defined(CONFIG_KMSAN)
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
-#define KHEAP_PREEMPT_COUNT	pcpu_hot.preempt_count
-#else
-#define KHEAP_PREEMPT_COUNT	__preempt_count
-#endif
-#endif
-
-/*
  * KASAN's generic mode exports this one function of its own to modules, with
  * its prototype in mm/kasan. A granule is 8 bytes; the value 0 makes them
  * accessible, 1 to 7 so many of them; 0xff is "use-after-free" in a report,
@@ -173,24 +155,24 @@ static inline void kasan_poison(const void *addr, size_t size, u8 value,
  * Load and store a word of memory that is free to KASAN, and that nobody has
  * written to as far as KMSAN is to know. They do not see what assembler does.
  */
-static __always_inline u32 kheap_load_unseen(const u32 *p)
+static __always_inline u64 kheap_load_unseen(const u64 *p)
 {
 #if defined(CONFIG_KASAN_GENERIC) || defined(CONFIG_KMSAN)
-	u32 word;
+	u64 word;
 
-	asm volatile("movl (%1), %0" : "=r" (word) : "r" (p) : "memory");
+	asm volatile("movq (%1), %0" : "=r" (word) : "r" (p) : "memory");
 	return word;
 #else
-	return *p;
+	return data_race(*p);
 #endif
 }
 
-static __always_inline void kheap_store_unseen(u32 *p, u32 word)
+static __always_inline void kheap_store_unseen(u64 *p, u64 word)
 {
 #if defined(CONFIG_KASAN_GENERIC) || defined(CONFIG_KMSAN)
-	asm volatile("movl %0, (%1)" : : "r" (word), "r" (p) : "memory");
+	asm volatile("movq %0, (%1)" : : "r" (word), "r" (p) : "memory");
 #else
-	*p = word;
+	WRITE_ONCE(*p, word);
 #endif
 }
 

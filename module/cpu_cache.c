@@ -5,6 +5,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/cache.h>
 #include <linux/kmemleak.h>
 #include <linux/slab.h>
 #include <linux/smp.h>
@@ -12,11 +13,12 @@
 #include "cpu_cache.h"
 
 /* Slots of a CPU's first magazines; how often it must miss to get larger ones. */
-#define FIRST_SLOTS		7
+#define FIRST_SLOTS		5
 #define MISSES_TO_GROW		8
 
+/* Whoever looks at it finds somebody at it, and misses. */
 DEFINE_PER_CPU(struct kheap_cpu_cache, kheap_cold_cache) = {
-	.busy = LOCAL_INIT(-1),
+	.busy = true,
 };
 
 /* --- Magazines ---------------------------------------------------------- */
@@ -25,14 +27,17 @@ static struct kheap_magazine *magazine_alloc(struct kheap_class *class,
 					     unsigned int nr_slots)
 {
 	struct kheap_magazine *mag;
+	size_t bytes = max_t(size_t, struct_size(mag, slots, nr_slots),
+			     SMP_CACHE_BYTES);
 
 	if (!kheap_mm_allowed())
 		return NULL;
-	mag = kheap_meta_alloc(class->heap, struct_size(mag, slots, nr_slots),
-			       GFP_NOWAIT | __GFP_NOWARN, numa_mem_id());
+	mag = kheap_meta_alloc(class->heap, bytes, GFP_NOWAIT | __GFP_NOWARN,
+			       numa_mem_id());
 	if (!mag)
 		return NULL;
 	mag->nr_slots = nr_slots;
+	mag->nil = kheap_class_nil(class);
 	/* A slot keeps the address of the block that was taken out of it. */
 	kmemleak_ignore(mag);
 	return mag;
@@ -70,7 +75,7 @@ static unsigned int wanted_slots(const struct kheap_class *class,
 		return cache->nr_slow ? min_t(unsigned int, FIRST_SLOTS,
 					      class->max_slots) : 0;
 	if (nr < class->max_slots && cache->nr_slow % MISSES_TO_GROW == 0)
-		return 2 * nr + 1;
+		return min_t(unsigned int, 2 * nr + 3, class->max_slots);
 	return 0;
 }
 
@@ -88,9 +93,9 @@ static void switch_magazines(struct kheap_cpu_cache *cache,
 
 	if (nr)
 		memcpy((*loaded)->slots, old_p->slots,
-		       nr * sizeof(struct kheap_slot));
+		       nr * sizeof(void *));
 	memcpy((*loaded)->slots + nr, cache->base,
-	       (cache->top - cache->base) * sizeof(struct kheap_slot));
+	       (cache->top - cache->base) * sizeof(void *));
 	nr += cache->top - cache->base;
 	WRITE_ONCE(cache->nr_previous, 0);
 	cache->previous = *previous;
@@ -148,7 +153,19 @@ static void note_miss(struct kheap_cpu_cache *cache)
 	load_magazine(cache, cache->loaded, 0);
 }
 
-static bool refill_marked(struct kheap_class *class,
+/**
+ * kheap_cpu_cache_fill() - get blocks into the loaded magazine
+ * @class: the class
+ * @cache: this CPU's cache, under its busy mark
+ * @bad: as of kheap_pools_take()
+ *
+ * Loads the previous magazine, or a full one from the depot, or takes a run of
+ * blocks from used pools.
+ *
+ * Context: Any context except NMI. Never sleeps.
+ * Return: Whether there are blocks in it.
+ */
+bool kheap_cpu_cache_fill(struct kheap_class *class,
 			  struct kheap_cpu_cache *cache, void **bad)
 {
 	struct kheap_magazine *full;
@@ -175,88 +192,94 @@ static bool refill_marked(struct kheap_class *class,
 	return nr;
 }
 
+/* Take the topmost block, of which there is one, under the busy mark. */
+static void *pop_marked(struct kheap_cpu_cache *cache)
+{
+	void *block = cache->top[-1];
+
+	WRITE_ONCE(cache->top, cache->top - 1);
+	return block;
+}
+
 /**
  * kheap_cpu_cache_refill() - serve an allocation that missed
  * @class: the class
- * @slot: filled in
- *
- * Loads the previous magazine, or a full one from the depot, or takes a run of
- * blocks from used pools.
  *
  * Context: Any context except NMI. Never sleeps.
- * Return: false if there is no used pool, or the cache is busy or cold.
+ * Return: A block with its mark; NULL if there is no used pool, or the cache is
+ * busy or cold.
  */
-bool kheap_cpu_cache_refill(struct kheap_class *class, struct kheap_slot *slot)
+void *kheap_cpu_cache_refill(struct kheap_class *class)
 {
 	struct kheap_cpu_cache __percpu *caches = READ_ONCE(class->caches);
+	void *block = NULL, *bad = NULL;
 	struct kheap_cpu_cache *cache;
-	bool found = false;
-	void *bad = NULL;
 
 	if (caches == &kheap_cold_cache)
-		return false;
+		return NULL;
 	maybe_grow(class, caches);
 	preempt_disable();
 	cache = raw_cpu_ptr(caches);
 	if (kheap_mark_busy(cache)) {
-		found = refill_marked(class, cache, &bad);
-		if (found) {
-			*slot = cache->top[-1];
-			WRITE_ONCE(cache->top, cache->top - 1);
-		}
+		if (kheap_cpu_cache_fill(class, cache, &bad))
+			block = pop_marked(cache);
 		kheap_clear_busy(cache);
 	}
 	preempt_enable();
 	kheap_refuse_link(class, bad);
 	kheap_maint_later(class->heap);
-	return found;
+	return block;
+}
+
+/* The pool's blocks go into the loaded magazine; under the busy mark. */
+static void *join_marked(struct kheap_cpu_cache *cache,
+			 struct kheap_pool *pool, bool *joined, void **bad)
+{
+	unsigned int nr = cache->limit - cache->base;
+
+	*joined = cache->top == cache->base && nr &&
+		  pool->arena->set->node == numa_mem_id();
+	if (!*joined)
+		return NULL;
+	nr = kheap_pool_join(pool, cache->base, nr, bad);
+	WRITE_ONCE(cache->top, cache->base + nr);
+	return nr ? pop_marked(cache) : NULL;
 }
 
 /**
  * kheap_cpu_cache_join() - put a new pool in its class, and fill the cache
  * @class: the class
  * @pool: a pool that was set up and is in state MOVING
- * @slot: set to one of its blocks
  *
  * Others of its blocks go into the loaded magazine, if that is of its node, is
  * empty and nobody is at it: else the next request would miss again.
  *
  * Context: Any context except NMI. Never sleeps.
- * Return: false if the pool was corrupted before it came here.
+ * Return: One of its blocks, with its mark; NULL if the pool was corrupted before
+ * it came here.
  */
-bool kheap_cpu_cache_join(struct kheap_class *class, struct kheap_pool *pool,
-			  struct kheap_slot *slot)
+void *kheap_cpu_cache_join(struct kheap_class *class, struct kheap_pool *pool)
 {
+	void *block = NULL, *bad = NULL;
 	struct kheap_cpu_cache *cache;
 	bool joined = false;
-	unsigned int nr = 0;
-	void *bad = NULL;
 
 	preempt_disable();
 	cache = raw_cpu_ptr(class->caches);
 	if (kheap_mark_busy(cache)) {
-		joined = cache->top == cache->base &&
-			 cache->base != cache->limit &&
-			 pool->arena->set->node == numa_mem_id();
-		if (joined)
-			nr = kheap_pool_join(pool, cache->base,
-					     cache->limit - cache->base, &bad);
-		if (nr) {
-			*slot = cache->base[nr - 1];
-			WRITE_ONCE(cache->top, cache->base + nr - 1);
-		}
+		block = join_marked(cache, pool, &joined, &bad);
 		kheap_clear_busy(cache);
 	}
 	preempt_enable();
-	if (!joined)
-		nr = kheap_pool_join(pool, slot, 1, &bad);
+	if (!joined && !kheap_pool_join(pool, &block, 1, &bad))
+		block = NULL;
 	kheap_refuse_link(class, bad);
-	return nr;
+	return block;
 }
 
 /*
- * Make room when both magazines are full: the previous one goes to the depot
- * for an empty one, or, where that cannot be, its blocks go to their pools.
+ * The previous magazine, which is full, goes to the depot for an empty one, or,
+ * where that cannot be, its blocks go to their pools.
  */
 static void empty_previous(struct kheap_class *class,
 			   struct kheap_cpu_cache *cache, bool alien,
@@ -274,10 +297,10 @@ static void empty_previous(struct kheap_class *class,
 	WRITE_ONCE(cache->nr_previous, 0);
 }
 
-static bool push_marked(struct kheap_class *class,
-			struct kheap_cpu_cache *cache, bool alien,
-			struct kheap_slot slot, struct kheap_magazine **spare,
-			struct list_head *empties)
+/* Make room in the loaded magazine, if there is one; under the busy mark. */
+static bool make_room(struct kheap_class *class, struct kheap_cpu_cache *cache,
+		      bool alien, struct kheap_magazine **spare,
+		      struct list_head *empties)
 {
 	note_miss(cache);
 	if (!cache->loaded)
@@ -287,9 +310,25 @@ static bool push_marked(struct kheap_class *class,
 			empty_previous(class, cache, alien, spare, empties);
 		swap_magazines(cache);
 	}
-	*cache->top = slot;
-	WRITE_ONCE(cache->top, cache->top + 1);
 	return true;
+}
+
+/**
+ * kheap_cpu_cache_make_room() - make room for more blocks
+ * @class: the class
+ * @cache: this CPU's cache, under its busy mark
+ * @empties: as of kheap_pools_give()
+ *
+ * Context: Any context except NMI. Never sleeps.
+ * Return: Whether there is room.
+ */
+bool kheap_cpu_cache_make_room(struct kheap_class *class,
+			       struct kheap_cpu_cache *cache,
+			       struct list_head *empties)
+{
+	struct kheap_magazine *spare = NULL;
+
+	return make_room(class, cache, false, &spare, empties);
 }
 
 /* An empty magazine, if the push to come is going to want one for the depot. */
@@ -308,7 +347,7 @@ static struct kheap_magazine *spare_magazine(struct kheap_class *class,
  * kheap_cpu_cache_push() - take in a freed block that missed
  * @class: the class
  * @alien: the block is of another memory node
- * @slot: the block, its allocated bit clear
+ * @block: the block, with its mark
  *
  * The blocks of other nodes gather in caches of their own, so that they go home
  * in runs and are not handed out here.
@@ -316,8 +355,7 @@ static struct kheap_magazine *spare_magazine(struct kheap_class *class,
  * Context: Any context except NMI. Never sleeps.
  * Return: false if the cache is busy or has no magazine.
  */
-bool kheap_cpu_cache_push(struct kheap_class *class, bool alien,
-			  struct kheap_slot slot)
+bool kheap_cpu_cache_push(struct kheap_class *class, bool alien, void *block)
 {
 	struct kheap_cpu_cache __percpu *caches = READ_ONCE(class->caches);
 	struct kheap_magazine *spare = NULL;
@@ -335,8 +373,11 @@ bool kheap_cpu_cache_push(struct kheap_class *class, bool alien,
 	preempt_disable();
 	cache = raw_cpu_ptr(caches);
 	if (kheap_mark_busy(cache)) {
-		pushed = push_marked(class, cache, alien, slot, &spare,
-				     &empties);
+		pushed = make_room(class, cache, alien, &spare, &empties);
+		if (pushed) {
+			*cache->top = block;
+			WRITE_ONCE(cache->top, cache->top + 1);
+		}
 		kheap_clear_busy(cache);
 	}
 	preempt_enable();
@@ -347,10 +388,10 @@ bool kheap_cpu_cache_push(struct kheap_class *class, bool alien,
 	return pushed;
 }
 
-/* --- Blocks that are somebody's ----------------------------------------- */
+/* --- Blocks without a mark ---------------------------------------------- */
 
 /**
- * kheap_cpu_cache_settle() - deal with a block that was in use when popped
+ * kheap_cpu_cache_settle() - deal with a block that had no mark when popped
  * @cache: the cache it came out of
  *
  * Context: Any context except NMI, no kheap lock held. Any CPU.
@@ -359,11 +400,11 @@ void kheap_cpu_cache_settle(struct kheap_cpu_cache *cache)
 {
 	void *block;
 
-	if (likely(!READ_ONCE(cache->taken)))
+	if (likely(!READ_ONCE(cache->stray)))
 		return;
-	block = xchg(&cache->taken, NULL);
+	block = xchg(&cache->stray, NULL);
 	if (block)
-		kheap_pool_block_twice(block);
+		kheap_pool_block_stray(block);
 }
 
 /* --- Draining ----------------------------------------------------------- */
@@ -371,9 +412,9 @@ void kheap_cpu_cache_settle(struct kheap_cpu_cache *cache)
 /* Blocks in one cache; exact when its CPU is quiet. */
 static unsigned int nr_cached(const struct kheap_cpu_cache *cache)
 {
-	struct kheap_slot *base = READ_ONCE(cache->base);
-	struct kheap_slot *limit = READ_ONCE(cache->limit);
-	struct kheap_slot *top = READ_ONCE(cache->top);
+	void **base = READ_ONCE(cache->base);
+	void **limit = READ_ONCE(cache->limit);
+	void **top = READ_ONCE(cache->top);
 	unsigned int nr = 0;
 
 	/* A magazine may be switched meanwhile: an old top, a new base. */
@@ -550,15 +591,23 @@ unsigned long kheap_class_nr_cached(struct kheap_class *class)
 
 /* --- Life cycle --------------------------------------------------------- */
 
-static struct kheap_cpu_cache __percpu *caches_alloc(struct kheap *heap)
+/* Without magazines they are both empty and full. */
+static struct kheap_cpu_cache __percpu *caches_alloc(struct kheap_class *class)
 {
 	struct kheap_cpu_cache __percpu *caches;
+	struct kheap_cpu_cache *cache;
 	int cpu;
 
-	caches = kheap_meta_alloc_percpu(heap, sizeof(*caches));
-	if (caches)
-		for_each_possible_cpu(cpu)
-			local_set(&per_cpu_ptr(caches, cpu)->busy, -1);
+	caches = kheap_meta_alloc_percpu(class->heap, sizeof(*caches));
+	if (!caches)
+		return NULL;
+	for_each_possible_cpu(cpu) {
+		cache = per_cpu_ptr(caches, cpu);
+		cache->nil[0] = kheap_class_nil(class);
+		cache->base = cache->nil + 1;
+		cache->top = cache->base;
+		cache->limit = cache->base;
+	}
 	return caches;
 }
 
@@ -596,9 +645,9 @@ void kheap_cpu_caches_setup(struct kheap_class *class, gfp_t gfp)
 		kheap_maint_now(class->heap);
 		return;
 	}
-	cpu = caches_alloc(class->heap);
+	cpu = caches_alloc(class);
 	if (static_branch_unlikely(&kheap_numa_key))
-		alien = caches_alloc(class->heap);
+		alien = caches_alloc(class);
 	if (!cpu || (static_branch_unlikely(&kheap_numa_key) && !alien)) {
 		WRITE_ONCE(class->wants_cpu, true);
 		goto out_free;

@@ -11,20 +11,19 @@
 #include "internal.h"
 
 /*
- * The mark makes the few instructions between reading and writing a cache
+ * The busy mark makes the few instructions between reading and writing a cache
  * exclusive without disabling interrupts: preemption is off, so only an
  * interrupt can come between, it sees the mark and leaves the cache alone, and
- * it has returned before the interrupted code goes on. Testing and setting is
- * one instruction, without a lock prefix, because the order matters on one CPU
- * only; hence also compiler barriers. The protocol is modelled in
- * Documentation/models/busy.pml.
+ * it has returned before the interrupted code goes on. One that comes between
+ * the look at the mark and its setting has cleared it again by then. So these
+ * are plain loads and stores, in an order that matters on one CPU only; hence
+ * compiler barriers. The protocol is modelled in Documentation/models/busy.pml.
  */
 static __always_inline bool kheap_mark_busy(struct kheap_cpu_cache *cache)
 {
-	if (unlikely(!local_inc_and_test(&cache->busy))) {
-		local_dec(&cache->busy);
+	if (unlikely(READ_ONCE(cache->busy)))
 		return false;
-	}
+	WRITE_ONCE(cache->busy, true);
 	barrier();
 	return true;
 }
@@ -32,152 +31,101 @@ static __always_inline bool kheap_mark_busy(struct kheap_cpu_cache *cache)
 static __always_inline void kheap_clear_busy(struct kheap_cpu_cache *cache)
 {
 	barrier();
-	local_dec(&cache->busy);
+	WRITE_ONCE(cache->busy, false);
 }
-
-/**
- * kheap_own_and_enable() - set the allocated bit of a block, enable preemption
- * @bit: the bit's number
- *
- * The bit is clear, unless somebody forged a link by which the block is in the
- * caches twice: see pool_take_listed(). Preemption is off, and on afterwards.
- * "dec" leaves the carry flag alone, so one jump tells that the bit was set and
- * that the scheduler is due; and to look costs no instruction.
- *
- * Return: false if the bit was set: the block is somebody's.
- */
-#ifdef KHEAP_PREEMPT_COUNT
-static __always_inline bool kheap_own_and_enable(unsigned long bit)
-{
-	asm goto(LOCK_PREFIX "btsq %[bit], %[map]\n\t"
-		 "decl %%gs:%a[count]\n\t"
-		 "jbe 1f\n\t"
-		 ".pushsection .text.unlikely, \"ax\"\n"
-		 "1:\tjc %l[taken]\n\t"
-		 "jmp %l[due]\n\t"
-		 ".popsection"
-		 : /* no output */
-		 : [bit] "r" (bit), [map] "m" (*kheap_bitmap()),
-		   [count] "i" (&KHEAP_PREEMPT_COUNT)
-		 : "cc", "memory"
-		 : taken, due);
-	return true;
-due:
-	__preempt_schedule();
-	return true;
-taken:
-	/* The scheduler may be due all the same. */
-	preempt_disable();
-	preempt_enable();
-	return false;
-}
-#else
-static __always_inline bool kheap_own_and_enable(unsigned long bit)
-{
-	bool taken = test_and_set_bit(bit, kheap_bitmap());
-
-	preempt_enable();
-	return !taken;
-}
-#endif
 
 /**
  * kheap_pop_from() - take a block out of the CPU's loaded magazine
- * @caches: the per-CPU caches of a class
+ * @class: the class
+ * @cpu: its per-CPU caches
+ * @offset: the class's mark_offset, which the compiler may know
+ *
+ * The fields are addressed relative to the CPU: that saves to find out where
+ * they are. Below the last block stands one that has no mark, so that a single
+ * look tells that there is a block and that it is in order.
  *
  * Context: Any context, NMI included.
- * Return: The block, its allocated bit set; NULL if the magazine is empty or
- * somebody this CPU interrupted is at it, or if the block is in use already.
+ * Return: The block, its mark cleared; NULL if the magazine is empty or somebody
+ * this CPU interrupted is at it, or if the block is not as it was left.
  */
 static __always_inline void *
-kheap_pop_from(struct kheap_cpu_cache __percpu **caches)
+kheap_pop_from(const struct kheap_class *class,
+	       struct kheap_cpu_cache __percpu *cpu, unsigned long offset)
 {
-	struct kheap_cpu_cache *cache;
-	struct kheap_slot *slot;
-	unsigned long bit;
-	void *block;
+	void **top, *block;
 
 	preempt_disable();
-	cache = raw_cpu_ptr(*caches);
-	if (unlikely(!kheap_mark_busy(cache)))
+	if (unlikely(raw_cpu_read(cpu->busy)))
 		goto out;
-	slot = cache->top;
-	if (unlikely(slot == cache->base))
-		goto out_clear;
-	slot--;
-	WRITE_ONCE(cache->top, slot);
-	block = slot->block;
+	raw_cpu_write(cpu->busy, true);
+	barrier();
+	top = raw_cpu_read(cpu->top) - 1;
+	block = *top;
+	if (unlikely(!kheap_mark_take(class, block, offset)))
+		goto out_unmarked;
+	raw_cpu_write(cpu->top, top);
+	barrier();
+	raw_cpu_write(cpu->busy, false);
+	preempt_enable();
 	if (!block)
 		__builtin_unreachable();
-	bit = slot->bit;
-	kheap_clear_busy(cache);
-	if (unlikely(!kheap_own_and_enable(bit)))
-		goto out_taken;
 	return block;
 
-out_taken:
+out_unmarked:
 	/*
-	 * No call: it would have registers saved on the way here; and no look
-	 * at what is noted, which costs the good way an instruction. By now the
-	 * cache may be another CPU's; kheap_cpu_cache_settle() reads it so. Of
-	 * a block that was noted before and not settled yet, the pool is not put
-	 * out of use and counts a block too much: it stays until the heap goes.
+	 * There is none, or one that kheap_cpu_cache_settle() is to look at. No
+	 * call here: it would have registers saved on the way. Of one that was
+	 * noted before and not settled yet, the pool is not put out of use and
+	 * counts a block too much: it stays until the heap goes.
 	 */
-	WRITE_ONCE(cache->taken, block);
-	return NULL;
-
-out_clear:
-	kheap_clear_busy(cache);
+	if (top >= raw_cpu_read(cpu->base)) {
+		raw_cpu_write(cpu->top, top);
+		raw_cpu_write(cpu->stray, block);
+	}
+	barrier();
+	raw_cpu_write(cpu->busy, false);
 out:
 	preempt_enable();
 	return NULL;
 }
 
 /* The fast path: misses always while the heap is watched. */
-static __always_inline void *kheap_pop(struct kheap_class *class)
+static __always_inline void *kheap_pop(struct kheap_class *class,
+				       unsigned long offset)
 {
-	return kheap_pop_from(&class->cpu);
+	return kheap_pop_from(class, READ_ONCE(class->cpu), offset);
 }
 
 /**
  * kheap_push_into() - put a block into the CPU's loaded magazine
  * @class: the class
- * @caches: its per-CPU caches
- * @slot: the block, its allocated bit already clear
+ * @cpu: its per-CPU caches
+ * @block: the block, with its mark
  *
  * When the magazine is full or somebody this CPU interrupted is at it,
- * kheap_push_missed() takes the block. That is called last and cleans up here,
- * so that no register need be saved before.
+ * kheap_push_missed() takes the block. That is called last, so that no register
+ * need be saved before.
  *
- * Context: Any context, NMI included.
+ * Context: Any context, NMI included; preemption off, and on again afterwards.
  */
 static __always_inline void
-kheap_push_into(struct kheap_class *class,
-		struct kheap_cpu_cache __percpu **caches,
-		struct kheap_slot slot)
+kheap_push_into(struct kheap_class *class, struct kheap_cpu_cache __percpu *cpu,
+		void *block)
 {
-	struct kheap_cpu_cache *cache;
-	struct kheap_slot *top;
+	void **top;
 
-	preempt_disable();
-	cache = raw_cpu_ptr(*caches);
-	if (unlikely(!local_inc_and_test(&cache->busy)))
-		return kheap_push_missed(class, slot, cache);
+	if (unlikely(raw_cpu_read(cpu->busy)))
+		return kheap_push_missed(class, block);
+	raw_cpu_write(cpu->busy, true);
 	barrier();
-	top = cache->top;
-	if (unlikely(top == cache->limit))
-		return kheap_push_missed(class, slot, cache);
-	*top = slot;
-	WRITE_ONCE(cache->top, top + 1);
-	kheap_clear_busy(cache);
+	top = raw_cpu_read(cpu->top);
+	if (unlikely(top == raw_cpu_read(cpu->limit)))
+		return kheap_push_full(class, block, cpu);
+	*top = block;
+	raw_cpu_write(cpu->top, top + 1);
+	barrier();
+	raw_cpu_write(cpu->busy, false);
 	preempt_enable();
-}
-
-/* The fast path. */
-static __always_inline void kheap_push(struct kheap_class *class,
-				       struct kheap_slot slot)
-{
-	kheap_push_into(class, &class->cpu, slot);
 }
 
 /* Zero @nr words; @nr is a constant. */
@@ -191,17 +139,14 @@ static __always_inline void kheap_zero_words(u64 *word, unsigned int nr)
 }
 
 /*
- * Zero up to 16 words: as many as the largest power of two that fits from the
+ * Zero up to 7 words: as many as the largest power of two that fits from the
  * start, and as many up to the end, overlapping.
  */
 static __always_inline void kheap_zero_few(u64 *block, unsigned long nr_words)
 {
 	u64 *end = block + nr_words;
 
-	if (nr_words >= 8) {
-		kheap_zero_words(block, 8);
-		kheap_zero_words(end - 8, 8);
-	} else if (nr_words >= 4) {
+	if (nr_words >= 4) {
 		kheap_zero_words(block, 4);
 		kheap_zero_words(end - 4, 4);
 	} else if (nr_words >= 2) {
@@ -212,12 +157,24 @@ static __always_inline void kheap_zero_few(u64 *block, unsigned long nr_words)
 	}
 }
 
+/* Zero more than 8 words, a line at a time, the last one overlapping. */
+static __always_inline void kheap_zero_lines(u64 *block, unsigned long nr_words)
+{
+	u64 *last = block + nr_words - 8;
+
+	do {
+		kheap_zero_words(block, 8);
+		block += 8;
+	} while (block < last);
+	kheap_zero_words(last, 8);
+}
+
 /**
  * kheap_zero() - zero a block as far as its class says
  * @class: its class
  * @block: the block
  *
- * Up to two lines are zeroed by stores: the string instruction takes longer
+ * By stores up to %KHEAP_ZERO_STORES bytes: the string instruction takes longer
  * than that to start.
  */
 static __always_inline void kheap_zero(const struct kheap_class *class,
@@ -225,10 +182,12 @@ static __always_inline void kheap_zero(const struct kheap_class *class,
 {
 	if (likely(class->zero_kind == KHEAP_ZERO_LINE))
 		kheap_zero_words(block, 8);
-	else if (class->zero_kind > KHEAP_ZERO_LINE)
-		memset64(block, 0, class->zero_words);
-	else
+	else if (class->zero_kind == KHEAP_ZERO_FEW)
 		kheap_zero_few(block, class->zero_words);
+	else if (class->zero_kind == KHEAP_ZERO_LINES)
+		kheap_zero_lines(block, class->zero_words);
+	else
+		memset64(block, 0, class->zero_words);
 }
 
 #endif /* _KHEAP_CPU_CACHE_H */

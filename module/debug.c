@@ -46,7 +46,7 @@ MODULE_PARM_DESC(debug, "letters for every heap: F consistency, Z guard bytes, P
 
 /**
  * struct debug_record - what is known of a block, behind it
- * @link: the link of a constructed block
+ * @mark: the mark of a constructed block
  * @serial: number of the allocation in the heap, from 1; 0: none yet
  * @size: bytes asked for
  * @dead: it was freed, and filled with the dead byte
@@ -59,7 +59,7 @@ MODULE_PARM_DESC(debug, "letters for every heap: F consistency, Z guard bytes, P
  * a record is believed, nor given to the stack depot, unless its sum is right.
  */
 struct debug_record {
-	u64 link;
+	u64 mark;
 	u64 serial;
 	u16 size;
 	u8 dead;
@@ -181,8 +181,8 @@ size_t kheap_debug_geometry(struct kheap_class *class, size_t align)
 					   0;
 	class->zero_words = 0;
 	if (class->ctor)
-		class->link_offset = record_offset(class) +
-				     offsetof(struct debug_record, link);
+		class->mark_offset = record_offset(class) +
+				     offsetof(struct debug_record, mark);
 	return ALIGN(class->front + record_offset(class) +
 		     sizeof(struct debug_record), align);
 }
@@ -326,7 +326,7 @@ static void record_mend(const struct kheap_class *class, void *block)
 	if (record_is_sound(class, block))
 		return;
 	*record = (struct debug_record){
-		.link = record->link,
+		.mark = record->mark,
 		.size = class->usable,
 	};
 }
@@ -353,7 +353,7 @@ static void check_guards(struct kheap_class *class, u8 *block)
 
 /* --- Patterns ----------------------------------------------------------- */
 
-/* Where the dead pattern starts: behind the link, or the header of an object. */
+/* Where the dead pattern starts: behind the mark, or the header of an object. */
 static long dead_start(const struct kheap_class *class)
 {
 	return class->type ? sizeof(struct kheap_object) : 8;
@@ -417,7 +417,7 @@ static void check_pool(const struct kheap_class *class, const void *block)
 /**
  * kheap_debug_rejects() - put back a cached block whose pool is in quarantine
  * @class: its class
- * @block: the block, its allocated bit set
+ * @block: the block, its mark cleared
  *
  * Context: Any context.
  * Return: false if it may be handed out.
@@ -425,15 +425,12 @@ static void check_pool(const struct kheap_class *class, const void *block)
 bool kheap_debug_rejects(struct kheap_class *class, void *block)
 {
 	struct kheap_pool *pool = kheap_block_pool(block);
-	struct kheap_slot slot = { .block = block };
-	unsigned long idx;
 
 	if (likely(READ_ONCE(pool->state) != KHEAP_POOL_QUARANTINED) ||
 	    in_nmi())
 		return false;
-	kheap_block_index(class, pool, block, &idx);
-	clear_bit(pool->map_bit + idx, kheap_bitmap());
-	kheap_class_free_to_pool(class, slot);
+	kheap_mark_set_link(class, block, KHEAP_LINK_CACHED);
+	kheap_class_free_to_pool(class, block);
 	return true;
 }
 
@@ -477,7 +474,7 @@ void kheap_debug_alloc(struct kheap_class *class, void *block, size_t size,
 /**
  * kheap_debug_park() - remember who frees a block after a grace period
  * @class: its class
- * @block: the block, its allocated bit clear and its parked bit not yet set
+ * @block: the block, its parked bit set; preemption is off
  *
  * Whoever frees it then is somebody else. A damaged record is told of then.
  *

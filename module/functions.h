@@ -84,16 +84,17 @@ void kheap_arenas_destroy(struct kheap *heap);
 bool kheap_pool_setup(struct kheap_pool *pool, struct kheap_class *class,
 		      gfp_t gfp);
 void *kheap_pool_detach_map(struct kheap_pool *pool);
-unsigned int kheap_pool_join(struct kheap_pool *pool, struct kheap_slot *slots,
+unsigned int kheap_pool_join(struct kheap_pool *pool, void **slots,
 			     unsigned int nr, void **bad);
 unsigned int kheap_pools_take(struct kheap_class *class, int node,
-			      struct kheap_slot *slots, unsigned int nr,
-			      void **bad);
-void kheap_pools_give(struct kheap_class *class, struct kheap_slot *slots,
+			      void **slots, unsigned int nr, void **bad);
+void kheap_pools_give(struct kheap_class *class, void **slots,
 		      unsigned int nr, struct list_head *empties);
-u16 kheap_link_next(struct kheap_pool *pool, unsigned int idx);
+unsigned int kheap_link_next(struct kheap_pool *pool, unsigned int idx);
+bool kheap_pool_lists(struct kheap_pool *pool, unsigned int idx);
 void kheap_pool_quarantine(struct kheap_pool *pool);
-void kheap_pool_block_twice(void *block);
+void kheap_pool_block_stray(void *block);
+void kheap_pool_set_parking(struct kheap_pool *pool, bool on);
 
 /* class.c */
 int kheap_class_init(struct kheap_class *class, struct kheap *heap,
@@ -114,16 +115,16 @@ size_t kheap_size_class_bytes(void);
 struct kheap_class *kheap_size_class(struct kheap *heap, unsigned int szidx,
 				     gfp_t gfp);
 void *kheap_class_alloc_slow(struct kheap_class *class, gfp_t gfp, int nid);
-void kheap_class_free_to_pool(struct kheap_class *class,
-			      struct kheap_slot slot);
-void kheap_class_free_slow(struct kheap_class *class, struct kheap_slot slot,
-			   bool alien);
+bool kheap_block_claim(struct kheap_class *class, struct kheap_pool *pool,
+		       const void *ptr);
+void kheap_class_free_to_pool(struct kheap_class *class, void *block);
+void kheap_class_free_slow(struct kheap_class *class, void *block, bool alien);
 void *kheap_class_alloc_missed(struct kheap_class *class, size_t size,
 			       gfp_t gfp, int nid, unsigned long caller);
-void kheap_class_free_careful(struct kheap_class *class,
-			      struct kheap_slot slot);
-void kheap_push_missed(struct kheap_class *class, struct kheap_slot slot,
-		       struct kheap_cpu_cache *cache);
+void kheap_class_free_careful(struct kheap_class *class, void *block);
+void kheap_push_missed(struct kheap_class *class, void *block);
+void kheap_push_full(struct kheap_class *class, void *block,
+		     struct kheap_cpu_cache __percpu *cpu);
 
 /* alloc.c */
 struct kheap_class *kheap_size_class_or_fail(struct kheap *heap, size_t size,
@@ -136,11 +137,14 @@ void kheap_class_free_bulk(struct kheap_class *class, size_t nr, void **ptrs);
 void kheap_cpu_cache_settle(struct kheap_cpu_cache *cache);
 void kheap_cpu_caches_setup(struct kheap_class *class, gfp_t gfp);
 void kheap_cpu_caches_exit(struct kheap_class *class);
-bool kheap_cpu_cache_refill(struct kheap_class *class, struct kheap_slot *slot);
-bool kheap_cpu_cache_join(struct kheap_class *class, struct kheap_pool *pool,
-			  struct kheap_slot *slot);
-bool kheap_cpu_cache_push(struct kheap_class *class, bool alien,
-			  struct kheap_slot slot);
+bool kheap_cpu_cache_fill(struct kheap_class *class,
+			  struct kheap_cpu_cache *cache, void **bad);
+bool kheap_cpu_cache_make_room(struct kheap_class *class,
+			       struct kheap_cpu_cache *cache,
+			       struct list_head *empties);
+void *kheap_cpu_cache_refill(struct kheap_class *class);
+void *kheap_cpu_cache_join(struct kheap_class *class, struct kheap_pool *pool);
+bool kheap_cpu_cache_push(struct kheap_class *class, bool alien, void *block);
 bool kheap_class_drain(struct kheap_class *class, bool only_idle);
 void kheap_class_drain_cpu(struct kheap_class *class, unsigned int cpu);
 unsigned long kheap_class_nr_cached(struct kheap_class *class);
@@ -188,7 +192,7 @@ void kheap_large_destroy(struct kheap *heap);
 int kheap_large_check(struct kheap *heap);
 
 /* cache.c */
-void kheap_cache_free_unusual(struct kheap_class *class, const void *ptr);
+void kheap_class_free_unusual(struct kheap_class *class, const void *ptr);
 void kheap_cache_shrink(struct kheap_class *class);
 
 /* slab_compat.c */
@@ -200,6 +204,8 @@ void kheap_rcu_init(struct kheap *heap);
 void kheap_rcu_flush(struct kheap *heap);
 bool kheap_rcu_park(struct kheap_class *class, const void *ptr);
 bool kheap_class_free_rcu(struct kheap_class *class, const void *ptr);
+void kheap_rcu_park_marked(struct kheap_class *class, void *block);
+void kheap_rcu_arm(struct kheap *heap);
 void kheap_rcu_exit(struct kheap *heap);
 
 /* pressure.c */

@@ -198,41 +198,15 @@ void kheap_maint_later(struct kheap *heap)
 	queue_delayed_work(kheap_unbound_wq, &heap->maint, IDLE_INTERVAL);
 }
 
-static void maint_from_nmi(struct irq_work *work)
+/* Blocks that were freed in NMI wait for the sweep of those parked. */
+static void sweep_from_nmi(struct irq_work *work)
 {
-	kheap_maint_now(container_of(work, struct kheap, nmi_work));
-}
-
-/*
- * Finish the frees of defer_free(). Whoever ends a class comes here first, and
- * must not find the list empty while another has it in hand.
- */
-static void free_from_nmi(struct kheap *heap)
-{
-	struct llist_node *node, *next;
-
-	mutex_lock(&heap->mutex);
-	llist_for_each_safe(node, next, llist_del_all(&heap->nmi_frees)) {
-		struct kheap_pool *pool = kheap_block_pool(node);
-		struct kheap_class *class = pool->class;
-		struct kheap_slot slot = { .block = node };
-		unsigned long idx;
-
-		if (class->ctor)
-			slot.block -= class->link_offset;
-		kheap_block_index(class, pool, slot.block, &idx);
-		slot.bit = pool->map_bit + idx;
-		if (kheap_tracks_leaks())
-			kmemleak_free(slot.block);
-		kheap_class_free_careful(class, slot);
-	}
-	mutex_unlock(&heap->mutex);
+	kheap_rcu_arm(container_of(work, struct kheap, nmi_work));
 }
 
 /* Do what had to be left when it arose; where memory may be freed. */
 void kheap_finish_deferred(struct kheap *heap)
 {
-	free_from_nmi(heap);
 	kheap_arenas_release_deferred(heap);
 	kheap_large_free_deferred(heap);
 }
@@ -334,7 +308,7 @@ static void init_fields(struct kheap *heap, const char *name)
 	strscpy(heap->name, name, sizeof(heap->name));
 	for (i = 0; i < ARRAY_SIZE(heap->by_words); i++)
 		heap->by_words[i] = &kheap_cold_class;
-	heap->secret = get_random_u32();
+	heap->secret = get_random_long();
 	heap->tag = kheap_new_tag();
 	mutex_init(&heap->mutex);
 	raw_spin_lock_init(&heap->class_lock);
@@ -347,8 +321,7 @@ static void init_fields(struct kheap *heap, const char *name)
 	INIT_DELAYED_WORK(&heap->maint, maint);
 	init_llist_head(&heap->released);
 	init_llist_head(&heap->dead_large);
-	init_llist_head(&heap->nmi_frees);
-	init_irq_work(&heap->nmi_work, maint_from_nmi);
+	init_irq_work(&heap->nmi_work, sweep_from_nmi);
 	kheap_rcu_init(heap);
 	heap->gc_threshold = KHEAP_GC_THRESHOLD;
 }
@@ -494,8 +467,8 @@ static void report_live(struct kheap *heap)
  * 2. Readers of debugfs: kheap_debugfs_del() waits for those inside.
  * 3. kheap_list walkers (heaps file, CPU hotplug): they hold kheap_list_lock,
  *    and the heap leaves the list under it.
- * 4. The RCU work, the NMI work, then the maintenance work that both start:
- *    each is waited for, in this order, and nobody is left to start them again.
+ * 4. The NMI work, the RCU work that it starts, then the maintenance work that
+ *    this one starts: each is waited for, in this order, and nobody is left to start them again.
  */
 void kheap_destroy(struct kheap *heap)
 {
@@ -513,8 +486,8 @@ void kheap_destroy(struct kheap *heap)
 	/* What is alive is counted while nobody drains caches. */
 	cancel_delayed_work_sync(&heap->maint);
 	kheap_objects_exit(heap);
-	kheap_rcu_exit(heap);
 	irq_work_sync(&heap->nmi_work);
+	kheap_rcu_exit(heap);
 	cancel_delayed_work_sync(&heap->maint);
 	kheap_finish_deferred(heap);
 	cancel_delayed_work_sync(&heap->maint);

@@ -57,8 +57,7 @@
  *    check. Taken after 1 and 9, before 2.
  *
  * 2. kheap.mutex: the list of classes against removal, and the walks that may
- *    sleep: check, trim, debugfs. Blocks that were freed in NMI are on their way
- *    under it, so that no class ends meanwhile. Not taken by allocation or free.
+ *    sleep: check, trim, debugfs. Not taken by allocation or free.
  *    Memory reclaim tries 1 and 2, and never waits for them: they may be held
  *    where memory is allocated.
  *
@@ -67,8 +66,9 @@
  *    belongs to a class.
  *
  * 4. kheap_class_node.lock (raw): the inside of the class's pools on one
- *    memory node and the lists that they are on. The allocated bits are not
- *    under it: they are flipped atomically by whoever owns the block.
+ *    memory node and the lists that they are on. The marks of blocks that are
+ *    in no pool's list are not under it: they are written and cleared by
+ *    whoever frees and allocates the block.
  *
  * 5. kheap.large_lock (raw): the tree of large blocks.
  *
@@ -103,10 +103,10 @@
 #define KHEAP_ARENA_CHUNKS	(KHEAP_ARENA_POOLS / KHEAP_CHUNK_POOLS)
 #define KHEAP_NR_SPANS		4	/* pools of 1, 2, 4 and 8 pages */
 #define KHEAP_NR_FILLS		4	/* used pools are listed by quarters */
-#define KHEAP_INLINE_BLOCKS	BITS_PER_LONG
-#define KHEAP_LINK_END		0xffff	/* no further free block */
-#define KHEAP_LINK_TAKEN	0xfffe	/* not a free block any more */
-#define KHEAP_LINK_OFFSET	4	/* leaves a reference count at 0 alone */
+#define KHEAP_INLINE_BLOCKS	BITS_PER_LONG	/* see kheap_parked_bits() */
+#define KHEAP_LINK_CACHED	0xffff	/* free, in a per-CPU cache or a depot */
+#define KHEAP_LINK_END		0xfffe	/* no further free block */
+#define KHEAP_LINK_WAITS	0xfffd	/* freed in NMI, on its way */
 #define KHEAP_SZIDX_NONE	0xff	/* class of a cache or a type */
 #define KHEAP_NR_CLASSES	(KHEAP_NR_SIZE_CLASSES + KHEAP_NR_MEDIUM_CLASSES)
 
@@ -124,15 +124,18 @@ enum kheap_pool_state {
  * struct kheap_pool - one run of pages with blocks of one class
  * @class: whose blocks these are; kheap_cold_class when empty or a hole
  * @base: first byte of the first block; the pages' address
- * @map_bit: number of block 0's allocated bit, see kheap_bitmap()
- * @map: the allocated bits of up to 64 blocks; else the address of the bits
+ * @limit: a block at an offset from @base below this is freed without further
+ *	questions; @nextoffset, or 0 while the pool's blocks need them
+ * @nextoffset: bytes of @base that were ever carved into blocks
+ * @map: the parked bits of up to 64 blocks; else the address of the bits
  * @arena: the arena that the pool is a part of
  * @list: in one of the class's used lists, or in the arena's freepools
  * @nr_used: blocks that are not free in this pool: allocated or cached
- * @freeblock: index of the first free block, or %KHEAP_LINK_END
- * @nextoffset: bytes of @base that were ever carved into blocks
+ * @freeblock: index of the first free block, or %KHEAP_LINK_END; in quarantine
+ *	the number of strays, see kheap_pool_block_stray()
  * @state: an &enum kheap_pool_state
  * @sz_map: words that @map points to, 0 while the bits are in @map itself
+ * @parking: blocks of it may wait for a grace period
  *
  * Under the class's lock, except @base, @arena: constant while there is a
  * page; @state, @list and @class under the set's lock while the pool is with
@@ -141,20 +144,22 @@ enum kheap_pool_state {
  *   nr_used + nr_free_listed + nr_virgin == nr_blocks
  *   nr_virgin == nr_blocks - nextoffset / size
  *   USED: 0 < nr_used < nr_blocks; FULL: nr_used == nr_blocks
- *   every listed or virgin block's allocated bit is clear
+ *   every listed block has a mark that leads to the next one
+ *   carved blocks without a mark <= nr_used
  */
 struct kheap_pool {
 	struct kheap_class *class;
 	void *base;
-	unsigned long map_bit;
+	u32 limit;
+	u32 nextoffset;
 	unsigned long map;
 	struct kheap_arena *arena;
 	struct list_head list;
 	u16 nr_used;
 	u16 freeblock;
-	u16 nextoffset;
 	u8 state;
 	u8 sz_map;
+	bool parking;
 };
 
 static_assert(sizeof(struct kheap_pool) == 64 || IS_ENABLED(CONFIG_DEBUG_LIST));
@@ -247,28 +252,20 @@ struct kheap_arena_set {
 /* --- Per-CPU caches ----------------------------------------------------- */
 
 /**
- * struct kheap_slot - a free block in a per-CPU cache
- * @block: its address
- * @bit: number of its allocated bit, see kheap_bitmap()
- *
- * The bit's number saves the way back to the pool when the block is taken out.
- */
-struct kheap_slot {
-	void *block;
-	unsigned long bit;
-};
-
-/**
  * struct kheap_magazine - room for a number of free blocks
  * @next: in the depot
- * @nr_slots: how many blocks fit: 1, 3, 7, 15 or 31, with which the
- *	magazine fills its memory
+ * @nr_slots: how many blocks fit: 5, 13, 29 or 61, with which the magazine
+ *	fills its memory; fewer of large ones
+ * @nil: what is met below the last block: see kheap_class_nil()
  * @slots: the blocks
+ *
+ * At least a cache line, so that no line has magazines of two CPUs.
  */
 struct kheap_magazine {
 	struct kheap_magazine *next;
 	unsigned long nr_slots;
-	struct kheap_slot slots[];
+	void *nil;
+	void *slots[];
 };
 
 /**
@@ -296,35 +293,37 @@ struct kheap_depot {
  * @top: slot above the last block of the loaded magazine
  * @base: first slot of the loaded magazine
  * @limit: slot above the last one of the loaded magazine
- * @busy: the mark: -1, or more when somebody on this CPU is between reading
- *	and writing
+ * @busy: the busy mark: somebody on this CPU is between reading and writing
  * @asleep: takes in no block until a request misses, see drain_marked()
  * @nr_previous: blocks in the previous magazine: it is full or empty
  * @nr_slow: times that the fast path could not serve, ever
  * @seen_slow: @nr_slow when the maintenance work last looked
  * @loaded: the magazine that the fast paths use; NULL before there is one
  * @previous: the other one
- * @taken: a block that was in use when the fast path took it; for the slow path
+ * @stray: a block that had no mark when it was taken out; for the slow path
+ * @nil: as in a magazine; what @top is above before there is one
  *
  * Magazines and the depot are as in Bonwick's and Adams' "Magazines and Vmem"
  * (2001): a loaded magazine, and a previous one that is either full or empty,
  * so that a load at the edge moves no blocks back and forth.
  *
  *   base == loaded->slots <= top <= limit == base + loaded->nr_slots
+ *   base[-1] is the class's nil
  *   asleep: base == top == limit
  */
 struct kheap_cpu_cache {
-	struct kheap_slot *top;
-	struct kheap_slot *base;
-	struct kheap_slot *limit;
-	local_t busy;
+	void **top;
+	void **limit;
+	void **base;
+	bool busy;
 	bool asleep;
 	u16 nr_previous;
+	void *stray;
 	unsigned long nr_slow;
 	unsigned long seen_slow;
 	struct kheap_magazine *loaded;
 	struct kheap_magazine *previous;
-	void *taken;
+	void *nil[1];
 };
 
 /* --- Classes ------------------------------------------------------------ */
@@ -355,11 +354,14 @@ struct kheap_class_node {
 	unsigned long nr_pools;
 } ____cacheline_aligned_in_smp;
 
-/* How kheap_zero() zeroes; in this order, so that one comparison decides. */
+#define KHEAP_ZERO_STORES	512	/* most bytes that are zeroed by stores */
+
+/* How kheap_zero() zeroes. */
 enum kheap_zero_kind {
-	KHEAP_ZERO_FEW,		/* up to 128 bytes, but not a line */
+	KHEAP_ZERO_FEW,		/* less than a line */
 	KHEAP_ZERO_LINE,	/* 64 bytes */
-	KHEAP_ZERO_STRING,	/* more than 128 bytes */
+	KHEAP_ZERO_LINES,	/* more, up to KHEAP_ZERO_STORES bytes */
+	KHEAP_ZERO_STRING,	/* more than that */
 };
 
 /**
@@ -368,6 +370,7 @@ enum kheap_zero_kind {
  *	kheap_cold_cache while the heap is watched; under lock 6
  * @tag: what struct page of its pools carries, see kheap_owned_pool(); the
  *	heap's for size classes, so that kheap_free() finds any of them
+ * @key: the heap's secret, see kheap_mark()
  * @recip: 2^32 / @size, rounded up; see kheap_block_index()
  * @recip_low: @recip once more, so that the compiler multiplies and compares
  *	with memory instead of loading it
@@ -376,7 +379,7 @@ enum kheap_zero_kind {
  * @zero_words: words of 8 bytes to zero when zeroing is wanted, see
  *	kheap_zero(); 0 with a constructor
  * @nr_blocks: blocks in a pool
- * @link_offset: where in a free block the link to the next one is
+ * @mark_offset: where in a free block its mark is
  * @fill_shift: turns nr_used into a quarter, see kheap_pool_fill()
  * @span: order of a pool
  * @szidx: number of the size class, or %KHEAP_SZIDX_NONE
@@ -384,8 +387,9 @@ enum kheap_zero_kind {
  * @max_depot: most full magazines in a depot
  * @bad_gfp: flags that a request for this class is refused with
  * @wants_cpu: the maintenance work is to set @caches up
- * @rcu: freed objects wait for a grace period; their pages carry no tag, so
- *	that the fast path of kheap_cache_free() knows none of them
+ * @rcu: freed objects wait for a grace period
+ * @slow_free: its pools have no limit, see &struct kheap_pool: every free asks
+ *	questions
  * @type: the object type that this is the class of, or NULL
  * @usable: bytes that the client may use
  * @debug: KHEAP_DEBUG_* of &enum kheap_flags
@@ -395,6 +399,7 @@ enum kheap_zero_kind {
  * @alien: per-CPU caches for blocks of other nodes, on their way home
  * @ctor: run on each block when its pool is set up
  * @name: of the cache or type; NULL for a size class
+ * @nil: a word that is no mark, see kheap_class_nil()
  * @list: in the heap's list of classes; RCU
  * @node: by memory node
  *
@@ -404,18 +409,19 @@ enum kheap_zero_kind {
 struct kheap_class {
 	struct kheap_cpu_cache __percpu *cpu;
 	unsigned long tag;
+	unsigned long key;
 	unsigned long recip;
+	u32 recip_low;
 	u32 size;
 	u32 zero_words;
-	u16 nr_blocks;
-	u16 link_offset;
+	u16 mark_offset;
+	u8 zero_kind;
 	u8 fill_shift;
+	u16 nr_blocks;
 	u8 span;
 	u8 szidx;
-	u8 zero_kind;
-	u16 max_slots;
-	u32 recip_low;
 	struct kheap *heap;
+
 	struct kheap_cpu_cache __percpu *caches;
 	struct kheap_cpu_cache __percpu *alien;
 	gfp_t bad_gfp;
@@ -423,12 +429,15 @@ struct kheap_class {
 	u32 usable;
 	u32 debug;
 	u16 front;
+	u16 max_slots;
 	u16 max_depot;
 	bool wants_cpu;
 	bool rcu;
+	bool slow_free;
 	struct kheap_type *type;
 	void (*ctor)(void *object);
 	char *name;
+	u64 nil;
 	struct list_head list;
 	struct kheap_class_node node[];
 };
@@ -586,7 +595,7 @@ struct kheap_inject {
  * @flags: bits of &enum kheap_flags
  * @watch: bits of &enum kheap_watch; under lock 6
  * @callsites: what is recorded about call sites, NULL while it is off
- * @secret: what links are encoded with
+ * @secret: what the marks of free blocks are made of
  * @limit_bytes: most bytes held, 0 for no limit
  * @on_limit: asked before a request over the limit is refused; or NULL
  * @limit_ctx: for @on_limit
@@ -616,8 +625,7 @@ struct kheap_inject {
  * @maint_armed: @maint will look for what is idle in a while
  * @released: arenas whose pages could not be freed on the spot
  * @dead_large: large blocks that could not be freed on the spot
- * @nmi_frees: blocks freed in NMI, linked through themselves
- * @nmi_work: starts @maint from NMI
+ * @nmi_work: sees to blocks that were freed in NMI
  * @rcu_work: frees the blocks that wait for a grace period
  * @rcu_armed: @rcu_work will run
  * @rcu_mutex: one sweep at a time, none during a check; taken before @mutex
@@ -647,7 +655,7 @@ struct kheap {
 	unsigned int flags;
 	unsigned int watch;
 	struct kheap_callsites __rcu *callsites;
-	u32 secret;
+	unsigned long secret;
 	size_t limit_bytes;
 	bool (*on_limit)(void *ctx, size_t bytes, gfp_t gfp);
 	void *limit_ctx;
@@ -681,7 +689,6 @@ struct kheap {
 	bool maint_armed;
 	struct llist_head released;
 	struct llist_head dead_large;
-	struct llist_head nmi_frees;
 	struct irq_work nmi_work;
 
 	struct delayed_work rcu_work;
@@ -706,5 +713,6 @@ struct kheap {
 
 #include "functions.h"
 #include "lookup.h"
+#include "mark.h"
 
 #endif /* _KHEAP_INTERNAL_H */

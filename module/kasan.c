@@ -23,7 +23,7 @@ static void describe(const struct kheap_class *class,
 	       class->name ?: "", offset % class->size, class->usable, idx);
 	if (idx < class->nr_blocks)
 		pr_err("  the block is %s\n",
-		       test_bit(pool->map_bit + idx, kheap_bitmap()) ?
+		       kheap_block_is_allocated(class, pool, idx) ?
 		       "allocated" : "free");
 	kheap_debug_note(class, pool, addr, &note);
 	kheap_debug_print(&note);

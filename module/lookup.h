@@ -82,21 +82,6 @@ static inline size_t kheap_pool_bytes(const struct kheap_class *class)
 	return PAGE_SIZE << class->span;
 }
 
-/*
- * The allocated bits live in ordinary kernel memory, and a slot must name one
- * of them in one word. Seen as a bitmap, the direct map gives every bit of
- * memory a number.
- */
-static __always_inline unsigned long *kheap_bitmap(void)
-{
-	return (unsigned long *)kheap_map.base;
-}
-
-static inline unsigned long kheap_bit_number(const unsigned long *word)
-{
-	return ((unsigned long)word - kheap_map.base) * BITS_PER_BYTE;
-}
-
 /* The number of the page that @ptr is in, counted from the direct map's. */
 static __always_inline unsigned long kheap_page_number(const void *ptr)
 {
@@ -170,7 +155,7 @@ static __always_inline struct kheap_pool *kheap_block_pool(const void *block)
  * @pool: the pool
  * @ptr: an address in the pool's pages
  * @idx: set to the index if the answer is true; it may be nr_blocks in the
- *	pool's tail, where the allocated bit is never set
+ *	pool's tail, where nothing is ever carved
  *
  * A division and its remainder by one multiplication (Lemire, Kaser and Kurz,
  * "Faster remainder by direct computation", 2019): with recip = 2^32 / size
@@ -233,27 +218,33 @@ static inline unsigned int kheap_size_szidx(size_t size)
 	return size ? (size - 1) >> KHEAP_BLOCK_SHIFT : 0;
 }
 
-/* Words of allocated bits, one bit more than there are blocks: the tail's. */
-static inline unsigned int kheap_map_words(const struct kheap_class *class)
-{
-	return class->nr_blocks / BITS_PER_LONG + 1;
-}
-
 /**
  * kheap_parked_bits() - the bits of blocks that wait for a grace period
  * @pool: a pool with a class
  *
- * Up to 64 of them are in the list pointer of the first page's struct page,
- * which is the pool's while the page is; more are behind the allocated bits.
- * All are clear in a pool without allocated blocks.
+ * Up to 64 of them are in the descriptor. All are clear in a pool without
+ * allocated blocks.
  *
  * Return: The word that bit 0 is in.
  */
 static inline unsigned long *kheap_parked_bits(const struct kheap_pool *pool)
 {
-	if (pool->class->nr_blocks <= KHEAP_INLINE_BLOCKS)
-		return (unsigned long *)&virt_to_page(pool->base)->lru.prev;
-	return (unsigned long *)pool->map + kheap_map_words(pool->class);
+	return pool->sz_map ? (unsigned long *)pool->map :
+			      (unsigned long *)&pool->map;
+}
+
+/**
+ * kheap_class_nil() - what stands in a magazine below its last block
+ * @class: its class
+ *
+ * To the fast path it is a block without a mark: one look tells that there is
+ * no block to take, or none that is as it should be.
+ *
+ * Return: An address that is not a block's.
+ */
+static inline void *kheap_class_nil(struct kheap_class *class)
+{
+	return (void *)&class->nil - class->mark_offset;
 }
 
 /*

@@ -39,7 +39,7 @@ object_init(struct kheap_type *type, struct kheap_object *obj, gfp_t gfp)
 	kheap_kmsan_alloc(&type->class, obj, type->class.usable,
 			  gfp | __GFP_ZERO);
 	kheap_kasan_bound(&type->class, obj, type->class.usable);
-	obj->type = type;
+	WRITE_ONCE(obj->type, type);
 	this_cpu_inc(*type->nr_created);
 	/* A walk that sees the count sees the rest. */
 	atomic64_set_release(&obj->word,
@@ -73,7 +73,8 @@ struct kheap_object *kheap_object_new(struct kheap_type *type, gfp_t gfp)
 
 	kheap_might_alloc(gfp);
 	if (likely(!(gfp & GFP_ZONEMASK)))
-		obj = kheap_pop(&type->class);
+		obj = kheap_pop(&type->class,
+				offsetof(struct kheap_object, type));
 	if (unlikely(!obj))
 		return new_unusual(type, gfp);
 	return object_init(type, obj, gfp);
@@ -87,12 +88,12 @@ static __always_inline void free_block(struct kheap_type *type,
 {
 	struct kheap_class *class = &type->class;
 	struct kheap_pool *pool;
-	struct kheap_slot slot;
 
 	if (unlikely(!kheap_owned_pool(obj, &class->tag, &pool)) ||
-	    unlikely(!kheap_claim(class, pool, obj, &slot)))
-		return kheap_class_refuse_free(class, obj);
-	kheap_release(class, slot);
+	    unlikely(!kheap_block_at(class, pool, obj)) ||
+	    unlikely(!kheap_give(class, obj,
+				 offsetof(struct kheap_object, type))))
+		kheap_class_free_unusual(class, obj);
 }
 
 /* It is dead until a grace period is over: see free_word(). */

@@ -126,24 +126,16 @@ kheap_look_at_pool(struct kheap_walk *walk, struct kheap_pool *pool,
 				struct kheap_object *obj, s64 word))
 {
 	struct kheap_class *class = pool->class;
-	const unsigned long *map = kheap_bitmap() +
-				   pool->map_bit / BITS_PER_LONG;
-	unsigned int i;
+	void *block = pool->base, *end = block + READ_ONCE(pool->nextoffset);
 
-	for (i = 0; i < kheap_map_words(class); i++) {
-		unsigned long bits = READ_ONCE(map[i]);
+	for (; block < end; block += class->size) {
+		struct kheap_object *obj = block;
+		/* Pairs with the release in kheap_object_new(). */
+		s64 word = atomic64_read_acquire(&obj->word);
 
-		while (bits) {
-			unsigned int idx = i * BITS_PER_LONG + __ffs(bits);
-			struct kheap_object *obj =
-				kheap_block_address(class, pool, idx);
-			/* Pairs with the release in kheap_object_new(). */
-			s64 word = atomic64_read_acquire(&obj->word);
-
-			bits &= bits - 1;
-			if (likely((s32)word))
-				look(walk, class->type, obj, word);
-		}
+		/* A free one has its mark in the place of the type. */
+		if ((s32)word && likely(READ_ONCE(obj->type) == class->type))
+			look(walk, class->type, obj, word);
 	}
 }
 

@@ -16,20 +16,14 @@
 
 /* --- Collecting --------------------------------------------------------- */
 
-static const unsigned long *allocated_bits(const struct kheap_pool *pool)
-{
-	return kheap_bitmap() + BIT_WORD(pool->map_bit);
-}
-
 /* Blocks in the client's hands; it goes on allocating and freeing. */
 static unsigned int count_live(const struct kheap_class *class,
 			       const struct kheap_pool *pool)
 {
-	const unsigned long *bits = allocated_bits(pool);
-	unsigned int i, nr = 0;
+	unsigned int idx, nr = 0;
 
-	for (i = 0; i < BITS_TO_LONGS(class->nr_blocks); i++)
-		nr += hweight_long(READ_ONCE(bits[i]));
+	for (idx = 0; idx < class->nr_blocks; idx++)
+		nr += kheap_block_is_allocated(class, pool, idx);
 	return nr;
 }
 
@@ -41,7 +35,7 @@ static void list_blocks(const struct kheap_class *class,
 
 	for (idx = 0; idx < class->nr_blocks && nr < copy->nr_live &&
 	     nr < KHEAP_PINNED_BLOCKS; idx++)
-		if (test_bit(pool->map_bit + idx, kheap_bitmap()))
+		if (kheap_block_is_allocated(class, pool, idx))
 			copy->blocks[nr++] = kheap_block_address(class, pool,
 								 idx);
 	while (nr < KHEAP_PINNED_BLOCKS)
@@ -50,8 +44,8 @@ static void list_blocks(const struct kheap_class *class,
 
 /*
  * Copy what there is to say of a pool of @class, under the class's lock. The
- * bits are those of the blocks that are not in the pool, so that no more of
- * them are set than nr_used. Return false if more than half of it is in use.
+ * blocks without a mark are not in the pool, so that there are no more of them
+ * than nr_used. Return false if more than half of it is in use.
  */
 static bool copy_pool(const struct kheap_class *class,
 		      const struct kheap_pool *pool,

@@ -5,6 +5,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/bitmap.h>
 #include <linux/kmemleak.h>
 #include <linux/kmsan-checks.h>
 #include <linux/slab.h>
@@ -16,49 +17,65 @@
 /* --- Links -------------------------------------------------------------- */
 
 /*
- * A link is the next block's index, twice, xor a key of the heap and the
- * place. A stray write to a free block is found when the halves differ, or, at
- * the latest, by the bound and the allocated bit: whatever is written there, no
- * address outside the pool can come of it, and no allocated block. A block that
- * goes to a magazine has a mark in the link's place, so that none is met twice.
+ * The link to the next free block is a part of the block's mark. A stray write
+ * to a free block is found when the rest of the mark is not there, and that of
+ * somebody who knows the mark, by the bound and by the mark of the block that
+ * the link leads to: no address outside the pool can come of it, and no block
+ * in use. A block that goes to a cache has another link, so that none is met
+ * twice.
  */
-static __always_inline u32 link_key(const struct kheap *heap, const u32 *link)
-{
-	return heap->secret ^ (u32)((unsigned long)link >> KHEAP_BLOCK_SHIFT);
-}
 
-static __always_inline void link_write(const struct kheap *heap, u32 *link,
-				       u16 next)
+/* Set @next to the index after a block. Return false if there is none. */
+static __always_inline bool link_read(const struct kheap_class *class,
+				      const void *block, unsigned int *next)
 {
-	kheap_store_unseen(link, (next * 0x10001U) ^ link_key(heap, link));
-}
+	u64 link = kheap_mark_link(class, block);
 
-/* Set @next to the index after @link. Return false if it is none. */
-static __always_inline bool link_read(const struct kheap *heap,
-				      const u32 *link, unsigned int *next)
-{
-	u32 word = kheap_load_unseen(link) ^ link_key(heap, link);
-
-	*next = (u16)word;
-	return likely(word >> 16 == *next) &&
-	       likely(*next != KHEAP_LINK_TAKEN);
-}
-
-static u32 *block_link(const struct kheap_class *class,
-		       const struct kheap_pool *pool, unsigned int idx)
-{
-	return kheap_block_address(class, pool, idx) + class->link_offset;
+	*next = link;
+	return likely(link < KHEAP_LINK_WAITS) || likely(link == KHEAP_LINK_END);
 }
 
 /* For the checker: the block linked after @idx, nr_blocks if corrupted. */
-u16 kheap_link_next(struct kheap_pool *pool, unsigned int idx)
+unsigned int kheap_link_next(struct kheap_pool *pool, unsigned int idx)
 {
 	const struct kheap_class *class = pool->class;
 	unsigned int next;
 
-	if (!link_read(class->heap, block_link(class, pool, idx), &next))
+	if (!link_read(class, kheap_block_address(class, pool, idx), &next))
 		return class->nr_blocks;
 	return next;
+}
+
+/**
+ * kheap_pool_lists() - is a block in its pool's list?
+ * @pool: the pool
+ * @idx: the block's number
+ *
+ * Context: Any context except NMI, no kheap lock held.
+ * Return: Whether it is; true for a pool whose list cannot be trusted.
+ */
+bool kheap_pool_lists(struct kheap_pool *pool, unsigned int idx)
+{
+	struct kheap_class_node *node = kheap_pool_node(pool);
+	unsigned int at, left = pool->class->nr_blocks;
+	unsigned long flags;
+	bool found;
+
+	raw_spin_lock_irqsave(&node->lock, flags);
+	found = pool->state == KHEAP_POOL_QUARANTINED;
+	for (at = pool->freeblock; !found && left-- &&
+	     at < pool->class->nr_blocks; at = kheap_link_next(pool, at))
+		found = at == idx;
+	raw_spin_unlock_irqrestore(&node->lock, flags);
+	return found;
+}
+
+/* Frees of which blocks need no further questions, see &struct kheap_pool. */
+static void set_limit(const struct kheap_class *class, struct kheap_pool *pool)
+{
+	WRITE_ONCE(pool->limit, class->slow_free || pool->parking ||
+				pool->state == KHEAP_POOL_QUARANTINED ?
+				0 : pool->nextoffset);
 }
 
 static void set_state(struct kheap_pool *pool, enum kheap_pool_state state)
@@ -120,7 +137,8 @@ static void pool_quarantine(struct kheap_class *class,
 	lockdep_assert_held(&node->lock);
 	list_del_init(&pool->list);
 	set_state(pool, KHEAP_POOL_QUARANTINED);
-	pool->freeblock = KHEAP_LINK_END;
+	pool->freeblock = 0;
+	set_limit(class, pool);
 	node->nr_virgin -= kheap_pool_nr_virgin(class, pool);
 	node->nr_lost += class->nr_blocks - pool->nr_used;
 	node->nr_quarantined++;
@@ -161,35 +179,32 @@ void *kheap_pool_detach_map(struct kheap_pool *pool)
 }
 
 /*
- * Attach allocated and parked bits for @class, all clear. On PREEMPT_RT a pool
- * that became empty where nothing may be freed has kept its bits, and they do.
+ * Attach parked bits for @class, all clear. On PREEMPT_RT a pool that became
+ * empty where nothing may be freed has kept its bits, and they do.
  */
 static bool pool_attach_map(struct kheap_pool *pool, struct kheap_class *class,
 			    gfp_t gfp)
 {
-	unsigned int sz_map = 2 * kheap_map_words(class);
+	unsigned int sz_map = BITS_TO_LONGS(class->nr_blocks);
 	unsigned long *map;
 
 	if (class->nr_blocks <= KHEAP_INLINE_BLOCKS && !pool->sz_map) {
 		pool->map = 0;
-		pool->map_bit = kheap_bit_number(&pool->map);
 		return true;
 	}
-	if (pool->sz_map < sz_map) {
-		if (!kheap_mm_allowed())
-			return false;
-		map = kheap_meta_alloc(class->heap,
-				       sz_map * sizeof(long), gfp,
-				       pool->arena->set->node);
-		if (!map)
-			return false;
-		kheap_meta_free(class->heap, kheap_pool_detach_map(pool));
-		pool->map = (unsigned long)map;
-		pool->sz_map = sz_map;
-	} else {
+	if (pool->sz_map >= sz_map) {
 		memset((void *)pool->map, 0, sz_map * sizeof(long));
+		return true;
 	}
-	pool->map_bit = kheap_bit_number((unsigned long *)pool->map);
+	if (!kheap_mm_allowed())
+		return false;
+	map = kheap_meta_alloc(class->heap, sz_map * sizeof(long), gfp,
+			       pool->arena->set->node);
+	if (!map)
+		return false;
+	kheap_meta_free(class->heap, kheap_pool_detach_map(pool));
+	pool->map = (unsigned long)map;
+	pool->sz_map = sz_map;
 	return true;
 }
 
@@ -203,9 +218,9 @@ static void pool_construct(struct kheap_pool *pool, struct kheap_class *class)
 		kmsan_poison_memory(kheap_block_address(class, pool, idx),
 				    class->usable, GFP_NOWAIT);
 		class->ctor(kheap_block_address(class, pool, idx));
-		link_write(class->heap, block_link(class, pool, idx),
-			   idx + 1 < class->nr_blocks ? idx + 1 :
-			   KHEAP_LINK_END);
+		kheap_mark_set_link(class, kheap_block_address(class, pool, idx),
+				    idx + 1 < class->nr_blocks ? idx + 1 :
+				    KHEAP_LINK_END);
 	}
 	pool->freeblock = 0;
 	pool->nextoffset = class->nr_blocks * class->size;
@@ -215,7 +230,7 @@ static void pool_construct(struct kheap_pool *pool, struct kheap_class *class)
  * kheap_pool_setup() - make a pool ready for its class
  * @pool: a pool from kheap_pool_get()
  * @class: its class
- * @gfp: what may be done to get memory for the allocated bits
+ * @gfp: what may be done to get memory for parked bits
  *
  * Context: No kheap lock held: the constructor runs here.
  * Return: false if there is no memory.
@@ -228,7 +243,7 @@ bool kheap_pool_setup(struct kheap_pool *pool, struct kheap_class *class,
 	pool->nr_used = 0;
 	pool->nextoffset = 0;
 	pool->freeblock = KHEAP_LINK_END;
-	kheap_pool_set_tag(pool, class->span, class->rcu ? 0 : class->tag);
+	pool->parking = false;
 	pool->base = PTR_ALIGN_DOWN(pool->base, PAGE_SIZE);
 	/* Nobody has anything to do there, but for us and for constructors. */
 	if (IS_ENABLED(CONFIG_KASAN_GENERIC))
@@ -239,6 +254,8 @@ bool kheap_pool_setup(struct kheap_pool *pool, struct kheap_class *class,
 		kheap_debug_pool_setup(class, pool);
 	if (class->ctor)
 		pool_construct(pool, class);
+	set_limit(class, pool);
+	kheap_pool_set_tag(pool, class->span, class->tag);
 	return true;
 }
 
@@ -258,34 +275,29 @@ static unsigned int nr_free_listed(const struct kheap_class *class,
  */
 static unsigned int pool_take_listed(const struct kheap_class *class,
 				     struct kheap_pool *pool,
-				     struct kheap_slot *slots, unsigned int nr,
+				     void **slots, unsigned int nr,
 				     void **bad)
 {
 	const unsigned int size = class->size, next = pool->nextoffset;
-	const struct kheap_slot *end, *start = slots;
-	const unsigned long link_offset = class->link_offset;
-	const struct kheap *heap = class->heap;
 	unsigned int idx = pool->freeblock;
-	void *link = NULL;
+	void **end, **start = slots;
+	void *block = pool->base;
 
 	end = slots + min(nr, nr_free_listed(class, pool));
 	for (; slots != end; slots++) {
 		unsigned int offset = idx * size;
-		unsigned long bit = pool->map_bit + idx;
 
-		slots->block = pool->base + offset;
-		slots->bit = bit;
-		if (unlikely(offset >= next) ||
-		    unlikely(test_bit(bit, kheap_bitmap()))) {
-			*bad = link ?: pool->base;
+		if (unlikely(offset >= next)) {
+			*bad = block;
 			break;
 		}
-		link = slots->block + link_offset;
-		if (unlikely(!link_read(heap, link, &idx))) {
-			*bad = link;
+		block = pool->base + offset;
+		if (unlikely(!link_read(class, block, &idx))) {
+			*bad = block;
 			break;
 		}
-		link_write(heap, link, KHEAP_LINK_TAKEN);
+		kheap_mark_set_link(class, block, KHEAP_LINK_CACHED);
+		*slots = block;
 	}
 	pool->freeblock = idx;
 	pool->nr_used += slots - start;
@@ -305,19 +317,20 @@ static void carve_object(void *block)
 static unsigned int pool_carve(struct kheap_class *class,
 			       struct kheap_class_node *node,
 			       struct kheap_pool *pool,
-			       struct kheap_slot *slots, unsigned int nr)
+			       void **slots, unsigned int nr)
 {
 	unsigned int idx = class->nr_blocks - kheap_pool_nr_virgin(class, pool);
 	unsigned int i;
 
 	nr = min_t(unsigned int, nr, class->nr_blocks - idx);
 	for (i = 0; i < nr; i++, idx++) {
-		slots[i].block = kheap_block_address(class, pool, idx);
-		slots[i].bit = pool->map_bit + idx;
+		slots[i] = kheap_block_address(class, pool, idx);
 		if (class->type)
-			carve_object(slots[i].block);
+			carve_object(slots[i]);
+		kheap_mark_set_link(class, slots[i], KHEAP_LINK_CACHED);
 	}
 	pool->nextoffset += nr * class->size;
+	set_limit(class, pool);
 	pool->nr_used += nr;
 	node->nr_virgin -= nr;
 	return nr;
@@ -327,7 +340,7 @@ static unsigned int pool_carve(struct kheap_class *class,
 static unsigned int pool_take(struct kheap_class *class,
 			      struct kheap_class_node *node,
 			      struct kheap_pool *pool,
-			      struct kheap_slot *slots, unsigned int nr,
+			      void **slots, unsigned int nr,
 			      void **bad)
 {
 	unsigned int taken;
@@ -368,7 +381,7 @@ static void note_damage(struct kheap_class *class, void *here, void **bad)
  * no more.
  */
 unsigned int kheap_pools_take(struct kheap_class *class, int nid,
-			      struct kheap_slot *slots, unsigned int nr,
+			      void **slots, unsigned int nr,
 			      void **bad)
 {
 	struct kheap_class_node *node = &class->node[nid];
@@ -406,7 +419,7 @@ unsigned int kheap_pools_take(struct kheap_class *class, int nid,
  * Return: How many blocks were taken: at least 1, but for a constructed pool
  * that somebody wrote to since it was set up.
  */
-unsigned int kheap_pool_join(struct kheap_pool *pool, struct kheap_slot *slots,
+unsigned int kheap_pool_join(struct kheap_pool *pool, void **slots,
 			     unsigned int nr, void **bad)
 {
 	struct kheap_class *class = pool->class;
@@ -430,16 +443,22 @@ unsigned int kheap_pool_join(struct kheap_pool *pool, struct kheap_slot *slots,
 
 /* --- Giving blocks back ------------------------------------------------- */
 
-/* A block of a quarantined pool is not used again; the last one ends it. */
+/*
+ * A block of a quarantined pool is not used again; the last one ends it. Strays
+ * have turned out to be somebody's then, see kheap_pool_block_stray().
+ */
 static void quarantined_pool_give(struct kheap_class *class,
 				  struct kheap_class_node *node,
 				  struct kheap_pool *pool,
 				  struct list_head *empties)
 {
+	unsigned int nr_strays = pool->freeblock;
+
 	node->nr_lost++;
 	if (--pool->nr_used)
 		return;
-	node->nr_lost -= class->nr_blocks;
+	node->nr_lost -= class->nr_blocks + nr_strays;
+	node->nr_out += nr_strays;
 	node->nr_quarantined--;
 	set_state(pool, KHEAP_POOL_MOVING);
 	list_add(&pool->list, empties);
@@ -447,44 +466,44 @@ static void quarantined_pool_give(struct kheap_class *class,
 
 /* Link a free block into its pool. */
 static __always_inline void pool_link(const struct kheap_class *class,
-				      struct kheap_pool *pool,
-				      const struct kheap_slot *slot)
+				      struct kheap_pool *pool, void *block)
 {
-	link_write(class->heap, slot->block + class->link_offset,
-		   pool->freeblock);
-	pool->freeblock = slot->bit - pool->map_bit;
+	unsigned long idx;
+
+	kheap_mark_set_link(class, block, pool->freeblock);
+	kheap_block_index(class, pool, block, &idx);
+	pool->freeblock = idx;
 	pool->nr_used--;
 }
 
 /*
- * A free block that is somebody's: it was in two caches, see pool_take_listed(),
- * and came out of the other one. It counts on as taken twice, and is left to
+ * A free block without its mark: it was in two caches and came out of the other
+ * one, or somebody wrote to it. It counts on as taken, and is left to
  * kheap_cpu_cache_settle(); not in the cold cache, which outlives the heap.
  */
-static __cold void pool_keep_taken(struct kheap_class *class,
+static __cold void pool_keep_stray(struct kheap_class *class,
 				   struct kheap_class_node *node, void *block)
 {
 	lockdep_assert_held(&node->lock);
 	node->nr_out++;
 	if (class->caches != &kheap_cold_cache)
-		WRITE_ONCE(raw_cpu_ptr(class->caches)->taken, block);
+		WRITE_ONCE(raw_cpu_ptr(class->caches)->stray, block);
 }
 
 /* A free block by which the state or the list of its pool may change. */
 static noinline void pool_give_settle(struct kheap_class *class,
 				      struct kheap_class_node *node,
-				      struct kheap_pool *pool,
-				      const struct kheap_slot *slot,
+				      struct kheap_pool *pool, void *block,
 				      struct list_head *empties)
 {
 	unsigned int was = pool->nr_used;
 
-	if (unlikely(pool->state == KHEAP_POOL_QUARANTINED)) {
+	if (unlikely(!kheap_is_cached(class, block))) {
+		pool_keep_stray(class, node, block);
+	} else if (unlikely(pool->state == KHEAP_POOL_QUARANTINED)) {
 		quarantined_pool_give(class, node, pool, empties);
-	} else if (unlikely(test_bit(slot->bit, kheap_bitmap()))) {
-		pool_keep_taken(class, node, slot->block);
 	} else {
-		pool_link(class, pool, slot);
+		pool_link(class, pool, block);
 		pool_settle(class, node, pool, was, empties);
 	}
 }
@@ -496,14 +515,14 @@ static noinline void pool_give_settle(struct kheap_class *class,
  */
 static unsigned int pools_give_node(struct kheap_class *class,
 				    struct kheap_class_node *node,
-				    const struct kheap_slot *slots,
-				    unsigned int nr, struct list_head *empties)
+				    void **slots, unsigned int nr,
+				    struct list_head *empties)
 {
 	const unsigned int quarter = (1U << class->fill_shift) - 1;
-	const struct kheap_slot *slot, *end = slots + nr;
+	void **slot, **end = slots + nr;
 
 	for (slot = slots; slot != end; slot++) {
-		struct kheap_pool *pool = kheap_block_pool(slot->block);
+		struct kheap_pool *pool = kheap_block_pool(*slot);
 		unsigned int was = pool->nr_used;
 
 		if (static_branch_unlikely(&kheap_numa_key) &&
@@ -511,10 +530,10 @@ static unsigned int pools_give_node(struct kheap_class *class,
 			break;
 		if (unlikely(pool->state != KHEAP_POOL_USED) ||
 		    unlikely(!(was & quarter)) || unlikely(was == 1) ||
-		    unlikely(test_bit(slot->bit, kheap_bitmap())))
-			pool_give_settle(class, node, pool, slot, empties);
+		    unlikely(!kheap_is_cached(class, *slot)))
+			pool_give_settle(class, node, pool, *slot, empties);
 		else
-			pool_link(class, pool, slot);
+			pool_link(class, pool, *slot);
 	}
 	return slot - slots;
 }
@@ -522,20 +541,20 @@ static unsigned int pools_give_node(struct kheap_class *class,
 /**
  * kheap_pools_give() - put a run of free blocks back into their pools
  * @class: the class of all of them
- * @slots: the blocks, with their allocated bits clear
+ * @slots: the blocks, with their marks
  * @nr: how many
  * @empties: collects the pools that become empty, for kheap_pools_put()
  *
  * Context: Any context except NMI. Never sleeps.
  */
-void kheap_pools_give(struct kheap_class *class, struct kheap_slot *slots,
+void kheap_pools_give(struct kheap_class *class, void **slots,
 		      unsigned int nr, struct list_head *empties)
 {
 	unsigned long flags;
 	unsigned int given;
 
 	while (nr) {
-		struct kheap_pool *pool = kheap_block_pool(slots->block);
+		struct kheap_pool *pool = kheap_block_pool(*slots);
 		struct kheap_class_node *node = kheap_pool_node(pool);
 
 		raw_spin_lock_irqsave(&node->lock, flags);
@@ -550,25 +569,64 @@ void kheap_pools_give(struct kheap_class *class, struct kheap_slot *slots,
 	}
 }
 
+/* --- Blocks without a mark ---------------------------------------------- */
+
+/* As kheap_pool_block_stray(), under the class's lock. */
+static void pool_lose(struct kheap_class *class, struct kheap_class_node *node,
+		      struct kheap_pool *pool)
+{
+	if (pool->state == KHEAP_POOL_USED || pool->state == KHEAP_POOL_FULL)
+		pool_quarantine(class, node, pool);
+	pool->freeblock++;
+	node->nr_out--;
+	node->nr_lost++;
+}
+
 /**
- * kheap_pool_block_twice() - a block came out of a cache that is somebody's
- * @block: the block
+ * kheap_pool_block_stray() - a free block was found without its mark
+ * @block: the block, which is in no cache or list any more
  *
- * A forged link led to it when it was in a cache already. The pool is put out
- * of use, and forgets that it gave the block twice; so it cannot have become
- * empty before.
+ * Either somebody wrote to it while it was free, and it is nobody's; or it was
+ * freed by two CPUs in the same instant, was in two caches, came out of the
+ * other one, and is somebody's. Who knows? Its pool is put out of use. It goes
+ * on counting as used there, so that the pool cannot become empty while somebody
+ * may have it: then it stays until the heap goes. But as nobody's it is told.
  *
  * Context: Any context except NMI, no kheap lock held.
  */
-noinline __cold void kheap_pool_block_twice(void *block)
+noinline __cold void kheap_pool_block_stray(void *block)
 {
 	struct kheap_pool *pool = kheap_block_pool(block);
+	struct kheap_class_node *node = kheap_pool_node(pool);
 	struct kheap_class *class = pool->class;
-	struct kheap_slot slot = { .block = block };
-	LIST_HEAD(empties);
+	unsigned long flags;
 
 	kheap_refuse(class->heap, KHEAP_BAD_LINK, block, class);
-	kheap_pool_quarantine(pool);
-	kheap_pools_give(class, &slot, 1, &empties);
-	kheap_pools_put(class->heap, &empties);
+	raw_spin_lock_irqsave(&node->lock, flags);
+	pool_lose(class, node, pool);
+	raw_spin_unlock_irqrestore(&node->lock, flags);
+}
+
+/**
+ * kheap_pool_set_parking() - say whether blocks may wait for a grace period
+ * @pool: a pool with a block in somebody's hands, or that waits
+ * @on: whether; if not, blocks that wait by now keep it on
+ *
+ * While they may, every free asks whether its block is one of them.
+ *
+ * Context: Any context except NMI, no kheap lock held.
+ */
+void kheap_pool_set_parking(struct kheap_pool *pool, bool on)
+{
+	struct kheap_class_node *node = kheap_pool_node(pool);
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&node->lock, flags);
+	/* Pairs with park_in_pool(): first this, then the bits. */
+	smp_store_mb(pool->parking, on);
+	if (!on)
+		pool->parking = !bitmap_empty(kheap_parked_bits(pool),
+					      pool->class->nr_blocks);
+	set_limit(pool->class, pool);
+	raw_spin_unlock_irqrestore(&node->lock, flags);
 }

@@ -50,7 +50,8 @@ struct sweep {
 	struct llist_node *large;
 };
 
-static void arm(struct kheap *heap)
+/* Have what waits freed after a while; not in NMI. */
+void kheap_rcu_arm(struct kheap *heap)
 {
 	if (READ_ONCE(heap->rcu_armed))
 		return;
@@ -58,33 +59,80 @@ static void arm(struct kheap *heap)
 	queue_delayed_work(kheap_unbound_wq, &heap->rcu_work, GATHER_DELAY);
 }
 
+/* The bit of a block is set: the sweep has to come to its arena. */
+static void note_arena(struct kheap_pool *pool)
+{
+	/* Pairs with kheap_rcu_flush(): first the flag, then a look at armed. */
+	if (!READ_ONCE(pool->arena->parked))
+		smp_store_mb(pool->arena->parked, true);
+}
+
+/* Under rcu_read_lock() or its like, until the block may be freed by others. */
+static bool park_block_at(struct kheap_class *class, struct kheap_pool *pool,
+			  void *block, unsigned long idx)
+{
+	if (test_and_set_bit(idx, kheap_parked_bits(pool)))
+		return false;
+	/*
+	 * Pairs with xchg() in sweep_arena(), and with kheap_pool_set_parking():
+	 * first the bit, then the flags.
+	 */
+	smp_mb__after_atomic();
+	if (!READ_ONCE(pool->parking))
+		kheap_pool_set_parking(pool, true);
+	/* Who has freed it in the same instant was not told of our bit. */
+	if (unlikely(kheap_is_marked(class, block))) {
+		clear_bit(idx, kheap_parked_bits(pool));
+		return false;
+	}
+	if (unlikely(class->debug))
+		kheap_debug_park(class, block);
+	note_arena(pool);
+	return true;
+}
+
 /*
- * Remember a block. Its allocated bit is cleared now, so that whoever frees it
- * again is refused: else it could be another's when its grace period ends.
- * Return false if @ptr is none, or is remembered already.
+ * Remember a block. Readers still look at it, so it gets no mark; from now on
+ * who frees a block of this pool asks whether it is one of these.
+ * Return false if @ptr is none, is free, or is remembered already.
  *
  * When its parked bit is seen, the block may be freed after a grace period, and
  * its pool and arena with it: until we are done with them, we are in a reader.
  */
-static __always_inline bool park_in_pool(struct kheap_pool *pool,
-					 const void *ptr)
+static bool park_in_pool(struct kheap_pool *pool, const void *ptr)
 {
+	struct kheap_class *class = pool->class;
+	unsigned long idx;
+	bool parked;
+
+	if (!kheap_block_index(class, pool, ptr, &idx) ||
+	    idx * class->size >= READ_ONCE(pool->nextoffset) ||
+	    kheap_is_marked(class, ptr))
+		return false;
+	preempt_disable();
+	parked = park_block_at(class, pool, (void *)ptr, idx);
+	preempt_enable();
+	return parked;
+}
+
+/**
+ * kheap_rcu_park_marked() - leave a block that is free to the sweep
+ * @class: its class
+ * @block: the block, with its mark
+ *
+ * Context: NMI.
+ */
+void kheap_rcu_park_marked(struct kheap_class *class, void *block)
+{
+	struct kheap_pool *pool = kheap_block_pool(block);
 	unsigned long idx;
 
-	if (!kheap_block_index(pool->class, pool, ptr, &idx) ||
-	    !test_and_clear_bit(pool->map_bit + idx, kheap_bitmap()))
-		return false;
-	if (unlikely(pool->class->debug))
-		kheap_debug_park(pool->class, (void *)ptr);
-	preempt_disable();
+	kheap_block_index(class, pool, block, &idx);
+	kheap_mark_set_link(class, block, KHEAP_LINK_WAITS);
 	set_bit(idx, kheap_parked_bits(pool));
-	/* Pairs with xchg() in sweep_arena(): first the bit, then the flag. */
-	smp_mb__after_atomic();
-	/* Pairs with kheap_rcu_flush(): first the flag, then a look at armed. */
-	if (!READ_ONCE(pool->arena->parked))
-		smp_store_mb(pool->arena->parked, true); /* as above */
-	preempt_enable();
-	return true;
+	smp_mb__after_atomic(); /* as in park_block_at() */
+	note_arena(pool);
+	irq_work_queue(&class->heap->nmi_work);
 }
 
 /* A typed object ends with its last reference, and not here. */
@@ -111,7 +159,7 @@ bool kheap_rcu_park(struct kheap_class *class, const void *ptr)
 
 	if (!pool || pool->class != class || !park_in_pool(pool, ptr))
 		return false;
-	arm(heap);
+	kheap_rcu_arm(heap);
 	return true;
 }
 
@@ -123,7 +171,7 @@ void kheap_free_rcu(struct kheap *heap, const void *ptr)
 	if (trace_kheap_free_rcu_enabled())
 		trace_kheap_free_rcu(heap, ptr, kheap_client_ip(_RET_IP_));
 	if (likely(park_block(heap, ptr)) || kheap_large_park(heap, ptr))
-		arm(heap);
+		kheap_rcu_arm(heap);
 	else
 		kheap_refuse_free(heap, ptr);
 }
@@ -192,6 +240,25 @@ static bool gather_pools(struct sweep *sweep, struct kheap_arena *arena,
 	return room;
 }
 
+/*
+ * The grace period of a block is over. One that was freed in NMI has its mark
+ * already; any other that has one was freed by somebody else in the very instant
+ * in which it was parked.
+ */
+static void free_parked(struct kheap_class *class, struct kheap_pool *pool,
+			unsigned int idx)
+{
+	void *block = kheap_block_address(class, pool, idx);
+
+	clear_bit(idx, kheap_parked_bits(pool));
+	if (kheap_mark_link(class, block) == KHEAP_LINK_WAITS) {
+		kheap_mark_set_link(class, block, KHEAP_LINK_CACHED);
+		kheap_class_free_careful(class, block);
+	} else if (!kheap_give(class, block, class->mark_offset)) {
+		kheap_class_refuse_free(class, block);
+	}
+}
+
 static void free_word(const struct parked_word *word)
 {
 	struct kheap_class *class = word->pool->class;
@@ -201,16 +268,7 @@ static void free_word(const struct parked_word *word)
 
 	lockdep_assert_held(&class->heap->rcu_mutex);
 	for_each_set_bit(bit, &bits, BITS_PER_LONG) {
-		unsigned int idx = word->first + bit;
-		struct kheap_slot slot = {
-			.block = kheap_block_address(class, word->pool, idx),
-			.bit = word->pool->map_bit + idx,
-		};
-
-		clear_bit(idx, kheap_parked_bits(word->pool));
-		if (kheap_tracks_leaks())
-			kmemleak_free(slot.block);
-		kheap_release(class, slot);
+		free_parked(class, word->pool, word->first + bit);
 		/* The type is there: its end waits for the mutex. */
 		if (type)
 			atomic_long_dec(&type->nr_held);

@@ -346,7 +346,7 @@ static size_t usable_bytes(struct kheap_pool *pool, const void *ptr)
 	unsigned long idx;
 
 	if (!kheap_block_index(class, pool, ptr, &idx) ||
-	    !test_bit(pool->map_bit + idx, kheap_bitmap()))
+	    !kheap_block_is_allocated(class, pool, idx))
 		return 0;
 	return kheap_debug_usable(class, ptr);
 }

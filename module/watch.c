@@ -182,7 +182,8 @@ static void *take_block(struct kheap_class *class, gfp_t gfp, int nid,
 	void *block = NULL;
 
 	if (nid == NUMA_NO_NODE || nid == numa_mem_id())
-		block = kheap_pop_from(&class->caches);
+		block = kheap_pop_from(class, READ_ONCE(class->caches),
+				       class->mark_offset);
 	*fast = block;
 	return block ?: kheap_class_alloc_slow(class, gfp, nid);
 }
@@ -196,7 +197,7 @@ static void *take_block(struct kheap_class *class, gfp_t gfp, int nid,
  * @caller: where the request came from, in the client or in kheap
  *
  * Context: Any context; sleeps if @gfp allows it.
- * Return: The block, not yet zeroed, its allocated bit set; or NULL.
+ * Return: The block, not yet zeroed, its mark cleared; or NULL.
  */
 void *kheap_watched_alloc(struct kheap_class *class, size_t size, gfp_t gfp,
 			  int nid, unsigned long caller)
@@ -225,7 +226,7 @@ void *kheap_watched_alloc(struct kheap_class *class, size_t size, gfp_t gfp,
 /**
  * kheap_watched_free() - look at a block of a watched heap that is freed
  * @class: the class
- * @block: the block, its allocated bit clear, in no cache yet
+ * @block: the block, with its mark, in no cache yet
  * @caller: where the request came from, in the client or in kheap
  *
  * Context: Any context except NMI. Never sleeps.
