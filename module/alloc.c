@@ -201,13 +201,13 @@ static noinline void free_unusual(struct kheap *heap, const void *ptr)
 
 void kheap_free(struct kheap *heap, const void *ptr)
 {
+	const struct page *page = kheap_owned_page(ptr, &heap->tag);
 	struct kheap_class *class;
-	struct kheap_pool *pool;
 
-	if (unlikely(!kheap_owned_pool(ptr, &heap->tag, &pool)))
+	if (unlikely(!page))
 		return free_unusual(heap, ptr);
-	class = pool->class;
-	if (unlikely(!kheap_block_at(class, pool, ptr)) ||
+	class = kheap_page_class(heap, page);
+	if (unlikely(!kheap_block_at(class, page, ptr)) ||
 	    unlikely(!kheap_give(class, (void *)ptr, 0)))
 		free_unusual(heap, ptr);
 }

@@ -141,20 +141,30 @@ static __always_inline void *kheap_finish_alloc(struct kheap_class *class,
 /**
  * kheap_block_at() - does a block start at an address, and may it be freed?
  * @class: the pool's class
- * @pool: a pool with a class
- * @ptr: an address in the pool's pages
+ * @page: a page of the pool
+ * @ptr: an address in the page
  *
  * Return: false if none starts there, or if it was never given out, or if the
  * pool's blocks need more questions than this one: see kheap_block_claim().
  */
 static __always_inline bool kheap_block_at(const struct kheap_class *class,
-					   const struct kheap_pool *pool,
+					   const struct page *page,
 					   const void *ptr)
 {
-	unsigned long offset = (unsigned long)ptr - (unsigned long)pool->base;
+	const struct kheap_page_note *note = kheap_page_note(page);
+	u32 offset = offset_in_page(ptr) + note->skip;
 
-	return likely((u32)(offset * class->recip) < class->recip_low) &&
-	       likely(offset < READ_ONCE(pool->limit));
+	return likely(offset * class->recip_low < class->recip_low) &&
+	       likely(offset < READ_ONCE(note->limit) >> KHEAP_NOTE_SHIFT);
+}
+
+/* The class of a page that carries the tag of @heap's size classes. */
+static __always_inline struct kheap_class *
+kheap_page_class(struct kheap *heap, const struct page *page)
+{
+	u8 szidx = READ_ONCE(kheap_page_note(page)->limit);
+
+	return heap->classes[szidx];
 }
 
 /**

@@ -138,14 +138,22 @@ EXPORT_SYMBOL_GPL(kheap_cache_alloc_bulk);
 
 /* --- Free --------------------------------------------------------------- */
 
+/* Is a page that carries the class's tag of the class? */
+static __always_inline bool is_page_of(const struct kheap_class *class,
+				       const struct page *page)
+{
+	/* The size classes of a heap have one tag. */
+	return likely((u8)READ_ONCE(kheap_page_note(page)->limit) ==
+		      class->szidx);
+}
+
 /* Mark a block of @class as free. Return false if @ptr is no such block. */
 static __always_inline bool claim(struct kheap_class *class, void *ptr)
 {
-	struct kheap_pool *pool;
+	const struct page *page = kheap_owned_page(ptr, &class->tag);
 
-	return kheap_owned_pool(ptr, &class->tag, &pool) &&
-	       likely(pool->class == class) &&
-	       kheap_block_at(class, pool, ptr) &&
+	return page && is_page_of(class, page) &&
+	       kheap_block_at(class, page, ptr) &&
 	       kheap_mark_put(class, ptr, class->mark_offset);
 }
 
@@ -206,16 +214,16 @@ static size_t push_run(struct kheap_class *class, void **ptrs, size_t nr)
  */
 void kheap_class_free_bulk(struct kheap_class *class, size_t nr, void **ptrs)
 {
-	struct kheap_pool *pool;
+	const struct page *page;
 	size_t i = 0;
 
 	for (;;) {
 		i += push_run(class, ptrs + i, nr - i);
 		if (i >= nr)
 			break;
-		if (unlikely(!kheap_owned_pool(ptrs[i], &class->tag, &pool)) ||
-		    unlikely(pool->class != class) ||
-		    unlikely(!kheap_block_at(class, pool, ptrs[i])) ||
+		page = kheap_owned_page(ptrs[i], &class->tag);
+		if (unlikely(!page) || unlikely(!is_page_of(class, page)) ||
+		    unlikely(!kheap_block_at(class, page, ptrs[i])) ||
 		    unlikely(!kheap_give(class, ptrs[i], class->mark_offset)))
 			kheap_class_free_unusual(class, ptrs[i]);
 		i++;

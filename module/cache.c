@@ -202,10 +202,9 @@ noinline void kheap_class_free_unusual(struct kheap_class *class,
 void kheap_cache_free(struct kheap_cache *cache, void *ptr)
 {
 	struct kheap_class *class = &cache->class;
-	struct kheap_pool *pool;
+	const struct page *page = kheap_owned_page(ptr, &class->tag);
 
-	if (unlikely(!kheap_owned_pool(ptr, &class->tag, &pool)) ||
-	    unlikely(!kheap_block_at(class, pool, ptr)) ||
+	if (unlikely(!page) || unlikely(!kheap_block_at(class, page, ptr)) ||
 	    unlikely(!kheap_give(class, ptr, class->mark_offset)))
 		kheap_class_free_unusual(class, ptr);
 }

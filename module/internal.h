@@ -85,7 +85,7 @@
  *    kheap.rcu_mutex, with kheap_gc_lock(), which refuses in callbacks; nobody
  *    has two.
  *
- * The buckets of the trashcan, the list of locked collectors, kheap.limit_calls,
+ * The crowd of the trashcan, the list of locked collectors, kheap.limit_calls,
  * kheap.inject and the recorder of call sites have raw locks of their own, as
  * leaves. The list of heaps of modules that use slab_compat.h has a mutex, taken
  * before all; so has the recorder, for who switches and reads, taken before 0,
@@ -124,8 +124,6 @@ enum kheap_pool_state {
  * struct kheap_pool - one run of pages with blocks of one class
  * @class: whose blocks these are; kheap_cold_class when empty or a hole
  * @base: first byte of the first block; the pages' address
- * @limit: a block at an offset from @base below this is freed without further
- *	questions; @nextoffset, or 0 while the pool's blocks need them
  * @nextoffset: bytes of @base that were ever carved into blocks
  * @map: the parked bits of up to 64 blocks; else the address of the bits
  * @arena: the arena that the pool is a part of
@@ -150,7 +148,6 @@ enum kheap_pool_state {
 struct kheap_pool {
 	struct kheap_class *class;
 	void *base;
-	u32 limit;
 	u32 nextoffset;
 	unsigned long map;
 	struct kheap_arena *arena;
@@ -388,8 +385,8 @@ enum kheap_zero_kind {
  * @bad_gfp: flags that a request for this class is refused with
  * @wants_cpu: the maintenance work is to set @caches up
  * @rcu: freed objects wait for a grace period
- * @slow_free: its pools have no limit, see &struct kheap_pool: every free asks
- *	questions
+ * @slow_free: its pools have no limit, see &struct kheap_page_note: every free
+ *	asks questions
  * @type: the object type that this is the class of, or NULL
  * @usable: bytes that the client may use
  * @debug: KHEAP_DEBUG_* of &enum kheap_flags

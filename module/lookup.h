@@ -116,37 +116,83 @@ static __always_inline struct kheap_pool *kheap_pool_of(const void *ptr)
 }
 
 /**
- * kheap_owned_pool() - find the pool that an address is in, if it has a tag
+ * struct kheap_page_note - what a free has to know of a pool, in its struct page
+ * @limit: a block at an offset below this is freed without further questions:
+ *	the pool's nextoffset, or 0 while its blocks need them; and, in the
+ *	lowest KHEAP_NOTE_SHIFT bits, the pool's size class
+ * @skip: what is added to an offset in the page to get the one in the pool
+ *
+ * In the line that the look at the tag has brought: the descriptor of a pool
+ * that this CPU has not used lately is one miss more. Written under lock 4.
+ */
+struct kheap_page_note {
+	u32 limit;
+	u32 skip;
+};
+
+#define KHEAP_NOTE_SHIFT	8
+static_assert(KHEAP_NR_CLASSES < 1 << KHEAP_NOTE_SHIFT);
+static_assert((u64)PAGE_SIZE << (KHEAP_NR_SPANS - 1 + KHEAP_NOTE_SHIFT) <
+	      U32_MAX);
+
+/* The list pointer of struct page, which nothing else uses while it is ours. */
+static __always_inline struct kheap_page_note *
+kheap_page_note(const struct page *page)
+{
+	static_assert(sizeof(struct kheap_page_note) == sizeof(page->lru.prev));
+	return (struct kheap_page_note *)&page->lru.prev;
+}
+
+/**
+ * kheap_owned_page() - the page that an address is in, if it has a tag
  * @ptr: any address at all
  * @tag: the tag of a heap's size classes, or of a cache or type
- * @pool: set to the pool if the answer is true
  *
  * A tag is 64 random bits. One comparison says that the page is a pool's, and
  * whose: another page would have the tag by chance once in 2^64.
  *
- * Return: Whether the page carries @tag.
+ * Return: The struct page, or NULL if it does not carry @tag.
  */
-static __always_inline bool kheap_owned_pool(const void *ptr,
-					     const unsigned long *tag,
-					     struct kheap_pool **pool)
+static __always_inline const struct page *
+kheap_owned_page(const void *ptr, const unsigned long *tag)
 {
 	unsigned long nr = kheap_page_number(ptr);
 	const struct page *page;
 
 	if (unlikely(nr >= kheap_map.nr_pages))
-		return false;
+		return NULL;
 	page = kheap_map.pages + nr;
 	if (unlikely(kheap_load_nofault(kheap_page_tag(page)) != *tag))
+		return NULL;
+	if (!page)
+		__builtin_unreachable();
+	return page;
+}
+
+/* The pool of a page that is one's. */
+static __always_inline struct kheap_pool *
+kheap_page_pool(const struct page *page)
+{
+	return (struct kheap_pool *)page->private;
+}
+
+/* As kheap_owned_page(): set @pool to the pool if the answer is true. */
+static __always_inline bool kheap_owned_pool(const void *ptr,
+					     const unsigned long *tag,
+					     struct kheap_pool **pool)
+{
+	const struct page *page = kheap_owned_page(ptr, tag);
+
+	if (unlikely(!page))
 		return false;
-	*pool = (struct kheap_pool *)page->private;
+	*pool = kheap_page_pool(page);
 	return true;
 }
 
 /* The pool of a block that is known to be one. */
 static __always_inline struct kheap_pool *kheap_block_pool(const void *block)
 {
-	return (struct kheap_pool *)
-		kheap_map.pages[kheap_page_number(block)].private;
+	return kheap_page_pool(kheap_map.pages + kheap_page_number(block));
 }
 
 /**

@@ -87,10 +87,9 @@ static __always_inline void free_block(struct kheap_type *type,
 				       struct kheap_object *obj)
 {
 	struct kheap_class *class = &type->class;
-	struct kheap_pool *pool;
+	const struct page *page = kheap_owned_page(obj, &class->tag);
 
-	if (unlikely(!kheap_owned_pool(obj, &class->tag, &pool)) ||
-	    unlikely(!kheap_block_at(class, pool, obj)) ||
+	if (unlikely(!page) || unlikely(!kheap_block_at(class, page, obj)) ||
 	    unlikely(!kheap_give(class, obj,
 				 offsetof(struct kheap_object, type))))
 		kheap_class_free_unusual(class, obj);
@@ -248,6 +247,13 @@ static noinline void put_slowly(struct kheap_object *obj)
  * kheap_object_put() of an object that dies, that has to be remembered, or that
  * is dead or immortal. The death of one whose type has nothing to say to it is
  * short work, unless a run may look at its head.
+ *
+ * Who has the only reference to such an object is alone with it: nothing leads
+ * to it but counted references, and no run writes to its head. So the count
+ * becomes 0 by a plain store. kheap_object_dispose() wants a full barrier
+ * between the end of the last reference in a field and the look at @running:
+ * that is the exchange that took it out of the field, or the compare-and-exchange
+ * by which the object with the field died.
  */
 void __kheap_object_put(struct kheap_object *obj)
 {
@@ -256,9 +262,9 @@ void __kheap_object_put(struct kheap_object *obj)
 
 	if (trace_kheap_object_release_enabled() ||
 	    trace_kheap_object_put_enabled() ||
-	    unlikely((u32)word != 1) || unlikely(!type->plain) ||
-	    unlikely(!atomic64_try_cmpxchg(&obj->word, &word, word - 1)))
+	    unlikely((u32)word != 1) || unlikely(!type->plain))
 		return put_slowly(obj);
+	atomic64_set(&obj->word, word - 1);
 	if (unlikely(READ_ONCE(type->gc->running)))
 		return kheap_object_dispose(type, obj);
 	free_block(type, obj);

@@ -160,10 +160,18 @@ void kheap_object_dispose(struct kheap_type *type, struct kheap_object *obj);
 void kheap_object_free(struct kheap_type *type, struct kheap_object *obj);
 void kheap_object_refuse(struct kheap_object *obj, enum kheap_refusal why);
 
+/* Where a frame is found. */
+enum kheap_frame_place {
+	KHEAP_FRAME_NOWHERE,	/* its context has another one */
+	KHEAP_FRAME_SLOT,
+	KHEAP_FRAME_CROWD,	/* in a list, under a lock: the slot was taken */
+};
+
 /**
  * struct kheap_frame - a context that releases objects at the moment
- * @node: in its bucket
+ * @node: in the crowd, if it is there
  * @key: the task and the interrupt level
+ * @place: an &enum kheap_frame_place
  * @waiting: dead objects that wait for the release under way to return
  * @process: it may sleep
  * @nr: objects released
@@ -174,6 +182,7 @@ void kheap_object_refuse(struct kheap_object *obj, enum kheap_refusal why);
 struct kheap_frame {
 	struct hlist_node node;
 	unsigned long key;
+	enum kheap_frame_place place;
 	struct kheap_object *waiting;
 	bool process;
 	unsigned int nr;

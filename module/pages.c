@@ -57,7 +57,7 @@ gfp_t kheap_page_gfp(struct kheap *heap, gfp_t gfp)
 	return gfp;
 }
 
-/* What kheap_pool_of() and kheap_parked_bits() read. */
+/* What kheap_pool_of() reads. */
 void kheap_pool_mark_pages(struct kheap_pool *pool, struct page *page,
 			   unsigned int span)
 {

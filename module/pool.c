@@ -70,12 +70,29 @@ bool kheap_pool_lists(struct kheap_pool *pool, unsigned int idx)
 	return found;
 }
 
-/* Frees of which blocks need no further questions, see &struct kheap_pool. */
+/* Note where it is freed which blocks need no further questions. */
 static void set_limit(const struct kheap_class *class, struct kheap_pool *pool)
 {
-	WRITE_ONCE(pool->limit, class->slow_free || pool->parking ||
-				pool->state == KHEAP_POOL_QUARANTINED ?
-				0 : pool->nextoffset);
+	u32 limit = class->slow_free || pool->parking ||
+		    pool->state == KHEAP_POOL_QUARANTINED ?
+		    0 : pool->nextoffset;
+	struct page *page = virt_to_page(pool->base);
+	unsigned int i;
+
+	limit = limit << KHEAP_NOTE_SHIFT | class->szidx;
+	for (i = 0; i < 1U << class->span; i++)
+		WRITE_ONCE(kheap_page_note(page + i)->limit, limit);
+}
+
+/* The same once for all: where the pool's pages are in it. */
+static void set_skip(const struct kheap_class *class, struct kheap_pool *pool)
+{
+	struct page *page = virt_to_page(pool->base);
+	unsigned int i;
+
+	for (i = 0; i < 1U << class->span; i++)
+		WRITE_ONCE(kheap_page_note(page + i)->skip,
+			   i * PAGE_SIZE - class->front);
 }
 
 static void set_state(struct kheap_pool *pool, enum kheap_pool_state state)
@@ -254,6 +271,7 @@ bool kheap_pool_setup(struct kheap_pool *pool, struct kheap_class *class,
 		kheap_debug_pool_setup(class, pool);
 	if (class->ctor)
 		pool_construct(pool, class);
+	set_skip(class, pool);
 	set_limit(class, pool);
 	kheap_pool_set_tag(pool, class->span, class->tag);
 	return true;

@@ -7,23 +7,33 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/atomic.h>
+#include <linux/cache.h>
 #include <linux/hash.h>
 #include <linux/preempt.h>
 #include <linux/sched.h>
 
 #include "trace.h"
 
-#define BUCKET_BITS	6
+#define SLOT_BITS	7
 #define NR_A_RESCHED	64	/* releases, when they may sleep */
 
-static struct bucket {
-	raw_spinlock_t lock;
-	struct hlist_head frames;
-} buckets[1 << BUCKET_BITS] = {
-	[0 ... (1 << BUCKET_BITS) - 1] = {
-		.lock = __RAW_SPIN_LOCK_UNLOCKED(buckets.lock),
-	},
-};
+/**
+ * struct slot - where a context finds its frame
+ * @key: the context's, or 0; set where it is 0, and cleared by whom it names
+ * @frame: its frame, for nobody else
+ *
+ * A cache line each, so that two contexts that release objects of their own do
+ * not meet, unless the keys of both lead to one slot.
+ */
+static struct slot {
+	unsigned long key;
+	struct kheap_frame *frame;
+} ____cacheline_aligned_in_smp slots[1 << SLOT_BITS];
+
+/* The frames of contexts whose slot was another's. */
+static DEFINE_RAW_SPINLOCK(crowd_lock);
+static HLIST_HEAD(crowd);
 
 /* Task structures are aligned far more than that. */
 static unsigned long this_context(void)
@@ -32,25 +42,32 @@ static unsigned long this_context(void)
 	       (in_hardirq() ? 2 : in_serving_softirq() ? 1 : 0);
 }
 
-static struct bucket *bucket_of(unsigned long key)
+static struct slot *slot_of(unsigned long key)
 {
-	return &buckets[hash_long(key, BUCKET_BITS)];
+	return &slots[hash_long(key, SLOT_BITS)];
+}
+
+static struct kheap_frame *find_in_crowd(unsigned long key)
+{
+	struct kheap_frame *frame, *found = NULL;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&crowd_lock, flags);
+	hlist_for_each_entry(frame, &crowd, node)
+		if (frame->key == key)
+			found = frame;
+	raw_spin_unlock_irqrestore(&crowd_lock, flags);
+	return found;
 }
 
 static struct kheap_frame *find_frame(unsigned long key)
 {
-	struct bucket *bucket = bucket_of(key);
-	struct kheap_frame *frame, *found = NULL;
-	unsigned long flags;
+	const struct slot *slot = slot_of(key);
 
-	if (hlist_empty(&bucket->frames))
-		return NULL;
-	raw_spin_lock_irqsave(&bucket->lock, flags);
-	hlist_for_each_entry(frame, &bucket->frames, node)
-		if (frame->key == key)
-			found = frame;
-	raw_spin_unlock_irqrestore(&bucket->lock, flags);
-	return found;
+	if (READ_ONCE(slot->key) == key)
+		return slot->frame;
+	/* What this context has put there it sees. */
+	return likely(hlist_empty(&crowd)) ? NULL : find_in_crowd(key);
 }
 
 /**
@@ -60,24 +77,37 @@ static struct kheap_frame *find_frame(unsigned long key)
  */
 void kheap_trashcan_enter(struct kheap_frame *frame)
 {
-	struct bucket *bucket;
+	unsigned long key = this_context();
+	struct slot *slot = slot_of(key);
 	unsigned long flags;
 
-	frame->key = this_context();
-	bucket = bucket_of(frame->key);
-	raw_spin_lock_irqsave(&bucket->lock, flags);
-	hlist_add_head(&frame->node, &bucket->frames);
-	raw_spin_unlock_irqrestore(&bucket->lock, flags);
+	frame->key = key;
+	frame->place = KHEAP_FRAME_NOWHERE;
+	if (find_frame(key))
+		return;
+	if (!READ_ONCE(slot->key) && !cmpxchg(&slot->key, 0, key)) {
+		slot->frame = frame;
+		frame->place = KHEAP_FRAME_SLOT;
+		return;
+	}
+	frame->place = KHEAP_FRAME_CROWD;
+	raw_spin_lock_irqsave(&crowd_lock, flags);
+	hlist_add_head(&frame->node, &crowd);
+	raw_spin_unlock_irqrestore(&crowd_lock, flags);
 }
 
 void kheap_trashcan_leave(struct kheap_frame *frame)
 {
-	struct bucket *bucket = bucket_of(frame->key);
 	unsigned long flags;
 
-	raw_spin_lock_irqsave(&bucket->lock, flags);
-	hlist_del(&frame->node);
-	raw_spin_unlock_irqrestore(&bucket->lock, flags);
+	if (likely(frame->place == KHEAP_FRAME_SLOT)) {
+		/* What was done with it is done before another has the slot. */
+		smp_store_release(&slot_of(frame->key)->key, 0);
+	} else if (frame->place == KHEAP_FRAME_CROWD) {
+		raw_spin_lock_irqsave(&crowd_lock, flags);
+		hlist_del(&frame->node);
+		raw_spin_unlock_irqrestore(&crowd_lock, flags);
+	}
 }
 
 /* A dead object's type field is the link: see kheap_type_of(). */
