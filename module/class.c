@@ -15,11 +15,11 @@
 #include "alloc.h"
 #include "trace.h"
 
-/* About this many bytes of a class may be in each magazine, and each depot. */
+/* About this many bytes of a class may be in each magazine, and put by. */
 #define MAGAZINE_BYTES	8192
 #define MAGAZINE_SLOTS	61
 #define FEW_SLOTS	3	/* if that is more, and for large objects 1 */
-#define DEPOT_BYTES	65536	/* for each CPU */
+#define DEPOT_BYTES	65536
 #define DEPOT_MAGAZINES	32
 
 /* Stands for every class that does not exist yet: all requests miss. */
@@ -78,13 +78,12 @@ static unsigned int round_slots(unsigned int nr)
 static void class_set_caching(struct kheap_class *class)
 {
 	unsigned int few = class->usable > KHEAP_MEDIUM_MAX ? 1 : FEW_SLOTS;
-	size_t depot = DEPOT_BYTES * num_online_cpus();
 
 	class->max_slots = round_slots(clamp_t(size_t, MAGAZINE_BYTES /
 					       class->size, few,
 					       MAGAZINE_SLOTS));
-	class->max_depot = min_t(size_t, DEPOT_MAGAZINES, depot /
-				 (class->max_slots * class->size));
+	class->max_full = min_t(size_t, DEPOT_MAGAZINES, DEPOT_BYTES /
+				(class->max_slots * class->size));
 }
 
 /*

@@ -153,14 +153,26 @@ static void note_miss(struct kheap_cpu_cache *cache)
 	load_magazine(cache, cache->loaded, 0);
 }
 
+/* Load one of the full magazines put by; both others are empty. */
+static void load_full(struct kheap_cpu_cache *cache)
+{
+	struct kheap_magazine *mag = kheap_magazine_get(&cache->full);
+
+	WRITE_ONCE(cache->nr_put_by, cache->nr_put_by - mag->nr_slots);
+	if (cache->previous)
+		kheap_magazine_put(&cache->empty, cache->previous);
+	cache->previous = cache->loaded;
+	load_magazine(cache, mag, mag->nr_slots);
+}
+
 /**
  * kheap_cpu_cache_fill() - get blocks into the loaded magazine
  * @class: the class
  * @cache: this CPU's cache, under its busy mark
  * @bad: as of kheap_pools_take()
  *
- * Loads the previous magazine, or a full one from the depot, or takes a run of
- * blocks from used pools.
+ * Loads the previous magazine, or a full one that was put by or is in the depot,
+ * or takes a run of blocks from used pools.
  *
  * Context: Any context except NMI. Never sleeps.
  * Return: Whether there are blocks in it.
@@ -168,7 +180,6 @@ static void note_miss(struct kheap_cpu_cache *cache)
 bool kheap_cpu_cache_fill(struct kheap_class *class,
 			  struct kheap_cpu_cache *cache, void **bad)
 {
-	struct kheap_magazine *full;
 	unsigned int nr;
 
 	note_miss(cache);
@@ -180,10 +191,8 @@ bool kheap_cpu_cache_fill(struct kheap_class *class,
 		swap_magazines(cache);
 		return true;
 	}
-	full = kheap_depot_take_full(class, cache->previous);
-	if (full) {
-		cache->previous = cache->loaded;
-		load_magazine(cache, full, full->nr_slots);
+	if (cache->full.nr || kheap_depot_take(class, cache)) {
+		load_full(cache);
 		return true;
 	}
 	nr = kheap_pools_take(class, numa_mem_id(), cache->base,
@@ -278,38 +287,42 @@ void *kheap_cpu_cache_join(struct kheap_class *class, struct kheap_pool *pool)
 }
 
 /*
- * The previous magazine, which is full, goes to the depot for an empty one, or,
- * where that cannot be, its blocks go to their pools.
+ * Put the previous magazine, which is full, by, and have an empty one in its
+ * place; some that were put by may go to the depot. Return false if there is no
+ * room, or no empty one.
  */
-static void empty_previous(struct kheap_class *class,
-			   struct kheap_cpu_cache *cache, bool alien,
-			   struct kheap_magazine **spare,
-			   struct list_head *empties)
+static bool put_by(struct kheap_class *class, struct kheap_cpu_cache *cache)
 {
 	struct kheap_magazine *full = cache->previous;
 
-	if (!alien && kheap_depot_give_full(class, full, spare)) {
-		cache->previous = *spare;
-		*spare = NULL;
-	} else {
-		kheap_pools_give(class, full->slots, full->nr_slots, empties);
-	}
-	WRITE_ONCE(cache->nr_previous, 0);
+	if (cache->full.nr >= class->max_full || !cache->empty.nr)
+		kheap_depot_give(class, cache);
+	if (cache->full.nr >= class->max_full || !cache->empty.nr)
+		return false;
+	WRITE_ONCE(cache->nr_put_by, cache->nr_put_by + full->nr_slots);
+	kheap_magazine_put(&cache->full, full);
+	cache->previous = kheap_magazine_get(&cache->empty);
+	return true;
 }
 
 /* Make room in the loaded magazine, if there is one; under the busy mark. */
 static bool make_room(struct kheap_class *class, struct kheap_cpu_cache *cache,
-		      bool alien, struct kheap_magazine **spare,
-		      struct list_head *empties)
+		      bool alien, struct list_head *empties)
 {
+	struct kheap_magazine *full = cache->previous;
+
 	note_miss(cache);
 	if (!cache->loaded)
 		return false;
-	if (cache->top == cache->limit) {
-		if (cache->nr_previous)
-			empty_previous(class, cache, alien, spare, empties);
-		swap_magazines(cache);
+	if (cache->top != cache->limit)
+		return true;
+	if (cache->nr_previous) {
+		if (alien || !put_by(class, cache))
+			kheap_pools_give(class, full->slots, full->nr_slots,
+					 empties);
+		WRITE_ONCE(cache->nr_previous, 0);
 	}
+	swap_magazines(cache);
 	return true;
 }
 
@@ -326,18 +339,17 @@ bool kheap_cpu_cache_make_room(struct kheap_class *class,
 			       struct kheap_cpu_cache *cache,
 			       struct list_head *empties)
 {
-	struct kheap_magazine *spare = NULL;
-
-	return make_room(class, cache, false, &spare, empties);
+	return make_room(class, cache, false, empties);
 }
 
-/* An empty magazine, if the push to come is going to want one for the depot. */
+/* An empty magazine, if the push to come is going to want one. */
 static struct kheap_magazine *spare_magazine(struct kheap_class *class,
 					     struct kheap_cpu_cache *cache)
 {
 	unsigned long nr = READ_ONCE(cache->limit) - READ_ONCE(cache->base);
 
 	if (!nr || !cache->nr_previous || cache->top != cache->limit ||
+	    cache->empty.nr || cache->full.nr >= class->max_full ||
 	    kheap_depot_has_empty(class))
 		return NULL;
 	return magazine_alloc(class, nr);
@@ -373,7 +385,10 @@ bool kheap_cpu_cache_push(struct kheap_class *class, bool alien, void *block)
 	preempt_disable();
 	cache = raw_cpu_ptr(caches);
 	if (kheap_mark_busy(cache)) {
-		pushed = make_room(class, cache, alien, &spare, &empties);
+		if (spare)
+			kheap_magazine_put(&cache->empty, spare);
+		spare = NULL;
+		pushed = make_room(class, cache, alien, &empties);
 		if (pushed) {
 			*cache->top = block;
 			WRITE_ONCE(cache->top, cache->top + 1);
@@ -420,19 +435,23 @@ static unsigned int nr_cached(const struct kheap_cpu_cache *cache)
 	/* A magazine may be switched meanwhile: an old top, a new base. */
 	if (top > base && top <= limit)
 		nr = top - base;
-	return nr + READ_ONCE(cache->nr_previous);
+	return nr + READ_ONCE(cache->nr_previous) +
+	       READ_ONCE(cache->nr_put_by);
 }
 
 /*
- * Empty both magazines; under the mark, or when the CPU is dead. A cache that
- * was idle is sent to sleep: the fast paths find it both empty and full, so
- * the next block that comes or goes is a miss, which has it looked after again.
- * Blocks that are freed without ever missing would stay for good.
+ * Empty all magazines; under the mark, or when the CPU is dead. A cache that was
+ * idle is sent to sleep: the fast paths find it both empty and full, so the next
+ * block that comes or goes is a miss, which has it looked after again. Blocks
+ * that are freed without ever missing would stay for good.
+ * What was put by is left in @mags, for kheap_magazines_drop().
  */
 static void drain_marked(struct kheap_class *class,
 			 struct kheap_cpu_cache *cache, bool sleep,
-			 struct list_head *empties)
+			 struct list_head *empties, struct kheap_stack *mags)
 {
+	struct kheap_magazine *mag;
+
 	if (cache->nr_previous) {
 		kheap_pools_give(class, cache->previous->slots,
 				 cache->nr_previous, empties);
@@ -443,6 +462,13 @@ static void drain_marked(struct kheap_class *class,
 				 cache->top - cache->base, empties);
 		WRITE_ONCE(cache->top, cache->base);
 	}
+	while ((mag = kheap_magazine_get(&cache->full))) {
+		kheap_pools_give(class, mag->slots, mag->nr_slots, empties);
+		kheap_magazine_put(mags, mag);
+	}
+	WRITE_ONCE(cache->nr_put_by, 0);
+	while ((mag = kheap_magazine_get(&cache->empty)))
+		kheap_magazine_put(mags, mag);
 	if (sleep && cache->loaded) {
 		WRITE_ONCE(cache->asleep, true);
 		WRITE_ONCE(cache->limit, cache->base);
@@ -454,6 +480,7 @@ struct drain_request {
 	struct kheap_cpu_cache __percpu *caches;
 	bool sleep;
 	struct list_head empties;
+	struct kheap_stack mags;
 	bool done;
 };
 
@@ -465,7 +492,8 @@ static void drain_this_cpu(void *info)
 
 	if (!kheap_mark_busy(cache))
 		return;
-	drain_marked(request->class, cache, request->sleep, &request->empties);
+	drain_marked(request->class, cache, request->sleep, &request->empties,
+		     &request->mags);
 	kheap_clear_busy(cache);
 	request->done = true;
 }
@@ -487,6 +515,7 @@ static void drain_cpu(struct kheap_class *class,
 	} while (!request.done);
 	if (!list_empty(&request.empties))
 		kheap_pools_put(class->heap, &request.empties);
+	kheap_magazines_drop(class, &request.mags);
 }
 
 static bool drain_caches(struct kheap_class *class,
@@ -502,7 +531,7 @@ static bool drain_caches(struct kheap_class *class,
 
 		/* Asleep, or without magazines, no block can come in. */
 		if (only_idle ? READ_ONCE(cache->limit) == READ_ONCE(cache->base)
-			      : !nr_cached(cache))
+			      : !nr_cached(cache) && !READ_ONCE(cache->empty.nr))
 			continue;
 		if (only_idle && cache->seen_slow != nr_slow) {
 			cache->seen_slow = nr_slow;
@@ -554,15 +583,18 @@ bool kheap_class_drain(struct kheap_class *class, bool only_idle)
  */
 void kheap_class_drain_cpu(struct kheap_class *class, unsigned int cpu)
 {
+	struct kheap_stack mags = { };
 	LIST_HEAD(empties);
 
 	if (READ_ONCE(class->caches) == &kheap_cold_cache)
 		return;
-	drain_marked(class, per_cpu_ptr(class->caches, cpu), true, &empties);
+	drain_marked(class, per_cpu_ptr(class->caches, cpu), true, &empties,
+		     &mags);
 	if (class->alien)
 		drain_marked(class, per_cpu_ptr(class->alien, cpu), true,
-			     &empties);
+			     &empties, &mags);
 	kheap_pools_put(class->heap, &empties);
+	kheap_magazines_drop(class, &mags);
 	settle_all(class);
 }
 
@@ -598,7 +630,8 @@ static struct kheap_cpu_cache __percpu *caches_alloc(struct kheap_class *class)
 	struct kheap_cpu_cache *cache;
 	int cpu;
 
-	caches = kheap_meta_alloc_percpu(class->heap, sizeof(*caches));
+	caches = kheap_meta_alloc_percpu(class->heap, sizeof(*caches),
+					 __alignof__(*caches));
 	if (!caches)
 		return NULL;
 	for_each_possible_cpu(cpu) {
@@ -611,18 +644,22 @@ static struct kheap_cpu_cache __percpu *caches_alloc(struct kheap_class *class)
 	return caches;
 }
 
-static void caches_free(struct kheap *heap,
+static void caches_free(struct kheap_class *class,
 			struct kheap_cpu_cache __percpu *caches)
 {
+	struct kheap_cpu_cache *cache;
 	int cpu;
 
 	if (!caches)
 		return;
 	for_each_possible_cpu(cpu) {
-		kheap_meta_free(heap, per_cpu_ptr(caches, cpu)->loaded);
-		kheap_meta_free(heap, per_cpu_ptr(caches, cpu)->previous);
+		cache = per_cpu_ptr(caches, cpu);
+		kheap_meta_free(class->heap, cache->loaded);
+		kheap_meta_free(class->heap, cache->previous);
+		kheap_magazines_drop(class, &cache->full);
+		kheap_magazines_drop(class, &cache->empty);
 	}
-	kheap_meta_free_percpu(heap, caches, sizeof(*caches));
+	kheap_meta_free_percpu(class->heap, caches, sizeof(*caches));
 }
 
 /**
@@ -662,8 +699,8 @@ void kheap_cpu_caches_setup(struct kheap_class *class, gfp_t gfp)
 	}
 	alien = NULL;
 out_free:
-	caches_free(class->heap, alien);
-	caches_free(class->heap, cpu);
+	caches_free(class, alien);
+	caches_free(class, cpu);
 }
 
 /* Free the caches of a class that nobody uses any more, full or not. */
@@ -672,8 +709,8 @@ void kheap_cpu_caches_exit(struct kheap_class *class)
 	if (class->caches == &kheap_cold_cache)
 		return;
 	kheap_depots_drop(class);
-	caches_free(class->heap, class->caches);
-	caches_free(class->heap, class->alien);
+	caches_free(class, class->caches);
+	caches_free(class, class->alien);
 	class->cpu = &kheap_cold_cache;
 	class->caches = &kheap_cold_cache;
 	class->alien = NULL;

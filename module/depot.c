@@ -8,109 +8,117 @@
 
 #include "trace.h"
 
-static void put(struct kheap_magazine **list, struct kheap_magazine *mag)
+void kheap_magazine_put(struct kheap_stack *stack, struct kheap_magazine *mag)
 {
-	mag->next = *list;
-	*list = mag;
+	mag->next = stack->top;
+	stack->top = mag;
+	stack->nr++;
 }
 
-static struct kheap_magazine *get(struct kheap_magazine **list)
+/* The one put there last, or NULL. */
+struct kheap_magazine *kheap_magazine_get(struct kheap_stack *stack)
 {
-	struct kheap_magazine *mag = *list;
+	struct kheap_magazine *mag = stack->top;
 
-	if (mag)
-		*list = mag->next;
+	if (mag) {
+		stack->top = mag->next;
+		stack->nr--;
+	}
 	return mag;
 }
 
+/* Move magazines from one stack to another, @nr at most; return the blocks. */
+static unsigned int move(struct kheap_stack *from, struct kheap_stack *to,
+			 unsigned int nr)
+{
+	struct kheap_magazine *mag;
+	unsigned int blocks = 0;
+
+	while (nr-- && (mag = kheap_magazine_get(from))) {
+		blocks += mag->nr_slots;
+		kheap_magazine_put(to, mag);
+	}
+	return blocks;
+}
+
+/* How many change hands at a time: one lock for several. */
+static unsigned int batch(const struct kheap_class *class)
+{
+	return class->max_full / 4 + 1;
+}
+
 /**
- * kheap_depot_take_full() - exchange an empty magazine for a full one
+ * kheap_depot_take() - exchange empty magazines for full ones
  * @class: the class
- * @empty: the empty one, or NULL
+ * @cache: this CPU's cache, under its busy mark
  *
  * Context: Any context except NMI. Never sleeps.
- * Return: A full magazine, and then the depot has @empty; or NULL.
+ * Return: Whether there are full ones of the CPU now.
  */
-struct kheap_magazine *kheap_depot_take_full(struct kheap_class *class,
-					     struct kheap_magazine *empty)
+bool kheap_depot_take(struct kheap_class *class, struct kheap_cpu_cache *cache)
 {
 	struct kheap_class_node *node = &class->node[numa_mem_id()];
 	struct kheap_depot *depot = &node->depot;
-	struct kheap_magazine *full;
+	unsigned int blocks;
 	unsigned long flags;
 
-	if (!READ_ONCE(depot->nr_full))
-		return NULL;
+	if (!READ_ONCE(depot->full.nr))
+		return false;
 	raw_spin_lock_irqsave(&node->lock, flags);
-	full = get(&depot->full);
-	if (full) {
-		depot->nr_full--;
-		depot->nr_blocks -= full->nr_slots;
-		depot->nr_exchanges++;
-		if (empty) {
-			put(&depot->empty, empty);
-			depot->nr_empty++;
-		}
-	}
+	blocks = move(&depot->full, &cache->full, batch(class));
+	depot->nr_blocks -= blocks;
+	depot->nr_exchanges++;
+	move(&cache->empty, &depot->empty, cache->empty.nr);
 	raw_spin_unlock_irqrestore(&node->lock, flags);
-	if (full)
-		trace_kheap_refill(class, full->nr_slots, numa_mem_id(),
+	WRITE_ONCE(cache->nr_put_by, cache->nr_put_by + blocks);
+	if (blocks)
+		trace_kheap_refill(class, blocks, numa_mem_id(),
 				   KHEAP_RUN_DEPOT);
-	return full;
+	return blocks;
 }
 
 /**
- * kheap_depot_give_full() - exchange a full magazine for an empty one
+ * kheap_depot_give() - exchange full magazines for empty ones
  * @class: the class
- * @full: the full one
- * @empty: an empty one if the caller has one to spare, else set to the depot's
- *	or to NULL
+ * @cache: this CPU's cache, under its busy mark; it has as many full ones as it
+ *	may have, or no empty one
+ *
+ * Does what can be done: the depot may have no room, or no empty ones.
  *
  * Context: Any context except NMI. Never sleeps.
- * Return: false if the depot has no room, or no empty magazine when the caller
- * has none; then nothing is changed.
  */
-bool kheap_depot_give_full(struct kheap_class *class,
-			   struct kheap_magazine *full,
-			   struct kheap_magazine **empty)
+void kheap_depot_give(struct kheap_class *class, struct kheap_cpu_cache *cache)
 {
 	struct kheap_class_node *node = &class->node[numa_mem_id()];
 	struct kheap_depot *depot = &node->depot;
-	unsigned int nr = full->nr_slots;
-	bool given = false;
+	unsigned int nr, blocks = 0;
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&node->lock, flags);
-	if (depot->nr_full < class->max_depot && (*empty || depot->empty)) {
-		if (!*empty) {
-			*empty = get(&depot->empty);
-			depot->nr_empty--;
-		}
-		put(&depot->full, full);
-		depot->nr_full++;
-		depot->nr_blocks += full->nr_slots;
-		depot->nr_exchanges++;
-		given = true;
+	if (cache->full.nr >= class->max_full) {
+		nr = min(batch(class), class->max_full - depot->full.nr);
+		blocks = move(&cache->full, &depot->full, nr);
+		depot->nr_blocks += blocks;
 	}
+	if (!cache->empty.nr)
+		move(&depot->empty, &cache->empty, batch(class));
+	depot->nr_exchanges++;
 	raw_spin_unlock_irqrestore(&node->lock, flags);
-	if (given)
-		trace_kheap_drain(class, nr, numa_mem_id(), KHEAP_RUN_DEPOT);
-	return given;
+	WRITE_ONCE(cache->nr_put_by, cache->nr_put_by - blocks);
+	if (blocks)
+		trace_kheap_drain(class, blocks, numa_mem_id(),
+				  KHEAP_RUN_DEPOT);
 }
 
-/* Would a full magazine be taken, and an empty one be given for it? */
+/* Would an empty magazine be given for a full one? */
 bool kheap_depot_has_empty(const struct kheap_class *class)
 {
-	const struct kheap_class_node *node = &class->node[numa_mem_id()];
-
-	return READ_ONCE(node->depot.nr_empty) ||
-	       READ_ONCE(node->depot.nr_full) >= class->max_depot;
+	return READ_ONCE(class->node[numa_mem_id()].depot.empty.nr);
 }
 
 /* Take everything out of a depot. */
 static void empty_depot(struct kheap_class_node *node,
-			struct kheap_magazine **full,
-			struct kheap_magazine **empty)
+			struct kheap_stack *full, struct kheap_stack *empty)
 {
 	struct kheap_depot *depot = &node->depot;
 	unsigned long flags;
@@ -118,41 +126,47 @@ static void empty_depot(struct kheap_class_node *node,
 	raw_spin_lock_irqsave(&node->lock, flags);
 	*full = depot->full;
 	*empty = depot->empty;
-	depot->full = NULL;
-	depot->empty = NULL;
-	depot->nr_full = 0;
-	depot->nr_empty = 0;
+	depot->full = (struct kheap_stack){ };
+	depot->empty = (struct kheap_stack){ };
 	/* Until they are back in their pools, the blocks count as allocated. */
 	depot->nr_blocks = 0;
 	raw_spin_unlock_irqrestore(&node->lock, flags);
 }
 
+/* Free the magazines of a stack; what is in them is in its pools, or gone. */
+void kheap_magazines_drop(struct kheap_class *class, struct kheap_stack *stack)
+{
+	struct kheap_magazine *mag;
+
+	while ((mag = kheap_magazine_get(stack)))
+		kheap_meta_free(class->heap, mag);
+}
+
 static void drain_depot(struct kheap_class *class,
 			struct kheap_class_node *node)
 {
-	struct kheap_magazine *full, *empty, *mag;
+	struct kheap_stack full, empty;
+	struct kheap_magazine *mag;
 	LIST_HEAD(empties);
 
 	empty_depot(node, &full, &empty);
-	while ((mag = get(&full))) {
+	for (mag = full.top; mag; mag = mag->next)
 		kheap_pools_give(class, mag->slots, mag->nr_slots, &empties);
-		put(&empty, mag);
-	}
 	kheap_pools_put(class->heap, &empties);
-	while ((mag = get(&empty)))
-		kheap_meta_free(class->heap, mag);
+	kheap_magazines_drop(class, &full);
+	kheap_magazines_drop(class, &empty);
 }
 
 /* Free the magazines of a class whose pools have gone with their blocks. */
 void kheap_depots_drop(struct kheap_class *class)
 {
-	struct kheap_magazine *full, *empty, *mag;
+	struct kheap_stack full, empty;
 	int nid;
 
 	for (nid = 0; nid < nr_node_ids; nid++) {
 		empty_depot(&class->node[nid], &full, &empty);
-		while ((mag = get(&full)) || (mag = get(&empty)))
-			kheap_meta_free(class->heap, mag);
+		kheap_magazines_drop(class, &full);
+		kheap_magazines_drop(class, &empty);
 	}
 }
 
@@ -175,7 +189,7 @@ bool kheap_depots_drain(struct kheap_class *class, bool only_idle)
 		struct kheap_depot *depot = &class->node[nid].depot;
 		unsigned long nr = READ_ONCE(depot->nr_exchanges);
 
-		if (!READ_ONCE(depot->nr_full) && !READ_ONCE(depot->nr_empty))
+		if (!READ_ONCE(depot->full.nr) && !READ_ONCE(depot->empty.nr))
 			continue;
 		if (only_idle && depot->seen_exchanges != nr) {
 			depot->seen_exchanges = nr;

@@ -28,7 +28,8 @@ bool kheap_meta_charge(struct kheap *heap, size_t bytes);
 void kheap_meta_uncharge(struct kheap *heap, size_t bytes);
 void *kheap_meta_alloc(struct kheap *heap, size_t size, gfp_t gfp, int node);
 void kheap_meta_free(struct kheap *heap, const void *ptr);
-void __percpu *kheap_meta_alloc_percpu(struct kheap *heap, size_t size);
+void __percpu *kheap_meta_alloc_percpu(struct kheap *heap, size_t size,
+				       size_t align);
 void kheap_meta_free_percpu(struct kheap *heap, void __percpu *ptr,
 			    size_t size);
 bool kheap_name_valid(const char *name);
@@ -150,12 +151,12 @@ void kheap_class_drain_cpu(struct kheap_class *class, unsigned int cpu);
 unsigned long kheap_class_nr_cached(struct kheap_class *class);
 
 /* depot.c */
-struct kheap_magazine *kheap_depot_take_full(struct kheap_class *class,
-					     struct kheap_magazine *empty);
-bool kheap_depot_give_full(struct kheap_class *class,
-			   struct kheap_magazine *full,
-			   struct kheap_magazine **empty);
+void kheap_magazine_put(struct kheap_stack *stack, struct kheap_magazine *mag);
+struct kheap_magazine *kheap_magazine_get(struct kheap_stack *stack);
+bool kheap_depot_take(struct kheap_class *class, struct kheap_cpu_cache *cache);
+void kheap_depot_give(struct kheap_class *class, struct kheap_cpu_cache *cache);
 bool kheap_depot_has_empty(const struct kheap_class *class);
+void kheap_magazines_drop(struct kheap_class *class, struct kheap_stack *stack);
 void kheap_depots_drop(struct kheap_class *class);
 bool kheap_depots_drain(struct kheap_class *class, bool only_idle);
 

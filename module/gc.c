@@ -444,7 +444,8 @@ struct kheap_gc *kheap_gc_create(struct kheap *heap)
 	gc = kheap_meta_alloc(heap, sizeof(*gc), GFP_KERNEL, NUMA_NO_NODE);
 	if (!gc)
 		return NULL;
-	gc->buffers = kheap_meta_alloc_percpu(heap, sizeof(*gc->buffers));
+	gc->buffers = kheap_meta_alloc_percpu(heap, sizeof(*gc->buffers),
+					      __alignof__(*gc->buffers));
 	if (!gc->buffers) {
 		kheap_meta_free(heap, gc);
 		return NULL;

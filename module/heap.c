@@ -145,20 +145,21 @@ void kheap_meta_free(struct kheap *heap, const void *ptr)
 /**
  * kheap_meta_alloc_percpu() - allocate zeroed per-CPU memory for kheap's use
  * @heap: the heap that it is charged to
- * @size: bytes for each possible CPU; they are aligned as a long is
+ * @size: bytes for each possible CPU
+ * @align: their alignment
  *
  * Context: Process context. May sleep.
  * Return: The memory, for kheap_meta_free_percpu(); or NULL.
  */
-void __percpu *kheap_meta_alloc_percpu(struct kheap *heap, size_t size)
+void __percpu *kheap_meta_alloc_percpu(struct kheap *heap, size_t size,
+				       size_t align)
 {
 	size_t bytes = size * num_possible_cpus();
 	void __percpu *ptr;
 
 	if (!kheap_meta_charge(heap, bytes))
 		return NULL;
-	ptr = __alloc_percpu_gfp(size, __alignof__(long),
-				 GFP_KERNEL | __GFP_NOWARN);
+	ptr = __alloc_percpu_gfp(size, align, GFP_KERNEL | __GFP_NOWARN);
 	if (ptr)
 		kheap_note_peak(heap);
 	else

@@ -266,20 +266,26 @@ struct kheap_magazine {
 };
 
 /**
+ * struct kheap_stack - magazines put by
+ * @top: the last one put there; each leads to the one below
+ * @nr: how many
+ */
+struct kheap_stack {
+	struct kheap_magazine *top;
+	unsigned int nr;
+};
+
+/**
  * struct kheap_depot - magazines that no CPU has; under lock 4
  * @full: full ones
  * @empty: empty ones
- * @nr_full: length of @full
- * @nr_empty: length of @empty
  * @nr_blocks: blocks in @full
  * @nr_exchanges: times that a CPU put a full one in or took one out
  * @seen_exchanges: that number when the maintenance work last looked
  */
 struct kheap_depot {
-	struct kheap_magazine *full;
-	struct kheap_magazine *empty;
-	unsigned int nr_full;
-	unsigned int nr_empty;
+	struct kheap_stack full;
+	struct kheap_stack empty;
 	unsigned long nr_blocks;
 	unsigned long nr_exchanges;
 	unsigned long seen_exchanges;
@@ -297,12 +303,17 @@ struct kheap_depot {
  * @seen_slow: @nr_slow when the maintenance work last looked
  * @loaded: the magazine that the fast paths use; NULL before there is one
  * @previous: the other one
+ * @full: full ones that this CPU has put by: what it has freed is in its lines
+ * @empty: empty ones
+ * @nr_put_by: blocks in @full
  * @stray: a block that had no mark when it was taken out; for the slow path
  * @nil: as in a magazine; what @top is above before there is one
  *
  * Magazines and the depot are as in Bonwick's and Adams' "Magazines and Vmem"
  * (2001): a loaded magazine, and a previous one that is either full or empty,
- * so that a load at the edge moves no blocks back and forth.
+ * so that a load at the edge moves no blocks back and forth. Between them and
+ * the depot each CPU has some of its own, so that it takes no lock, and gets
+ * the blocks back that it has freed itself.
  *
  *   base == loaded->slots <= top <= limit == base + loaded->nr_slots
  *   base[-1] is the class's nil
@@ -315,13 +326,16 @@ struct kheap_cpu_cache {
 	bool busy;
 	bool asleep;
 	u16 nr_previous;
+	unsigned int nr_put_by;
 	void *stray;
 	unsigned long nr_slow;
 	unsigned long seen_slow;
 	struct kheap_magazine *loaded;
 	struct kheap_magazine *previous;
+	struct kheap_stack full;
+	struct kheap_stack empty;
 	void *nil[1];
-};
+} __aligned(32);	/* what the fast paths use is in one line */
 
 /* --- Classes ------------------------------------------------------------ */
 
@@ -381,7 +395,7 @@ enum kheap_zero_kind {
  * @span: order of a pool
  * @szidx: number of the size class, or %KHEAP_SZIDX_NONE
  * @max_slots: most slots of a magazine; 0: no per-CPU caches
- * @max_depot: most full magazines in a depot
+ * @max_full: most full magazines in a depot, and of a CPU
  * @bad_gfp: flags that a request for this class is refused with
  * @wants_cpu: the maintenance work is to set @caches up
  * @rcu: freed objects wait for a grace period
@@ -427,7 +441,7 @@ struct kheap_class {
 	u32 debug;
 	u16 front;
 	u16 max_slots;
-	u16 max_depot;
+	u16 max_full;
 	bool wants_cpu;
 	bool rcu;
 	bool slow_free;

@@ -56,6 +56,7 @@ static int type_init(struct kheap_type *type, struct kheap *heap,
 		return err;
 	type->ops.name = type->class.name;
 	type->nr_created = kheap_meta_alloc_percpu(heap,
+						   sizeof(*type->nr_created),
 						   sizeof(*type->nr_created));
 	return type->nr_created ? 0 : -ENOMEM;
 }
