@@ -241,38 +241,72 @@ static bool gather_pools(struct sweep *sweep, struct kheap_arena *arena,
 }
 
 /*
- * The grace period of a block is over. One that was freed in NMI has its mark
- * already; any other that has one was freed by somebody else in the very instant
- * in which it was parked.
+ * Mark a block whose grace period is over. One that was freed in NMI has its
+ * mark already; any other that has one was freed by somebody else in the very
+ * instant in which it was parked, and then this returns false.
  */
-static void free_parked(struct kheap_class *class, struct kheap_pool *pool,
-			unsigned int idx)
+static bool mark_parked(struct kheap_class *class, void *block)
 {
-	void *block = kheap_block_address(class, pool, idx);
+	bool marked;
 
-	clear_bit(idx, kheap_parked_bits(pool));
 	if (kheap_mark_link(class, block) == KHEAP_LINK_WAITS) {
 		kheap_mark_set_link(class, block, KHEAP_LINK_CACHED);
-		kheap_class_free_careful(class, block);
-	} else if (!kheap_give(class, block, class->mark_offset)) {
-		kheap_class_refuse_free(class, block);
+		return true;
 	}
+	preempt_disable();
+	marked = kheap_mark_put(class, block, class->mark_offset);
+	preempt_enable();
+	if (unlikely(!marked))
+		kheap_class_refuse_free(class, block);
+	return marked;
+}
+
+static void *word_block(const struct parked_word *word, unsigned int bit)
+{
+	return kheap_block_address(word->pool->class, word->pool,
+				   word->first + bit);
+}
+
+/*
+ * Take the blocks of a word back from the grace period that is over. Each has
+ * its mark before its bit is clear: whoever frees it once more finds one of the
+ * two. Return the bits of those that are to be freed. They are still in use, so
+ * the pool is there, and if no other block of it waits, frees of its blocks need
+ * no questions from here on.
+ */
+static unsigned long unpark_word(struct kheap_class *class,
+				 const struct parked_word *word)
+{
+	unsigned long bits = word->bits;
+	unsigned int bit;
+
+	for_each_set_bit(bit, &word->bits, BITS_PER_LONG) {
+		if (unlikely(!mark_parked(class, word_block(word, bit))))
+			__clear_bit(bit, &bits);
+		/* Pairs with kheap_block_claim(): first the mark. */
+		clear_bit_unlock(word->first + bit,
+				 kheap_parked_bits(word->pool));
+	}
+	if (bits && READ_ONCE(word->pool->parking))
+		kheap_pool_set_parking(word->pool, false);
+	return bits;
 }
 
 static void free_word(const struct parked_word *word)
 {
 	struct kheap_class *class = word->pool->class;
-	struct kheap_type *type = class->type;
-	unsigned long bits = word->bits;
-	unsigned int bit;
+	unsigned int bit, nr = hweight_long(word->bits);
+	void *first = word_block(word, 0);
+	unsigned long bits;
 
 	lockdep_assert_held(&class->heap->rcu_mutex);
-	for_each_set_bit(bit, &bits, BITS_PER_LONG) {
-		free_parked(class, word->pool, word->first + bit);
-		/* The type is there: its end waits for the mutex. */
-		if (type)
-			atomic_long_dec(&type->nr_held);
-	}
+	bits = unpark_word(class, word);
+	/* With the last of them the pool may go. */
+	for_each_set_bit(bit, &bits, BITS_PER_LONG)
+		kheap_class_free_careful(class, first + bit * class->size);
+	/* The type is there: its end waits for the mutex. */
+	if (class->type)
+		atomic_long_sub(nr, &class->type->nr_held);
 }
 
 /* Wait for a grace period, and free what was gathered before it. */
