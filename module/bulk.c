@@ -64,7 +64,7 @@ static size_t pop_run(struct kheap_class *class, void **ptrs, size_t nr)
 	}
 	preempt_enable();
 	if (unlikely(run.stray))
-		kheap_pool_block_stray(run.stray);
+		kheap_pool_block_stray(class, run.stray, false);
 	kheap_refuse_link(class, run.bad);
 	return done;
 }

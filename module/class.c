@@ -144,7 +144,7 @@ int kheap_class_init(struct kheap_class *class, struct kheap *heap,
 	class->cpu = &kheap_cold_cache;
 	class->caches = &kheap_cold_cache;
 	class->tag = name ? kheap_new_tag() : heap->tag;
-	class->key = heap->secret;
+	class->key = get_random_long();
 	class->ctor = ctor;
 	class->szidx = KHEAP_SZIDX_NONE;
 	class->bad_gfp = GFP_ZONEMASK | (ctor ? __GFP_ZERO : 0);
@@ -371,7 +371,7 @@ static bool own_block(struct kheap_class *class, void *block)
 	owned = kheap_mark_take(class, block, class->mark_offset);
 	preempt_enable();
 	if (unlikely(!owned))
-		kheap_pool_block_stray(block);
+		kheap_pool_block_stray(class, block, false);
 	return owned;
 }
 
@@ -393,7 +393,7 @@ void *kheap_class_alloc_slow(struct kheap_class *class, gfp_t gfp, int nid)
 	if (unlikely(in_nmi()))
 		return NULL;
 	might_alloc(gfp);
-	kheap_cpu_cache_settle(raw_cpu_ptr(class->caches));
+	kheap_cpu_cache_settle(class, raw_cpu_ptr(class->caches));
 	if (nid == NUMA_NO_NODE)
 		nid = numa_mem_id();
 	do {

@@ -407,19 +407,23 @@ bool kheap_cpu_cache_push(struct kheap_class *class, bool alien, void *block)
 
 /**
  * kheap_cpu_cache_settle() - deal with a block that had no mark when popped
+ * @class: the class
  * @cache: the cache it came out of
  *
  * Context: Any context except NMI, no kheap lock held. Any CPU.
  */
-void kheap_cpu_cache_settle(struct kheap_cpu_cache *cache)
+void kheap_cpu_cache_settle(struct kheap_class *class,
+			    struct kheap_cpu_cache *cache)
 {
-	void *block;
+	unsigned long stray;
 
 	if (likely(!READ_ONCE(cache->stray)))
 		return;
-	block = xchg(&cache->stray, NULL);
-	if (block)
-		kheap_pool_block_stray(block);
+	stray = (unsigned long)xchg(&cache->stray, NULL);
+	if (stray)
+		kheap_pool_block_stray(class,
+				       (void *)(stray & ~KHEAP_STRAY_LOST),
+				       stray & KHEAP_STRAY_LOST);
 }
 
 /* --- Draining ----------------------------------------------------------- */
@@ -549,7 +553,7 @@ static void settle_all(struct kheap_class *class)
 	int cpu;
 
 	for_each_possible_cpu(cpu)
-		kheap_cpu_cache_settle(per_cpu_ptr(class->caches, cpu));
+		kheap_cpu_cache_settle(class, per_cpu_ptr(class->caches, cpu));
 }
 
 /**

@@ -94,7 +94,7 @@ void kheap_pools_give(struct kheap_class *class, void **slots,
 unsigned int kheap_link_next(struct kheap_pool *pool, unsigned int idx);
 bool kheap_pool_lists(struct kheap_pool *pool, unsigned int idx);
 void kheap_pool_quarantine(struct kheap_pool *pool);
-void kheap_pool_block_stray(void *block);
+void kheap_pool_block_stray(struct kheap_class *class, void *block, bool lost);
 void kheap_pool_set_parking(struct kheap_pool *pool, bool on);
 
 /* class.c */
@@ -135,7 +135,8 @@ struct kheap_class *kheap_size_class_or_fail(struct kheap *heap, size_t size,
 void kheap_class_free_bulk(struct kheap_class *class, size_t nr, void **ptrs);
 
 /* cpu_cache.c */
-void kheap_cpu_cache_settle(struct kheap_cpu_cache *cache);
+void kheap_cpu_cache_settle(struct kheap_class *class,
+			    struct kheap_cpu_cache *cache);
 void kheap_cpu_caches_setup(struct kheap_class *class, gfp_t gfp);
 void kheap_cpu_caches_exit(struct kheap_class *class);
 bool kheap_cpu_cache_fill(struct kheap_class *class,

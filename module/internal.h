@@ -130,7 +130,7 @@ enum kheap_pool_state {
  * @list: in one of the class's used lists, or in the arena's freepools
  * @nr_used: blocks that are not free in this pool: allocated or cached
  * @freeblock: index of the first free block, or %KHEAP_LINK_END; in quarantine
- *	the number of strays, see kheap_pool_block_stray()
+ *	the number of strays, see pool_lose()
  * @state: an &enum kheap_pool_state
  * @sz_map: words that @map points to, 0 while the bits are in @map itself
  * @parking: blocks of it may wait for a grace period
@@ -142,6 +142,7 @@ enum kheap_pool_state {
  *   nr_used + nr_free_listed + nr_virgin == nr_blocks
  *   nr_virgin == nr_blocks - nextoffset / size
  *   USED: 0 < nr_used < nr_blocks; FULL: nr_used == nr_blocks
+ *   QUARANTINED: freeblock <= nr_used; nr_used - freeblock are told as out
  *   every listed block has a mark that leads to the next one
  *   carved blocks without a mark <= nr_used
  */
@@ -291,6 +292,8 @@ struct kheap_depot {
 	unsigned long seen_exchanges;
 };
 
+#define KHEAP_STRAY_LOST	1	/* see &struct kheap_cpu_cache */
+
 /**
  * struct kheap_cpu_cache - one CPU's free blocks of a class
  * @top: slot above the last block of the loaded magazine
@@ -306,7 +309,8 @@ struct kheap_depot {
  * @full: full ones that this CPU has put by: what it has freed is in its lines
  * @empty: empty ones
  * @nr_put_by: blocks in @full
- * @stray: a block that had no mark when it was taken out; for the slow path
+ * @stray: a block that had no mark when it was taken out; for the slow path.
+ *	With %KHEAP_STRAY_LOST added, its pool is out of use already
  * @nil: as in a magazine; what @top is above before there is one
  *
  * Magazines and the depot are as in Bonwick's and Adams' "Magazines and Vmem"
@@ -343,9 +347,10 @@ struct kheap_cpu_cache {
  * struct kheap_class_node - a class's pools on one memory node
  * @lock: lock 4
  * @used: the pools in state USED by quarters of nr_used / nr_blocks
- * @nr_out: sum of nr_used over the pools: allocated and cached blocks
+ * @nr_out: sum of nr_used over the pools, without strays: allocated and cached
+ *	blocks
  * @nr_virgin: blocks never carved
- * @nr_lost: blocks in quarantined pools that are not allocated
+ * @nr_lost: blocks in quarantined pools that are not allocated, and strays
  * @nr_quarantined: pools in quarantine
  * @nr_refills: runs taken out of pools
  * @nr_drains: runs put back into pools
@@ -381,7 +386,8 @@ enum kheap_zero_kind {
  *	kheap_cold_cache while the heap is watched; under lock 6
  * @tag: what struct page of its pools carries, see kheap_owned_pool(); the
  *	heap's for size classes, so that kheap_free() finds any of them
- * @key: the heap's secret, see kheap_mark()
+ * @key: a secret of its own, see kheap_mark(): a block that was in two caches
+ *	may have become one of another class
  * @recip: 2^32 / @size, rounded up; see kheap_block_index()
  * @recip_low: @recip once more, so that the compiler multiplies and compares
  *	with memory instead of loading it
@@ -606,7 +612,7 @@ struct kheap_inject {
  * @flags: bits of &enum kheap_flags
  * @watch: bits of &enum kheap_watch; under lock 6
  * @callsites: what is recorded about call sites, NULL while it is off
- * @secret: what the marks of free blocks are made of
+ * @secret: what the sums of debug records are made of
  * @limit_bytes: most bytes held, 0 for no limit
  * @on_limit: asked before a request over the limit is refused; or NULL
  * @limit_ctx: for @on_limit

@@ -2,7 +2,7 @@
 /*
  * The mark by which a free block says so itself. Included by internal.h.
  *
- * While a block is free, a word of it is its mark: the heap's secret xor the
+ * While a block is free, a word of it is its mark: its class's secret xor the
  * block's address, and in the lowest 16 bits, inverted, what follows it in its
  * pool's list, or one of the KHEAP_LINK_* values. A block in a cache has the
  * bare mark: nothing differs. So whoever frees a block looks at the block, and

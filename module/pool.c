@@ -459,24 +459,95 @@ unsigned int kheap_pool_join(struct kheap_pool *pool, void **slots,
 	return taken;
 }
 
+/* --- Blocks without a mark ---------------------------------------------- */
+
+/*
+ * A free block was found without its mark. Either somebody wrote to it while it
+ * was free, and it is nobody's; or it was freed by two CPUs in the same instant,
+ * was in two caches, came out of the other one, and is somebody's. Who knows?
+ * Its pool is put out of use. It goes on counting as used there, so that the pool
+ * cannot become empty while somebody may have it: then it stays until the heap
+ * goes. But as nobody's it is told.
+ *
+ * What came out of the other cache may have been freed again, and the pool with
+ * it. Then the page is anybody's, or the pool another class's, and nothing is to
+ * be done.
+ */
+static __cold void pool_lose(struct kheap_class *class, void *block)
+{
+	struct kheap_pool *pool = kheap_pool_of(block);
+	struct kheap_class_node *node;
+	unsigned long flags;
+
+	if (!pool || READ_ONCE(pool->class) != class)
+		return;
+	node = &class->node[pool->arena->set->node];
+	raw_spin_lock_irqsave(&node->lock, flags);
+	if (READ_ONCE(pool->class) == class && pool->state >= KHEAP_POOL_USED) {
+		if (pool->state != KHEAP_POOL_QUARANTINED)
+			pool_quarantine(class, node, pool);
+		if (pool->freeblock < pool->nr_used) {
+			pool->freeblock++;
+			node->nr_out--;
+			node->nr_lost++;
+		}
+	}
+	raw_spin_unlock_irqrestore(&node->lock, flags);
+}
+
+/**
+ * kheap_pool_block_stray() - report a free block that has no mark
+ * @class: the class whose caches it was in
+ * @block: the block, which is in no cache or list any more
+ * @lost: its pool is out of use already
+ *
+ * Context: Any context except NMI, no kheap lock held.
+ */
+noinline __cold void kheap_pool_block_stray(struct kheap_class *class,
+					    void *block, bool lost)
+{
+	kheap_refuse(class->heap, KHEAP_BAD_LINK, block, class);
+	if (!lost)
+		pool_lose(class, block);
+}
+
+/*
+ * A block without a mark is met on its way back to its pool, where no report
+ * can be made: kheap_cpu_cache_settle() does that, of the first one. Others are
+ * counted only. Not in the cold cache, which outlives the heap.
+ */
+static __cold void keep_stray(struct kheap_class *class, void *block)
+{
+	struct kheap_cpu_cache __percpu *caches = class->caches;
+
+	pool_lose(class, block);
+	if (caches == &kheap_cold_cache ||
+	    cmpxchg(&raw_cpu_ptr(caches)->stray, NULL,
+		    block + KHEAP_STRAY_LOST))
+		atomic_long_inc(&class->heap->nr_refused[KHEAP_BAD_LINK]);
+}
+
 /* --- Giving blocks back ------------------------------------------------- */
 
 /*
- * A block of a quarantined pool is not used again; the last one ends it. Strays
- * have turned out to be somebody's then, see kheap_pool_block_stray().
+ * A block of a quarantined pool is not used again; the last one ends it. When no
+ * more are in use than there are strays, a stray has turned out to be
+ * somebody's, see pool_lose(): it counts as lost already.
  */
 static void quarantined_pool_give(struct kheap_class *class,
 				  struct kheap_class_node *node,
 				  struct kheap_pool *pool,
 				  struct list_head *empties)
 {
-	unsigned int nr_strays = pool->freeblock;
-
-	node->nr_lost++;
+	if (pool->freeblock == pool->nr_used) {
+		pool->freeblock--;
+		node->nr_out++;
+	} else {
+		node->nr_lost++;
+	}
 	if (--pool->nr_used)
 		return;
-	node->nr_lost -= class->nr_blocks + nr_strays;
-	node->nr_out += nr_strays;
+	node->nr_lost -= class->nr_blocks;
 	node->nr_quarantined--;
 	set_state(pool, KHEAP_POOL_MOVING);
 	list_add(&pool->list, empties);
@@ -494,20 +565,6 @@ static __always_inline void pool_link(const struct kheap_class *class,
 	pool->nr_used--;
 }
 
-/*
- * A free block without its mark: it was in two caches and came out of the other
- * one, or somebody wrote to it. It counts on as taken, and is left to
- * kheap_cpu_cache_settle(); not in the cold cache, which outlives the heap.
- */
-static __cold void pool_keep_stray(struct kheap_class *class,
-				   struct kheap_class_node *node, void *block)
-{
-	lockdep_assert_held(&node->lock);
-	node->nr_out++;
-	if (class->caches != &kheap_cold_cache)
-		WRITE_ONCE(raw_cpu_ptr(class->caches)->stray, block);
-}
-
 /* A free block by which the state or the list of its pool may change. */
 static noinline void pool_give_settle(struct kheap_class *class,
 				      struct kheap_class_node *node,
@@ -516,9 +573,7 @@ static noinline void pool_give_settle(struct kheap_class *class,
 {
 	unsigned int was = pool->nr_used;
 
-	if (unlikely(!kheap_is_cached(class, block))) {
-		pool_keep_stray(class, node, block);
-	} else if (unlikely(pool->state == KHEAP_POOL_QUARANTINED)) {
+	if (unlikely(pool->state == KHEAP_POOL_QUARANTINED)) {
 		quarantined_pool_give(class, node, pool, empties);
 	} else {
 		pool_link(class, pool, block);
@@ -527,8 +582,9 @@ static noinline void pool_give_settle(struct kheap_class *class,
 }
 
 /*
- * Give back blocks of one memory node, under its lock. A list changes only
- * when nr_used leaves a multiple of the quarter, or gets to 0.
+ * Give back blocks of one memory node, under its lock, up to one without a mark:
+ * where that leads to is not asked here. A list changes only when nr_used leaves
+ * a multiple of the quarter, or gets to 0.
  * Return how many blocks were given back.
  */
 static unsigned int pools_give_node(struct kheap_class *class,
@@ -540,15 +596,18 @@ static unsigned int pools_give_node(struct kheap_class *class,
 	void **slot, **end = slots + nr;
 
 	for (slot = slots; slot != end; slot++) {
-		struct kheap_pool *pool = kheap_block_pool(*slot);
-		unsigned int was = pool->nr_used;
+		struct kheap_pool *pool;
+		unsigned int was;
 
+		if (unlikely(!kheap_is_cached(class, *slot)))
+			break;
+		pool = kheap_block_pool(*slot);
+		was = pool->nr_used;
 		if (static_branch_unlikely(&kheap_numa_key) &&
 		    kheap_pool_node(pool) != node)
 			break;
 		if (unlikely(pool->state != KHEAP_POOL_USED) ||
-		    unlikely(!(was & quarter)) || unlikely(was == 1) ||
-		    unlikely(!kheap_is_cached(class, *slot)))
+		    unlikely(!(was & quarter)) || unlikely(was == 1))
 			pool_give_settle(class, node, pool, *slot, empties);
 		else
 			pool_link(class, pool, *slot);
@@ -572,9 +631,14 @@ void kheap_pools_give(struct kheap_class *class, void **slots,
 	unsigned int given;
 
 	while (nr) {
-		struct kheap_pool *pool = kheap_block_pool(*slots);
-		struct kheap_class_node *node = kheap_pool_node(pool);
+		struct kheap_class_node *node;
 
+		if (unlikely(!kheap_is_cached(class, *slots))) {
+			keep_stray(class, *slots++);
+			nr--;
+			continue;
+		}
+		node = kheap_pool_node(kheap_block_pool(*slots));
 		raw_spin_lock_irqsave(&node->lock, flags);
 		given = pools_give_node(class, node, slots, nr, empties);
 		node->nr_out -= given;
@@ -587,43 +651,7 @@ void kheap_pools_give(struct kheap_class *class, void **slots,
 	}
 }
 
-/* --- Blocks without a mark ---------------------------------------------- */
-
-/* As kheap_pool_block_stray(), under the class's lock. */
-static void pool_lose(struct kheap_class *class, struct kheap_class_node *node,
-		      struct kheap_pool *pool)
-{
-	if (pool->state == KHEAP_POOL_USED || pool->state == KHEAP_POOL_FULL)
-		pool_quarantine(class, node, pool);
-	pool->freeblock++;
-	node->nr_out--;
-	node->nr_lost++;
-}
-
-/**
- * kheap_pool_block_stray() - a free block was found without its mark
- * @block: the block, which is in no cache or list any more
- *
- * Either somebody wrote to it while it was free, and it is nobody's; or it was
- * freed by two CPUs in the same instant, was in two caches, came out of the
- * other one, and is somebody's. Who knows? Its pool is put out of use. It goes
- * on counting as used there, so that the pool cannot become empty while somebody
- * may have it: then it stays until the heap goes. But as nobody's it is told.
- *
- * Context: Any context except NMI, no kheap lock held.
- */
-noinline __cold void kheap_pool_block_stray(void *block)
-{
-	struct kheap_pool *pool = kheap_block_pool(block);
-	struct kheap_class_node *node = kheap_pool_node(pool);
-	struct kheap_class *class = pool->class;
-	unsigned long flags;
-
-	kheap_refuse(class->heap, KHEAP_BAD_LINK, block, class);
-	raw_spin_lock_irqsave(&node->lock, flags);
-	pool_lose(class, node, pool);
-	raw_spin_unlock_irqrestore(&node->lock, flags);
-}
+/* --- Parking ------------------------------------------------------------ */
 
 /**
  * kheap_pool_set_parking() - say whether blocks may wait for a grace period
