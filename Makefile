@@ -7,7 +7,7 @@ OPS ?= 5000000
 MAKEFLAGS += --no-print-directory
 
 .PHONY: modules install uninstall install-dkms uninstall-dkms ext4-check \
-	demo shell check kunit integration bench bench-record bpf-check model \
+	demo shell check kunit integration bench bench-native bench-record bpf-check model \
 	coverage mutants races kmsan soak torture lint docs clean help
 
 modules:	## build the modules for KDIR (default: the running kernel)
@@ -51,6 +51,10 @@ torture:	## threads against the collector (KERNEL=test OPS=5000000)
 bench:	## what an operation (ONLY=name) costs, next to the kernel's own
 	@scripts/setup.sh vm build
 	@scripts/bench.py $(ONLY:%=--only %)
+
+bench-native:	## ticks an operation takes (ONLY=name) on these CPUs, Linux 7.2
+	@scripts/setup.sh native
+	@scripts/bench_native.py $(ONLY:%=--only %)
 
 bench-record:	## bench, and keep its ratios for make check to guard
 	@scripts/setup.sh vm build

@@ -33,7 +33,7 @@ MODES = {
 }
 # What is counted on two processors, of which one works at a time; and where:
 # 6.1 spins while it waits for its second processor, and counting stands still.
-REMOTE = ("empty_remote", "remote_free")
+REMOTE = ("empty_remote", "remote_free", "remote_free_kmalloc")
 REMOTE_KERNELS = ("6.12",)
 # What --check holds against its bar, being no count of instructions, and soon
 # measured.

@@ -14,6 +14,8 @@ declare -A GROUPS_OF=(
 		 python3"
 	[kernel]="gcc make bc bison flex libelf-dev libssl-dev perl xz-utils
 		  python3"
+	[native]="gcc libc6-dev make bc bison flex perl patch rsync xz-utils
+		  python3"
 	[kmsan]="clang-19"
 	[lint]="sparse shellcheck codespell perl python3"
 	[cover]="lcov gcc"

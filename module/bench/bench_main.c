@@ -11,11 +11,9 @@
 #include <linux/err.h>
 #include <linux/fs.h>
 #include <linux/gfp.h>
-#include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
-#include <linux/prandom.h>
 #include <linux/seq_file.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
@@ -24,7 +22,6 @@
 
 #include "bench.h"
 
-#define SEED		20240607
 #define WARM_UPS	8
 #define NR_SLEEPS	2
 #define SLEEP_MS	20
@@ -60,41 +57,12 @@ static DEFINE_MUTEX(run_lock);	/* everything below */
 static struct bench_line lines[LINES_MAX];
 static unsigned int nr_lines;
 static void *ptrs[BENCH_NR_OBJECTS];
-static u16 sizes[BENCH_NR_SIZES];
-static u16 order[BENCH_NR_OBJECTS];
 
 static struct dentry *dir;
 
 static unsigned int nr_samples = 3;
 module_param(nr_samples, uint, 0444);
 MODULE_PARM_DESC(nr_samples, "measurements of each figure, 1 to 16; default 3");
-
-/* --- Inputs ------------------------------------------------------------- */
-
-static void shuffle(u16 *numbers, unsigned int nr, struct rnd_state *rnd)
-{
-	unsigned int i, other;
-
-	for (i = nr - 1; i; i--) {
-		other = prandom_u32_state(rnd) % (i + 1);
-		swap(numbers[i], numbers[other]);
-	}
-}
-
-static void prepare_inputs(void)
-{
-	struct rnd_state rnd;
-	unsigned int i;
-
-	prandom_seed_state(&rnd, SEED);
-	for (i = 0; i < BENCH_NR_SIZES; i++)
-		sizes[i] = BENCH_SIZE_MIN +
-			   i % (BENCH_SIZE_MAX - BENCH_SIZE_MIN + 1);
-	shuffle(sizes, BENCH_NR_SIZES, &rnd);
-	for (i = 0; i < BENCH_NR_OBJECTS; i++)
-		order[i] = i;
-	shuffle(order, BENCH_NR_OBJECTS, &rnd);
-}
 
 /* --- Running ------------------------------------------------------------ */
 
@@ -108,12 +76,7 @@ static int begin_line(struct bench_line *line)
 	ctx = bench->side->begin();
 	if (IS_ERR(ctx))
 		return PTR_ERR(ctx);
-	line->run = (struct bench_run) {
-		.ctx = ctx,
-		.ptrs = ptrs,
-		.sizes = sizes,
-		.order = order,
-	};
+	bench_run_init(&line->run, ctx, ptrs);
 	line->begun = true;
 	return 0;
 }
@@ -347,7 +310,7 @@ static int __init bench_init(void)
 	if (!nr_samples || nr_samples > BENCH_SAMPLES_MAX)
 		return -EINVAL;
 	bench_clock_init();
-	prepare_inputs();
+	bench_inputs_init();
 	dir = debugfs_create_dir("kheap_bench", NULL);
 	debugfs_create_file("run", 0200, dir, NULL, &run_fops);
 	debugfs_create_file("result", 0400, dir, NULL, &result_fops);

@@ -59,6 +59,18 @@ static void nothing_to_release(struct kheap_object *obj)
 {
 }
 
+/* They have something to do in the end. */
+static void *releasing_begin(void)
+{
+	static const struct kheap_type_ops ops = {
+		.name = "releasing",
+		.size = sizeof(struct counted),
+		.release = nothing_to_release,
+	};
+
+	return begin_type(&ops);
+}
+
 /* The collector has an eye on these, and they have something to do in the end. */
 static void *collectable_begin(void)
 {
@@ -81,6 +93,12 @@ static int type_end(void *ctx)
 static const struct bench_side plain_side = {
 	.name	= "kheap",
 	.begin	= plain_begin,
+	.end	= type_end,
+};
+
+static const struct bench_side releasing_side = {
+	.name	= "kheap",
+	.begin	= releasing_begin,
 	.end	= type_end,
 };
 
@@ -200,6 +218,8 @@ const struct bench_case bench_object_cases[] = {
 	{ "object_get_put", &kref_side, get_put_kref },
 	{ "object_new_put", &plain_side, new_put_kheap },
 	{ "object_new_put", &kref_side, new_put_kref },
+	{ "object_release", &releasing_side, new_put_kheap },
+	{ "object_release", &kref_side, new_put_kref },
 	{ "object_new_put_gc", &collectable_side, new_put_kheap },
 	{ "object_new_put_gc", &kref_side, new_put_kref },
 	{ }

@@ -298,6 +298,8 @@ static const struct bench_ops empty_ops = { empty_alloc, empty_free };
 DEFINE_TIMED_REMOTE(empty, empty_ops)
 DEFINE_TIMED_REMOTE(kheap, bench_kheap_cache_ops)
 DEFINE_TIMED_REMOTE(slub, bench_kmem_cache_ops)
+DEFINE_TIMED_REMOTE(sized_kheap, bench_kheap_ops)
+DEFINE_TIMED_REMOTE(sized_slub, bench_kmalloc_ops)
 DEFINE_TIMED_REMOTE(mempool, bench_mempool_ops)
 #ifdef BENCH_HAVE_OBJPOOL
 DEFINE_TIMED_REMOTE(objpool, bench_objpool_ops)
@@ -311,5 +313,9 @@ const struct bench_case bench_remote_cases[] = {
 #ifdef BENCH_HAVE_OBJPOOL
 	{ "remote_free", &bench_objpool_side, objpool_remote, .nr_cpus = 2 },
 #endif
+	{ "remote_free_kmalloc", &bench_kheap_side, sized_kheap_remote,
+	  .nr_cpus = 2 },
+	{ "remote_free_kmalloc", &bench_kmalloc_side, sized_slub_remote,
+	  .nr_cpus = 2 },
 	{ }
 };

@@ -49,7 +49,7 @@ BYTE_UNITS = ("KiB", "byte/byte")
 INTERRUPTIBLE = ("destroy_1m", "gc_live_object", "gc_dead_object",
                  "gc_candidates", "gc_longest_wait")
 # By the clock: two threads at once, each sample a median already.
-TWO_THREADS = ("remote_free",)
+TWO_THREADS = ("remote_free", "remote_free_kmalloc")
 
 
 class Line:

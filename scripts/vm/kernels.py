@@ -163,7 +163,7 @@ def pinned(name):
 
 # --- Downloading and unpacking --------------------------------------------
 
-def download(packages, folder, label):
+def download(packages, folder, label, options=()):
     """Download packages with apt-get into folder; Fatal when it fails."""
     specs = [f"{name}={version}" for name, version in packages]
     progress = common.Progress(label)
@@ -171,7 +171,7 @@ def download(packages, folder, label):
     with subprocess.Popen(
             ["apt-get", "-q", "-o", f"APT::Status-Fd={write_end}",
              "-o", "APT::Sandbox::User=", "-o", "Acquire::Retries=1",
-             "download", *specs],
+             *options, "download", *specs],
             cwd=folder, pass_fds=[write_end], stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as proc:
         os.close(write_end)
