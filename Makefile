@@ -6,11 +6,16 @@ KERNEL ?= 6.12
 OPS ?= 5000000
 MAKEFLAGS += --no-print-directory
 
+# As for the kernel itself: an output folder is named by who calls make.
+ifneq ($(origin O),command line)
+unexport O
+endif
+
 .PHONY: modules install uninstall install-dkms uninstall-dkms ext4-check \
 	demo shell check kunit integration bench bench-native bench-record bpf-check model \
 	coverage mutants races kmsan soak torture lint docs clean help
 
-modules:	## build the modules for KDIR (default: the running kernel)
+modules:	## build the modules for KDIR or O (default: the running kernel)
 	@scripts/build.sh --kdir "$(KDIR)"
 
 install:	## put modules, headers, tools and man pages below DESTDIR, PREFIX

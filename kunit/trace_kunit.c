@@ -72,6 +72,33 @@ static void saw_large(void *data, const struct kheap *heap, const void *ptr,
 	atomic_inc(&seen->nr);
 }
 
+static void saw_large_free(void *data, const struct kheap *heap,
+			   const void *ptr, size_t bytes_alloc,
+			   unsigned long call_site)
+{
+	struct seen *seen = data;
+
+	if (heap != seen->heap)
+		return;
+	seen->ptr = ptr;
+	seen->call_site = call_site;
+	atomic_inc(&seen->nr);
+}
+
+static void saw_heap_destroy(void *data, const struct kheap *heap,
+			     unsigned long nr_blocks, size_t bytes,
+			     unsigned long call_site)
+{
+	struct seen *seen = data;
+
+	if (heap != seen->heap)
+		return;
+	seen->size = bytes;
+	seen->refs = nr_blocks;
+	seen->call_site = call_site;
+	atomic_inc(&seen->nr);
+}
+
 static void saw_object(void *data, const struct kheap_type *type,
 		       const struct kheap_object *obj, int refs,
 		       unsigned long call_site)
@@ -314,6 +341,62 @@ static void arenas_and_runs_are_told(struct kunit *test)
 	TRACE_OFF(kheap_arena_new, saw_arena, &new);
 }
 
+/* --- What ends with its heap or cache ------------------------------------ */
+
+static void destroyed_heap_frees_what_is_left(struct kunit *test)
+{
+	struct kheap *heap = kheap_create("kunit-end", NULL);
+	struct seen frees = { .heap = heap }, larges = { .heap = heap };
+	struct seen ends = { .heap = heap };
+	void *large;
+	int i;
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, heap);
+	for (i = 0; i < NR_BLOCKS; i++)
+		KUNIT_EXPECT_NOT_NULL(test, kheap_alloc(heap, 40, GFP_KERNEL));
+	kheap_free(heap, kheap_alloc(heap, 40, GFP_KERNEL));
+	large = kheap_alloc(heap, 10007, GFP_KERNEL);
+	KUNIT_EXPECT_NOT_NULL(test, large);
+	TRACE_ON(test, kheap_free, saw_free, &frees);
+	TRACE_ON(test, kheap_large_free, saw_large_free, &larges);
+	TRACE_ON(test, kheap_heap_destroy, saw_heap_destroy, &ends);
+	kheap_destroy(heap);
+	EXPECT_NR(test, frees, NR_BLOCKS);
+	KUNIT_EXPECT_TRUE(test, is_ours(frees.call_site));
+	EXPECT_NR(test, larges, 1);
+	KUNIT_EXPECT_PTR_EQ(test, larges.ptr, (const void *)large);
+	EXPECT_NR(test, ends, 1);
+	KUNIT_EXPECT_EQ(test, ends.refs, NR_BLOCKS + 1);
+	KUNIT_EXPECT_EQ(test, ends.size,
+			(size_t)(40 * NR_BLOCKS + PAGE_ALIGN(10007)));
+	KUNIT_EXPECT_TRUE(test, is_ours(ends.call_site));
+	TRACE_OFF(kheap_heap_destroy, saw_heap_destroy, &ends);
+	TRACE_OFF(kheap_large_free, saw_large_free, &larges);
+	TRACE_OFF(kheap_free, saw_free, &frees);
+}
+
+static void destroyed_cache_frees_what_is_left(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	struct kheap_cache *cache = kheap_cache_create(heap, "ends", 56, 0, 0,
+						       NULL);
+	struct seen frees = { .heap = heap };
+	void *block = kheap_test_alloc(test, heap, 56);
+	int i;
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, cache);
+	for (i = 0; i < NR_BLOCKS; i++)
+		KUNIT_EXPECT_NOT_NULL(test, kheap_cache_alloc(cache,
+							      GFP_KERNEL));
+	TRACE_ON(test, kheap_free, saw_free, &frees);
+	kheap_cache_destroy(cache);
+	EXPECT_NR(test, frees, NR_BLOCKS);
+	KUNIT_EXPECT_TRUE(test, is_ours(frees.call_site));
+	kheap_free(heap, block);
+	EXPECT_NR(test, frees, NR_BLOCKS + 1);
+	TRACE_OFF(kheap_free, saw_free, &frees);
+}
+
 /* --- Objects ------------------------------------------------------------ */
 
 struct thing {
@@ -410,6 +493,8 @@ static struct kunit_case trace_cases[] = {
 	KUNIT_CASE(large_blocks_have_events_of_their_own),
 	KUNIT_CASE(refusals_and_failures_are_told),
 	KUNIT_CASE(arenas_and_runs_are_told),
+	KUNIT_CASE(destroyed_heap_frees_what_is_left),
+	KUNIT_CASE(destroyed_cache_frees_what_is_left),
 	KUNIT_CASE(references_are_told),
 	KUNIT_CASE(run_of_the_collector_is_told),
 	{}

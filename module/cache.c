@@ -98,6 +98,7 @@ void kheap_cache_destroy(struct kheap_cache *cache)
 		kheap_callsites_report(heap, class);
 	kheap_callsites_forget(class);
 	mutex_lock(&heap->mutex);
+	kheap_trace_class_end(class);
 	kheap_class_purge(class);
 	kheap_class_exit(class);
 	mutex_unlock(&heap->mutex);

@@ -693,12 +693,16 @@ void kheap_debug_init(struct kheap *heap)
 			     heap->name);
 }
 
-/* Is the module's parameter one? */
+/* Is the module's parameter one? The log says what is wrong with it. */
 bool kheap_debug_valid(void)
 {
 	unsigned int flags;
 
-	return !parse_letters(debug, &flags);
+	if (!parse_letters(debug, &flags))
+		return true;
+	pr_err("not loaded: debug=%s has a letter other than F, Z, P, U and T\n",
+	       debug);
+	return false;
 }
 
 /* --- debugfs ------------------------------------------------------------ */

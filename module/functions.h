@@ -161,6 +161,10 @@ void kheap_magazines_drop(struct kheap_class *class, struct kheap_stack *stack);
 void kheap_depots_drop(struct kheap_class *class);
 bool kheap_depots_drain(struct kheap_class *class, bool only_idle);
 
+/* trace.c */
+void kheap_trace_class_end(const struct kheap_class *class);
+void kheap_trace_heap_end(struct kheap *heap);
+
 /* watch.c */
 void kheap_watch_start(struct kheap *heap, enum kheap_watch why);
 void kheap_watch_stop(struct kheap *heap, enum kheap_watch why);

@@ -494,6 +494,7 @@ void kheap_destroy(struct kheap *heap)
 	cancel_delayed_work_sync(&heap->maint);
 
 	report_live(heap);
+	kheap_trace_heap_end(heap);
 	kheap_callsites_stop(heap);
 	kheap_watch_end(heap);
 	kheap_forget_blocks(heap);

@@ -19,9 +19,6 @@
 
 #include "alloc.h"
 
-/* A name that is used this often in one module is used up. */
-#define MAX_NAMESAKES	99
-
 /* What the heap of charged caches has behind the module's name. */
 #define ACCOUNT_SUFFIX	".acct"
 static_assert(MODULE_NAME_LEN + sizeof(ACCOUNT_SUFFIX) <= KHEAP_NAME_MAX + 1);
@@ -81,15 +78,41 @@ static void slab_heap_destroy(struct slab_heap *slab)
 	kfree(slab);
 }
 
+/*
+ * Modules and caches may have any name, and one more than once; those of heaps
+ * are files and columns, and unique. From the second on they have a number.
+ */
+static void make_name(char *to, const char *from, unsigned int nr)
+{
+	char number[16] = "";
+	size_t len, i;
+
+	if (nr > 1)
+		snprintf(number, sizeof(number), "-%u", nr);
+	len = scnprintf(to, KHEAP_NAME_MAX + 1, "%.*s%s",
+			(int)(KHEAP_NAME_MAX - strlen(number)), from, number);
+	for (i = 0; i < len; i++)
+		if (!isascii(to[i]) ||
+		    (!isalnum(to[i]) && !strchr("_.-", to[i])))
+			to[i] = '_';
+}
+
+/* Whoever has the module's name already keeps it. */
 static struct kheap *create_heap(const struct module *owner, bool account,
 				 unsigned long caller)
 {
 	struct kheap_params params = { .flags = account ? KHEAP_ACCOUNT : 0 };
-	char name[KHEAP_NAME_MAX + 1];
+	char name[KHEAP_NAME_MAX + 1], unique[KHEAP_NAME_MAX + 1];
+	unsigned int nr = 1;
+	struct kheap *heap;
 
 	snprintf(name, sizeof(name), "%s%s", owner->name,
 		 account ? ACCOUNT_SUFFIX : "");
-	return kheap_create_for(name, &params, caller);
+	do {
+		make_name(unique, name, nr++);
+		heap = kheap_create_for(unique, &params, caller);
+	} while (heap == ERR_PTR(-EEXIST));
+	return heap;
 }
 
 /* The heap of a module, made if there is none yet. */
@@ -118,39 +141,53 @@ static struct slab_heap *slab_heap_get(struct module *owner, bool account,
 
 /* --- Caches ------------------------------------------------------------- */
 
-/* Caches may have any name; those of heaps are files and columns. */
-static void make_name(char *to, const char *from, unsigned int nr)
+static bool name_taken(struct kheap *heap, const char *name, unsigned int nr)
 {
-	size_t len, i;
+	char numbered[KHEAP_NAME_MAX + 1];
+	bool taken;
 
-	if (nr > 1)
-		len = snprintf(to, KHEAP_NAME_MAX + 1, "%.*s-%u",
-			       KHEAP_NAME_MAX - 3, from, nr);
-	else
-		len = strscpy(to, from, KHEAP_NAME_MAX + 1);
-	len = min_t(size_t, len, KHEAP_NAME_MAX);
-	for (i = 0; i < len; i++)
-		if (!isascii(to[i]) ||
-		    (!isalnum(to[i]) && !strchr("_.-", to[i])))
-			to[i] = '_';
+	make_name(numbered, name, nr);
+	mutex_lock(&heap->mutex);
+	taken = kheap_class_find(heap, numbered);
+	mutex_unlock(&heap->mutex);
+	return taken;
 }
 
-/* SLUB lets a name be used twice. */
+/*
+ * A number with which @name is not taken, found in few steps however many there
+ * are: double it until one is free, then halve the way back to one that is not.
+ * Where none is free between others, it is the next.
+ */
+static unsigned int free_number(struct kheap *heap, const char *name)
+{
+	unsigned int taken = 0, nr = 1;
+
+	while (name_taken(heap, name, nr)) {
+		taken = nr;
+		nr *= 2;
+	}
+	while (nr - taken > 1) {
+		unsigned int middle = taken + (nr - taken) / 2;
+
+		if (name_taken(heap, name, middle))
+			taken = middle;
+		else
+			nr = middle;
+	}
+	return nr;
+}
+
+/* SLUB lets a name be used any number of times. */
 static struct kheap_cache *create_named(struct kheap *heap, const char *name,
 					unsigned int size, unsigned int align,
 					unsigned int flags,
 					void (*ctor)(void *object))
 {
 	char unique[KHEAP_NAME_MAX + 1];
-	struct kheap_cache *cache;
-	unsigned int nr = 1;
 
-	do {
-		make_name(unique, name, nr);
-		cache = kheap_cache_create(heap, unique, size, align, flags,
-					   ctor);
-	} while (cache == ERR_PTR(-EEXIST) && nr++ < MAX_NAMESAKES);
-	return cache;
+	lockdep_assert_held(&slab_lock);
+	make_name(unique, name, free_number(heap, name));
+	return kheap_cache_create(heap, unique, size, align, flags, ctor);
 }
 
 /* The flags that kheap has; the others of SLUB's change no behaviour. */
@@ -203,6 +240,15 @@ static struct kheap_cache *create(struct module *owner, const char *name,
 	return cache;
 }
 
+/* Why there is none, though there could be one. */
+static const char *failure(long err, char *text, size_t size)
+{
+	if (err == -ENOMEM)
+		return "there is no memory for it";
+	snprintf(text, size, "error %ld", err);
+	return text;
+}
+
 static void report_failure(const struct module *owner, const char *name,
 			   unsigned int size, const char *why)
 {
@@ -225,8 +271,7 @@ struct kheap_cache *kheap_slab_create(struct module *owner, const char *name,
 			       _RET_IP_);
 		if (!IS_ERR(cache))
 			return cache;
-		snprintf(text, sizeof(text), "error %ld", PTR_ERR(cache));
-		why = text;
+		why = failure(PTR_ERR(cache), text, sizeof(text));
 	}
 	report_failure(owner, name, size, why);
 	/* What the module asked for by this flag, and its code relies on. */

@@ -365,6 +365,29 @@ DEFINE_EVENT(kheap_arena, kheap_arena_release,
 	TP_ARGS(arena)
 );
 
+/* --- Heaps -------------------------------------------------------------- */
+
+TRACE_EVENT(kheap_heap_destroy,
+	TP_PROTO(const struct kheap *heap, unsigned long nr_blocks,
+		 size_t bytes, unsigned long call_site),
+	TP_ARGS(heap, nr_blocks, bytes, call_site),
+	TP_STRUCT__entry(
+		__field(unsigned long, call_site)
+		__field(unsigned long, nr_blocks)
+		__field(size_t, bytes)
+		__string(heap, heap->name)
+	),
+	TP_fast_assign(
+		__entry->call_site = call_site;
+		__entry->nr_blocks = nr_blocks;
+		__entry->bytes = bytes;
+		kheap_assign_str(heap, heap->name);
+	),
+	TP_printk("heap=%s nr_blocks=%lu bytes=%zu call_site=%pS",
+		  __get_str(heap), __entry->nr_blocks, __entry->bytes,
+		  (void *)__entry->call_site)
+);
+
 /* --- Objects ------------------------------------------------------------ */
 
 DECLARE_EVENT_CLASS(kheap_object,

@@ -50,6 +50,7 @@ sources()
 scripts()
 {
 	grep -rlE '^#!.*\b(ba)?sh\b' --exclude='*.rst' --exclude='*.md' \
+		--exclude='*.bt' \
 		scripts .ci | sort
 }
 

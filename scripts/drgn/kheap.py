@@ -24,6 +24,7 @@ import bisect
 import functools
 import itertools
 import os
+import re
 import struct
 import sys
 
@@ -46,6 +47,7 @@ LIST_MAX = 1 << 20      # a torn list could go round
 # and its frames. Since v6.9, and in v6.1; kernels between have others.
 DEPOTS = (("stack_pools", 17, 1, 20, 32), ("stack_slabs", 16, 0, 12, 24))
 DEPOT_OFFSET_BITS, DEPOT_ALIGN, DEPOT_MAX = 10, 4, 64
+NOTES = "/sys/module/kheap/notes/.note.gnu.build-id"
 GOLDEN_RATIO_64 = 0x61C8864680B583EB    # of hash_ptr()
 STATES = ("hole", "empty", "moving", "used", "full", "quarantined")
 
@@ -100,7 +102,8 @@ def symbol(name, module="kheap"):
     table = kallsyms()
     at = table.find(f" {name}\t[{module}]\n" if module else f" {name}\n")
     if at < 0:
-        raise KheapError(f"{name} is not in /proc/kallsyms: is kheap inserted?")
+        raise KheapError(f"{name} is not in /proc/kallsyms: this kernel, or "
+                         "this version of kheap, is not known here")
     return int(table[table.rfind("\n", 0, at) + 1:at].split()[0], 16)
 
 
@@ -109,6 +112,21 @@ def function(address):
     place = bisect.bisect_right(symbols(), (address, "\xff")) - 1
     start, name, module = symbols()[place]
     return f"{name}+{address - start:#x}" + (f" [{module}]" if module else "")
+
+
+def check_machine(module):
+    """What is needed must be there, and be what is inserted."""
+    with open(module, "rb") as file:
+        built = file.read()
+    if os.geteuid() != 0:
+        raise KheapError("/proc/kcore is for root: run it with sudo")
+    if not os.path.exists("/sys/module/kheap"):
+        raise KheapError("kheap is not inserted: there is no heap to look at")
+    if os.path.exists(NOTES):
+        with open(NOTES, "rb") as file:
+            if file.read() not in built:
+                raise KheapError(f"{module} is not the kheap.ko that is "
+                                 "inserted: name the one that is")
 
 
 def load(module):
@@ -123,8 +141,9 @@ def load(module):
         types = {"kheap_list": prog.type("struct list_head"),
                  "kheap_map": prog.type("struct kheap_map")}
     except (drgn.MissingDebugInfoError, LookupError):
-        raise KheapError(f"{module}: no debugging information of kheap") \
-            from None
+        raise KheapError(f"{module}: no debugging information of kheap: "
+                         "name the kheap.ko that a build left, not stripped"
+                         ) from None
     prog.add_memory_segment(0, (1 << 64) - 1, Kcore().read)
 
     def find(prog, name, _flags, _file):
@@ -446,7 +465,7 @@ def show_pinned(prog, name):
 
 def show_what(prog, address):
     """kheap.py what"""
-    print(what(prog, int(address, 0)))
+    print(what(prog, address_of(address)))
 
 
 COMMANDS = {"heaps": (show_heaps, 0, 0), "arenas": (show_arenas, 1, 1),
@@ -456,23 +475,48 @@ COMMANDS = {"heaps": (show_heaps, 0, 0), "arenas": (show_arenas, 1, 1),
             "pinned": (show_pinned, 1, 1), "what": (show_what, 1, 1)}
 
 
+def address_of(word):
+    """Return the address that a word is, as %px and kallsyms print them too."""
+    if re.fullmatch(r"0x[0-9a-f]{1,16}|[0-9a-f]{16}|[0-9]{1,20}", word, re.I):
+        return int(word, 16 if not word.isdigit() or len(word) == 16 else 10)
+    raise KheapError(f"what {word}: that is no address; write it as "
+                     "0xffff8881012345c0")
+
+
 def command(words):
-    """Return the function of a command with its arguments, or None."""
-    run, least, most = COMMANDS.get(words[0] if words else "", (None, 0, 0))
-    return run if run and least <= len(words) - 1 <= most else None
+    """Return the function of a command with its arguments."""
+    if not words or words[0] not in COMMANDS:
+        raise KheapError(f"'{' '.join(words)}': no such command; there are: "
+                         + " ".join(COMMANDS))
+    run, least, most = COMMANDS[words[0]]
+    if not least <= len(words) - 1 <= most:
+        raise KheapError(f"{' '.join(words)}: {words[0]} takes "
+                         f"{least}{f' or {most}' * (least < most)} "
+                         "arguments; see --help")
+    if words[0] == "what":
+        address_of(words[1])
+    return run
 
 
 def answer(prog, words):
     """Run a command; return 0, or 1 when it is refused."""
     try:
-        run = command(words)
-        if not run:
-            raise KheapError(f"no such command: {' '.join(words)}")
-        run(prog, *words[1:])
-    except (KheapError, OSError, ValueError, drgn.FaultError) as error:
-        print(f"kheap.py: {error}", file=sys.stderr)
-        return 1
+        command(words)(prog, *words[1:])
+        sys.stdout.flush()
+    except drgn.FaultError as error:
+        return refuse(f"{' '.join(words)}: the heap changed while it was "
+                      f"read: {error}; ask again")
+    except (KheapError, OSError) as error:
+        return refuse(error)
     return 0
+
+
+def refuse(error):
+    """Say what is wrong; return the status for it."""
+    if isinstance(error, OSError):
+        error = f"{error.filename or 'the output'}: {error.strerror}"
+    print(f"kheap.py: {error}", file=sys.stderr)
+    return 1
 
 
 def answer_lines(prog):
@@ -489,14 +533,20 @@ def answer_lines(prog):
 
 def main(args):
     """Command line."""
-    if args[1:] != ["-"] and not command(args[1:]):
+    if len(args) < 2:
         print(__doc__.split("\n\n")[1], file=sys.stderr)
         return 2
     try:
+        if args[1:] != ["-"]:
+            command(args[1:])
+    except KheapError as error:
+        refuse(error)
+        return 2
+    try:
+        check_machine(args[0])
         prog = load(args[0])
     except (KheapError, OSError) as error:
-        print(f"kheap.py: {error}", file=sys.stderr)
-        return 1
+        return refuse(error)
     if args[1:] == ["-"]:
         return answer_lines(prog)
     return answer(prog, args[1:])

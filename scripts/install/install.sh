@@ -18,10 +18,14 @@
 # "dkms install kheap/VERSION" builds it for a kernel. list prints the files of
 # an installation. uninstall removes those, of every release that there is below
 # DESTDIR, and nothing else.
-# Variables: DESTDIR, PREFIX (/usr/local), KDIR (the running kernel's headers),
-# KHEAP_BUILD.
+# Variables: DESTDIR, PREFIX (/usr/local), KDIR (the running kernel's headers), O (a
+# kernel's output folder, instead of KDIR), KHEAP_BUILD, KEY and CERT (files to sign
+# the modules with).
 
 set -eu
+# What is installed is for everybody, whoever installs it.
+umask 022
+unset CDPATH
 
 repo=$(cd "$(dirname "$0")/../.." && pwd)
 build=${KHEAP_BUILD:-$repo/build}
@@ -30,7 +34,9 @@ built=$build/host
 prefix=${PREFIX:-/usr/local}
 PATH=$PATH:/usr/sbin:/sbin
 dest=${DESTDIR-}
-kdir=${KDIR:-/lib/modules/$(uname -r)/build}
+case $dest in '' | /*) ;; *) dest=$PWD/$dest ;; esac
+kdir=${O:-${KDIR:-/lib/modules/$(uname -r)/build}}
+key=${KEY-} cert=${CERT-}
 version=$(sed -n 's/^MODULE_VERSION("\(.*\)");/\1/p' "$repo/module/main.c")
 
 die()
@@ -53,17 +59,24 @@ release()
 	cat "$file"
 }
 
-# Each line: mode, file (or - for a made one, @ for a link), destination.
+# A line of the list of files: mode (or - for a made one, @ for a link), file,
+# destination. Folders have spaces in their names, but no tabs.
+entry()
+{
+	printf '%s\t%s\t%s\n' "$@"
+}
+
 # For one release:
 release_files()
 {
 	local name release=$1
 
 	for name in kheap.ko samples/kheap_replay.ko; do
-		echo "644 $built/module/$name" \
-		     "/lib/modules/$release/updates/kheap/${name##*/}"
+		entry 644 "$built/module/$name" \
+			"/lib/modules/$release/updates/kheap/${name##*/}"
 	done
-	echo "644 $built/Module.symvers $prefix/share/kheap/$release/Module.symvers"
+	entry 644 "$built/Module.symvers" \
+		"$prefix/share/kheap/$release/Module.symvers"
 }
 
 # For all of them:
@@ -72,15 +85,14 @@ common_files()
 	local file
 
 	for file in "$repo"/module/include/kheap/*.h; do
-		echo "644 $file $prefix/include/kheap/${file##*/}"
+		entry 644 "$file" "$prefix/include/kheap/${file##*/}"
 	done
 	tool_files
-	if [ -d "$repo/scripts/bpftrace" ]; then
-		for file in "$repo"/scripts/bpftrace/*.bt; do
-			echo "755 $file $prefix/lib/kheap/bpftrace/${file##*/}"
-		done
-	fi
-	echo "644 $repo/Documentation/man/kheap.7 $prefix/share/man/man7/kheap.7"
+	for file in "$repo"/scripts/bpftrace/{*.bt,kheap-bpftrace}; do
+		entry 755 "$file" "$prefix/lib/kheap/bpftrace/${file##*/}"
+	done
+	entry 644 "$repo/Documentation/man/kheap.7" \
+		"$prefix/share/man/man7/kheap.7"
 }
 
 # No set -e in what is substituted: every failure is handed on by hand.
@@ -107,6 +119,62 @@ check_modules()
 	done
 }
 
+# Before anything is written: who signs can sign.
+check_signing()
+{
+	[ -n "$key$cert" ] || return 0
+	if [ -z "$key" ] || [ -z "$cert" ]; then
+		die "KEY and CERT go together: to sign the modules, set both"
+	fi
+	[ -r "$key" ] || die "KEY=$key cannot be read"
+	[ -r "$cert" ] || die "CERT=$cert cannot be read"
+	[ -x "$kdir/scripts/sign-file" ] || die "$kdir/scripts/sign-file is" \
+		"not there, which signs modules: set KDIR to a folder with it"
+}
+
+# Sign an installed module.
+sign()
+{
+	local hash
+
+	[ -n "$key" ] || return 0
+	hash=$(sed -n 's/^CONFIG_MODULE_SIG_HASH=//p' \
+		"$kdir/include/config/auto.conf" | tr -d '"')
+	"$kdir/scripts/sign-file" "${hash:-sha256}" "$key" "$cert" "$1" ||
+		die "$1 is not signed: see above what KEY and CERT lack"
+}
+
+# Does the kernel that they are for take modules that nobody signed?
+say_if_unsigned()
+{
+	local why
+
+	[ -z "$key" ] || return 0
+	if grep -qs '^CONFIG_MODULE_SIG_FORCE=y' \
+		"$kdir/include/config/auto.conf"; then
+		why="$1 loads signed modules only"
+	elif [ "$(uname -r)" = "$1" ] &&
+	     { grep -qs Y /sys/module/module/parameters/sig_enforce ||
+	       grep -qs '\[\(integrity\|confidentiality\)\]' \
+			/sys/kernel/security/lockdown; }; then
+		why="this machine loads signed modules only"
+	else
+		return 0
+	fi
+	echo "install.sh: $why, and these are not: set KEY and CERT" \
+	     "(Documentation/installing.rst)" >&2
+}
+
+# Somebody else's folder may be closed to us.
+check_writable()
+{
+	local folder=$dest/lib/modules
+
+	while [ ! -e "$folder" ]; do folder=${folder%/*}; folder=${folder:-/}; done
+	[ -w "$folder" ] || die "$folder cannot be written to: run this as" \
+		"root, or set DESTDIR"
+}
+
 # The releases that something is installed for.
 installed_releases()
 {
@@ -124,6 +192,7 @@ installed_releases()
 TOOLS='kheap-top tools/kheap-top 8
 kheap-map tools/kheap-map 8
 kheap-plot tools/kheap-plot 1
+kheap-bpftrace bpftrace/kheap-bpftrace 8
 kheap-record trace/record 1
 kheap-record-kernel trace/record-kernel 8
 kheap-check-trace trace/check 1
@@ -138,13 +207,24 @@ tool_files()
 		[ "${file##*/}" != damage ] || continue	# for tests only
 		mode=644
 		[ ! -x "$file" ] || mode=755
-		echo "$mode $file $prefix/lib/kheap/${file#"$repo/scripts/"}"
+		entry "$mode" "$file" "$prefix/lib/kheap/${file#"$repo/scripts/"}"
 	done
 	while read -r name at section; do
-		echo "@ ../lib/kheap/$at $prefix/bin/$name"
-		echo "- $repo/scripts/$at:$name:$section" \
-		     "$prefix/share/man/man$section/$name.$section"
+		entry @ "../lib/kheap/$at" "$prefix/bin/$name"
+		entry - "$name:$section:$repo/scripts/$at" \
+			"$prefix/share/man/man$section/$name.$section"
 	done <<<"$TOOLS"
+}
+
+# Folders that are ours alone may be of an installation that closed them.
+open_folders()
+{
+	local folder=$1
+
+	while [ "${folder##*/kheap*}" != "$folder" ]; do
+		chmod 755 "$folder"
+		folder=${folder%/*}
+	done
 }
 
 install_file()
@@ -152,12 +232,13 @@ install_file()
 	local mode=$1 from=$2 to=$dest$3 tool name section
 
 	mkdir -p "${to%/*}"
+	open_folders "${to%/*}"
 	case $mode in
 	@)
 		ln -sf "$from" "$to"
 		;;
 	-)
-		IFS=: read -r tool name section <<<"$from"
+		IFS=: read -r name section tool <<<"$from"
 		"$repo/scripts/install/man.py" "$tool" "$name" "$section" \
 			>"$to.new"
 		chmod 644 "$to.new"
@@ -166,6 +247,7 @@ install_file()
 	*)
 		[ -s "$from" ] || die "$from is missing: run make first"
 		install -m "$mode" "$from" "$to"
+		case $to in *.ko) sign "$to" ;; esac
 		;;
 	esac
 }
@@ -198,10 +280,13 @@ do_install()
 	release=$(release) || exit
 	list=$(files) || exit
 	check_modules "$release"
-	while read -r mode from to; do
+	check_signing
+	check_writable
+	while IFS=$'\t' read -r mode from to; do
 		install_file "$mode" "$from" "$to"
 	done <<<"$list"
 	update_system "$release"
+	say_if_unsigned "$release"
 	echo "installed kheap $version for $release" >&2
 }
 
@@ -213,7 +298,7 @@ do_uninstall()
 	releases=$(installed_releases) || exit
 	list=$(for release in $releases; do release_files "$release"; done
 	       common_files) || exit
-	while read -r mode from to; do
+	while IFS=$'\t' read -r mode from to; do
 		remove_file "$to"
 	done <<<"$list"
 	for release in $releases; do
@@ -244,6 +329,7 @@ do_install_dkms()
 		>"$folder/dkms.conf"
 	install -m 755 "$repo/scripts/install/keep-symvers" "$folder/"
 	cp "$repo/COPYING" "$folder/"
+	chmod -R u=rwX,go=rX "$folder"
 	echo "installed $folder; next: dkms install kheap/$version" >&2
 }
 
@@ -252,7 +338,7 @@ install) do_install ;;
 uninstall) do_uninstall ;;
 install-dkms) do_install_dkms ;;
 uninstall-dkms) rm -rf "$(dkms_folder)" ;;
-list) list=$(files); awk -v dest="$dest" '{ print dest $3 }' <<<"$list" ;;
+list) list=$(files); awk -F '\t' -v dest="$dest" '{ print dest $3 }' <<<"$list" ;;
 -h | --help) usage ;;
 *) usage >&2; exit 2 ;;
 esac

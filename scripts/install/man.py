@@ -13,8 +13,9 @@ import subprocess
 import sys
 
 SEE_ALSO = ("kheap (7)", "kheap-top (8)", "kheap-map (8)", "kheap-plot (1)",
-            "kheap-record (1)", "kheap-record-kernel (8)",
-            "kheap-check-trace (1)", "kheap-replay (8)")
+            "kheap-bpftrace (8)", "kheap-record (1)",
+            "kheap-record-kernel (8)", "kheap-check-trace (1)",
+            "kheap-replay (8)")
 
 
 def help_of(tool, *words):

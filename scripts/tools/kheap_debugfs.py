@@ -313,18 +313,29 @@ class Tree:
         return parse_values(*self.read(heap, "gc"))
 
 
+def why_no_heaps(root):
+    """Return why there is no file of heaps, and what to do."""
+    if pathlib.Path(root) != ROOT:
+        return f"is that folder a copy of {ROOT}?"
+    if not pathlib.Path("/sys/module/kheap").is_dir():
+        return "kheap is not inserted: modprobe kheap"
+    return "mount -t debugfs debugfs /sys/kernel/debug"
+
+
 def explain(error, root):
     """Return one line on why something cannot be read."""
-    if isinstance(error, PermissionError):
-        return f"{error.filename}: permission denied: it needs root"
+    if isinstance(error, PermissionError) and \
+            str(error.filename).startswith("/sys/"):
+        return f"{error.filename}: permission denied: run it as root (sudo)"
     if isinstance(error, FileNotFoundError) and \
             pathlib.Path(error.filename) == pathlib.Path(root) / "heaps":
-        return (f"{error.filename} is not there: is kheap.ko inserted, and "
-                "debugfs mounted?")
+        return f"{error.filename} is not there: {why_no_heaps(root)}"
     if isinstance(error, Gone):
         return f"there is no heap '{error}' (any more)"
     if isinstance(error, OSError):
-        return f"{error.filename or 'the output'}: {error.strerror}"
+        if not error.filename:
+            return f"the output: it cannot be written: {error.strerror}"
+        return f"{error.filename}: {error.strerror}"
     return str(error)
 
 

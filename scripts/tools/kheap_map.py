@@ -13,7 +13,7 @@ from kheap_debugfs import human
 SIZE_MAX = 8192         # the largest block that is not "large"
 PAGE_KIB = 4
 LEGEND = "# full   1-9 tenths in use   . empty   _ given back to the system"
-QUARANTINED = "   ! corrupted"
+QUARANTINED = " ! corrupt"
 
 # 8, 16, 32, ... 8192 bytes.
 ANCHORS = ("#5e2b97", "#4348c8", "#2f7fd6", "#19a9c9", "#1b8f7a", "#3aa343",

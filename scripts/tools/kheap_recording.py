@@ -66,16 +66,27 @@ class Recording:
         self.path = path
         self.frames = {}
         self.rivals = {}
-        with open(path, encoding="utf-8") as file:
-            self.head = self.parse_line(1, file.readline())
-            if self.head.get("kheap_recording") != VERSION or \
-                    self.head.get("unit") not in ("ms", "events"):
-                raise debugfs.FormatError(path, 1, "not a recording of "
-                                          "kheap-map record")
-            for line, text in enumerate(file, 2):
-                self.take(line, self.parse_line(line, text))
+        try:
+            with open(path, encoding="utf-8") as file:
+                self.read(file)
+        except OSError as error:
+            raise debugfs.FormatError(path, 0, "it cannot be read: "
+                                      f"{error.strerror}") from None
+        except UnicodeDecodeError:
+            raise debugfs.FormatError(path, 0, "not text: not a recording of "
+                                      "kheap-map record") from None
         if not self.frames and not self.rivals:
             raise debugfs.FormatError(path, 0, "nothing was recorded")
+
+    def read(self, file):
+        """Take in all lines."""
+        self.head = self.parse_line(1, file.readline())
+        if self.head.get("kheap_recording") != VERSION or \
+                self.head.get("unit") not in ("ms", "events"):
+            raise debugfs.FormatError(self.path, 1, "not a recording of "
+                                      "kheap-map record")
+        for line, text in enumerate(file, 2):
+            self.take(line, self.parse_line(line, text))
 
     @property
     def unit(self):

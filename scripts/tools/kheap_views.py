@@ -27,8 +27,23 @@ class Column:
         if not self.width:
             return text
         if self.show is str:
-            return f"{text[:self.width]:<{self.width}}"
+            return f"{cut(text, self.width):<{self.width}}"
         return f"{text:>{self.width}}"
+
+
+def cut(text, width):
+    """Cut a text that is too long in its middle: namesakes differ at the
+    end."""
+    if len(text) <= width:
+        return text
+    return f"{text[:width - 6]}~{text[-5:]}"
+
+
+def few(value):
+    """A number in five characters."""
+    if value < 100000:
+        return f"{value:.0f}"
+    return f"{value / 1e3:.0f}k" if value < 9999500 else f"{value / 1e6:.0f}M"
 
 
 def count(value):
@@ -39,11 +54,6 @@ def count(value):
 def percent(value):
     """A share."""
     return f"{100 * value:.0f}%"
-
-
-def rate(value):
-    """Something a second."""
-    return f"{value:.0f}"
 
 
 def share(part, whole):
@@ -72,13 +82,13 @@ HEAPS = (
     Column("REFUSED", "nr_refused", 7, count),
     Column("CREATOR", "creator", 0))
 CLASSES = (
-    Column("CLASS", "class", 20), Column("SIZE", "size", 5, count),
-    Column("POOLS", "pools", 7, count), Column("HELD", "held_bytes", 7, human),
-    Column("BLOCKS", "allocated", 8, count), Column("FILL", "fill", 5, percent),
-    Column("CACHED", "cached", 7, count), Column("FREE", "spare", 7, count),
-    Column("UNUSED", "unused_bytes", 7, human),
-    Column("REFILL/s", "refill_rate", 8, rate),
-    Column("DRAIN/s", "drain_rate", 8, rate))
+    Column("CLASS", "class", 16), Column("SIZE", "size", 5, few),
+    Column("POOLS", "pools", 5, few), Column("HELD", "held_bytes", 6, human),
+    Column("BLOCKS", "allocated", 6, few), Column("FILL", "fill", 4, percent),
+    Column("CACHED", "cached", 6, few), Column("FREE", "spare", 5, few),
+    Column("UNUSED", "unused_bytes", 6, human),
+    Column("RFL/s", "refill_rate", 5, few),
+    Column("DRN/s", "drain_rate", 5, few))
 CALLSITES = (
     Column("LIVE", "live_bytes", 7, human),
     Column("BLOCKS", "live_blocks", 7, count),
@@ -88,11 +98,11 @@ CALLSITES = (
     Column("TOTAL", "total_blocks", 7, count),
     Column("OLDEST", "oldest_ms", 7, age), Column("STACK", "stack", 0))
 TYPES = (
-    Column("TYPE", "type", 20), Column("SIZE", "size", 6, count),
-    Column("LIVE", "live", 9, count), Column("BYTES", "bytes", 7, human),
-    Column("CREATED", "created", 10, count),
-    Column("RELEASED", "released", 10, count),
-    Column("NEW/s", "new_rate", 8, rate), Column("HELD", "held", 6, count))
+    Column("TYPE", "type", 20), Column("SIZE", "size", 5, few),
+    Column("LIVE", "live", 8, count), Column("BYTES", "bytes", 6, human),
+    Column("CREATED", "created", 9, count),
+    Column("RELEASED", "released", 9, count),
+    Column("NEW/s", "new_rate", 6, few), Column("HELD", "held", 5, few))
 
 
 class View:
@@ -227,8 +237,9 @@ def types_view(tree, heap, rates):
 def arenas_view(tree, heap, _rates):
     """The map of a heap."""
     arenas = tree.arenas(heap)
-    return View(f"{heap}: {len(arenas)} arenas   {kheap_map.legend(arenas)}",
-                (), kheap_map.text_map(arenas))
+    return View(f"{heap}: {len(arenas)} arenas", (),
+                [f"    {kheap_map.legend(arenas)}"] +
+                kheap_map.text_map(arenas))
 
 
 def values_view(title, values):

@@ -226,7 +226,7 @@ class DamageCase(Copy):
 
     def test_nothing_there(self):
         (self.root / "heaps").unlink()
-        self.refuse("kheap-top", "--once", say=r"heaps is not there: is kheap")
+        self.refuse("kheap-top", "--once", say=r"heaps is not there: is that folder a copy")
 
     def test_no_such_heap(self):
         self.refuse("kheap-map", "text", "nobody", say="no heap 'nobody'")
@@ -296,8 +296,8 @@ class MapCase(unittest.TestCase):
                     [TOOLS / "kheap-map", "--root", DATA, verb, "exercise"],
                     stdout=full, stderr=subprocess.PIPE, check=False)
             self.assertEqual(done.returncode, 1)
-            self.assertEqual(done.stderr, b"kheap-map: the output: "
-                             b"No space left on device\n")
+            self.assertEqual(done.stderr, b"kheap-map: the output: it "
+                             b"cannot be written: No space left on device\n")
 
     def test_names_are_escaped(self):
         arenas = [{"arena": 1, "node": 0, "span": 1, "pools": 1, "empty": 0,

@@ -21,7 +21,7 @@ load_module kheap
 for event in alloc free free_rcu large_alloc large_free refuse fail refill \
 	drain pool_state arena_new arena_release object_new object_get \
 	object_put object_release weakref_clear gc_start gc_phase gc_verdict \
-	gc_end; do
+	gc_end heap_destroy; do
 	assert test -e "$EVENTS/kheap_$event/enable"
 done
 

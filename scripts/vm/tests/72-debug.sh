@@ -9,7 +9,9 @@
 . "$(dirname "$0")/../guest.sh"
 
 step "letters that mean nothing are refused"
+expect_log 'kheap: not loaded: debug=ZX has a letter other than F, Z, P, U'
 refute insmod "$(module_file kheap)" debug=ZX 2>/dev/null
+assert_log "kheap: not loaded: debug=ZX has a letter other than F, Z, P, U"
 
 step "without the parameter no heap is observed"
 load_module kheap
