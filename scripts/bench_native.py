@@ -42,7 +42,7 @@ SILENCE_SECONDS = 120
 
 def known_figures():
     """Return the names of all figures, from the benchmark's source."""
-    text = (common.REPO / "module/bench/native/main.c").read_text()
+    text = (common.REPO / "module/bench/native/kheap_native.c").read_text()
     table = text[text.index("figures[] = {"):]
     return re.findall(r'^\t\{ "(\w+)"', table[:table.index("\n};")], re.M)
 
@@ -81,7 +81,7 @@ def command(binary, scratch, names):
     words = [str(binary), f"mem={MEMORY}", f"ncpus={NR_CPUS}", "seccomp=on",
              "con=null", "earlyprintk", "keep_bootcon", "panic=-1",
              f"uml_dir={scratch}"]
-    return words + ([f"kheap_native={','.join(names)}"] if names else [])
+    return words + ([f"kheap_native.only={','.join(names)}"] if names else [])
 
 
 def lines_of(proc):
@@ -196,6 +196,8 @@ def write_json(path, rows, version, cpus):
 def main():
     """Command line."""
     args = parse_args()
+    # What is to be ended ends with us, whoever ends us.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     cpus = usable_cpus()
     binary = common.build_dir() / "native" / "linux"
     binary.parent.mkdir(parents=True, exist_ok=True)

@@ -111,7 +111,7 @@ struct bench_run {
 void bench_inputs_init(void);
 void bench_run_init(struct bench_run *run, void *ctx, void **ptrs);
 
-/* The kernel is a process of the host, see native/main.c, and time is ticks. */
+/* The kernel is a process of the host, see native/native.h, and time is ticks. */
 #define BENCH_NATIVE		IS_ENABLED(CONFIG_UML)
 
 /* One operation is one tick of the time stamp counter: see clock.c. */

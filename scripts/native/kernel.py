@@ -85,7 +85,7 @@ def _mirror(tree):
 def _make(tree, log):
     """Build what changed."""
     progress = common.Progress("building the kernel")
-    said, nr = [], 0
+    said = []
     env = {key: value for key, value in os.environ.items()
            if key not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
     with open(log, "w", encoding="utf-8") as file, \
@@ -95,13 +95,16 @@ def _make(tree, log):
                              stdout=subprocess.PIPE, text=True,
                              stderr=subprocess.STDOUT,
                              errors="replace") as proc:
-        for line in proc.stdout:
-            file.write(line)
-            if re.search(r"error:|warning:|undefined reference", line):
-                said.append(line.strip())
-            nr += 1
-            progress.update(f"{nr} files, {line.split()[-1]}"
-                            if line.split() else "")
+        try:
+            for nr, line in enumerate(proc.stdout):
+                file.write(line)
+                if re.search(r"error:|warning:|undefined reference", line):
+                    said.append(line.strip())
+                progress.update(f"{nr} files, {line.split()[-1]}"
+                                if line.split() else "")
+        except BaseException:
+            proc.terminate()
+            raise
     if proc.returncode:
         progress.fail()
         raise Fatal("the kernel does not build: "

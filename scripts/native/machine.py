@@ -85,7 +85,8 @@ def differences(cpus):
     """Return how this is not a machine with a kernel of its own, as lines."""
     out = [
         "The kernel is a process: its memory is in pages of 4 KiB and mapped",
-        "by the host, so what is cold misses the TLB more often; no NUMA code.",
+        "by the host, so what is cold misses the TLB more often; one flat memory",
+        "map, and no code for NUMA.",
         "Debian's, but not here: stack protector, KFENCE's checks, return",
         "thunks and retpolines, ftrace's no-ops, lazy and dynamic preemption.",
         "Interrupts are signals: turning them off and on is a function call",

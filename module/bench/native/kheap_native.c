@@ -3,7 +3,7 @@
  * Run the figures as soon as the kernel is up, and power off. kheap and its
  * rival take turns, sample by sample, in one boot.
  */
-#define pr_fmt(fmt) "kheap_native: " fmt
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/cpumask.h>
 #include <linux/completion.h>
@@ -11,6 +11,7 @@
 #include <linux/init.h>
 #include <linux/kernel.h>
 #include <linux/kthread.h>
+#include <linux/moduleparam.h>
 #include <linux/reboot.h>
 #include <linux/string.h>
 
@@ -54,6 +55,7 @@ static const struct figure figures[] = {
 	{ "cold_mixed" },
 	{ "remote_free" },
 	{ "remote_free_kmalloc" },
+	{ "free_rcu" },
 	{ "hot_pair_64_2cpu", "hot_pair_64" },
 	{ "interleaved_64_2cpu", "hot_pair_64", 64 },
 	{ "interleaved_16_2cpu", "kmalloc_pair_16", 16 },
@@ -71,6 +73,7 @@ static const struct bench_case *const groups[] = {
 	bench_object_cases,
 	bench_remote_cases,
 	native_cold_cases,
+	native_rcu_cases,
 };
 
 static char only[1024];
@@ -78,13 +81,8 @@ static DECLARE_COMPLETION(all_done);
 static void *ptrs[BENCH_NR_OBJECTS];
 static u64 ticks[NATIVE_NR_SIDES][NATIVE_NR_SAMPLES];
 
-/* kheap_native=NAME,NAME... */
-static int __init only_setup(char *names)
-{
-	strscpy(only, names);
-	return 1;
-}
-__setup("kheap_native=", only_setup);
+module_param_string(only, only, sizeof(only), 0444);
+MODULE_PARM_DESC(only, "figures to measure, with commas; default: all");
 
 /* --- What to measure ------------------------------------------------------ */
 
@@ -146,7 +144,7 @@ static const struct bench_case *find(const char *name, enum native_side side)
 static void take_sample(struct native_line *line, struct bench_run *run,
 			struct native_samples *samples)
 {
-	if (!line->bench->nr_cpus)
+	if (!line->bench->nr_cpus && !line->bench->slow)
 		line->bench->timed(run);
 	line->bench->timed(run);
 	samples->ticks[samples->nr++] = run->ticks;
@@ -158,7 +156,7 @@ static void measure_one(const char *name, struct native_line *lines)
 {
 	struct native_samples samples[NATIVE_NR_SIDES] = {};
 	struct bench_run runs[NATIVE_NR_SIDES];
-	unsigned int i, side;
+	unsigned int i, nr, side;
 
 	for (side = 0; side < NATIVE_NR_SIDES; side++) {
 		samples[side].ticks = ticks[side];
@@ -166,7 +164,8 @@ static void measure_one(const char *name, struct native_line *lines)
 		for (i = 0; i < WARM_UPS; i++)
 			lines[side].bench->timed(&runs[side]);
 	}
-	for (i = 0; i < NATIVE_NR_SAMPLES; i++)
+	nr = lines[0].bench->slow ? NATIVE_NR_SLOW : NATIVE_NR_SAMPLES;
+	for (i = 0; i < nr; i++)
 		for (side = 0; side < NATIVE_NR_SIDES; side++)
 			take_sample(&lines[side], &runs[side], &samples[side]);
 	for (side = 0; side < NATIVE_NR_SIDES; side++) {
