@@ -275,7 +275,7 @@ static void writes_to_cached_blocks_are_found_by_a_drain(struct kunit *test)
 
 	for (i = 1; i < NR_BLOCKS; i++)
 		kheap_free(s.heap, s.blocks[i]);
-	for (i = 1; i < 4; i++)
+	for (i = 2; i < NR_BLOCKS; i += 2)
 		scribble(s.blocks[i], 0xff, SIZE);
 	kheap_class_drain(s.class, false);
 	expect_found(test, &s, 3);

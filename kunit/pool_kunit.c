@@ -552,6 +552,27 @@ static void forged_link_to_no_free_block_is_found(struct kunit *test)
 	free_rest(test, &d);
 }
 
+/* What is there may be the mark of a block that the page once had. */
+static void forged_link_to_a_block_never_carved_is_found(struct kunit *test)
+{
+	struct kheap *heap = pool_heap(test);
+	void **blocks = kheap_test_alloc_many(test, heap, SIZE, 3), *other;
+	struct kheap_pool *pool = kheap_pool_of(blocks[0]);
+
+	kheap_free(heap, blocks[0]);
+	kheap_free(heap, blocks[1]);
+	kheap_mark_set_link(pool->class, blocks[1], 3);
+	kheap_mark_set_link(pool->class, blocks[2] + SIZE, KHEAP_LINK_END);
+	KUNIT_EXPECT_PTR_EQ(test, kheap_test_alloc(test, heap, SIZE),
+			    blocks[1]);
+	other = kheap_test_alloc(test, heap, SIZE);
+	KUNIT_EXPECT_PTR_NE(test, kheap_pool_of(other), pool);
+	KUNIT_EXPECT_EQ(test, pool->state, KHEAP_POOL_QUARANTINED);
+	KUNIT_EXPECT_EQ(test, kheap_test_refused(heap, KHEAP_BAD_LINK), 1);
+	kheap_free(heap, other);
+	kheap_test_free_many(heap, blocks + 1, 2);
+}
+
 /* The marks of blocks that are in no list: the one of a cache, and of an NMI. */
 static const unsigned int unlisted[] = { KHEAP_LINK_CACHED, KHEAP_LINK_WAITS };
 
@@ -647,6 +668,7 @@ static struct kunit_case pool_cases[] = {
 	KUNIT_CASE_PARAM(mark_with_a_flipped_bit_is_found, bit_gen_params),
 	KUNIT_CASE_PARAM(forged_link_to_no_free_block_is_found,
 			 forged_gen_params),
+	KUNIT_CASE(forged_link_to_a_block_never_carved_is_found),
 	KUNIT_CASE_PARAM(listed_block_with_the_mark_of_no_list_is_found,
 			 unlisted_gen_params),
 	KUNIT_CASE(forged_ring_of_free_blocks_is_found),
