@@ -208,16 +208,17 @@ static void freed_blocks_never_exceed_magazines_and_depot(struct kunit *test)
 	struct kheap_cpu_cache *cache;
 	struct kheap_class *class;
 	struct kheap *heap = warm_heap(test, &class, &cache);
-	unsigned long most = (2ul + class->max_depot) * class->max_slots;
+	unsigned long most = (2ul + 2 * class->max_full) * class->max_slots;
 	void **blocks = kheap_test_alloc_many(test, heap, SIZE, most + 100);
-	struct kheap_magazine one = {}, other = {}, *spare = &other;
+	struct kheap_depot *depot = &class->node[numa_mem_id()].depot;
 	unsigned int i;
 
 	for (i = 0; i < most + 100; i++) {
 		kheap_free(heap, blocks[i]);
 		KUNIT_ASSERT_LE(test, kheap_class_nr_cached(class), most);
 	}
-	KUNIT_EXPECT_FALSE(test, kheap_depot_give_full(class, &one, &spare));
+	KUNIT_EXPECT_EQ(test, depot->full.nr, class->max_full);
+	KUNIT_EXPECT_EQ(test, cache->full.nr, class->max_full);
 	KUNIT_EXPECT_EQ(test, cache->nr_previous, class->max_slots);
 	KUNIT_EXPECT_GE(test, kheap_class_nr_cached(class),
 			most - class->max_slots);

@@ -15,14 +15,13 @@
 #include "object.h"
 
 #define SIZE		64
-#define NR_BLOCKS	64	/* of SIZE in a page */
 #define HERE		0	/* CPUs */
 #define THERE		1
 #define FILL		0x5b
 
 /* --- Where a free block can be ------------------------------------------ */
 
-enum where { LOADED, PREVIOUS, DEPOT, POOL, PARKED, FREED_IN_NMI };
+enum where { LOADED, PREVIOUS, PUT_BY, DEPOT, POOL, PARKED, FREED_IN_NMI };
 
 static const struct where_param {
 	const char *desc;
@@ -30,6 +29,7 @@ static const struct where_param {
 } wheres[] = {
 	{ "loaded_magazine", LOADED },
 	{ "previous_magazine", PREVIOUS },
+	{ "magazine_put_by", PUT_BY },
 	{ "depot", DEPOT },
 	{ "list_of_the_pool", POOL },
 	{ "waits_for_a_grace_period", PARKED },
@@ -46,38 +46,39 @@ static bool has(void **slots, unsigned long nr, const void *block)
 	return false;
 }
 
-static bool is_in_depot(struct kheap_class *class, const void *block)
+/* The oldest block of magazines of this CPU or its node; NULL if there is none. */
+static void *block_in(struct kheap_class *class, enum where where)
 {
-	struct kheap_magazine *mag = class->node[numa_mem_id()].depot.full;
+	struct kheap_depot *depot = &class->node[numa_mem_id()].depot;
+	struct kheap_cpu_cache *cache = raw_cpu_ptr(class->caches);
 
-	for (; mag; mag = mag->next)
-		if (has(mag->slots, mag->nr_slots, block))
-			return true;
-	return false;
+	switch (where) {
+	case LOADED:
+		return cache->top > cache->base ? *cache->base : NULL;
+	case PREVIOUS:
+		return cache->nr_previous ? *cache->previous->slots : NULL;
+	case PUT_BY:
+		return cache->full.nr ? *cache->full.top->slots : NULL;
+	case DEPOT:
+		return depot->full.nr ? *depot->full.top->slots : NULL;
+	default:
+		return NULL;
+	}
 }
 
 /* Is a block there, as far as this CPU is concerned? */
 static bool is_in(struct kheap_class *class, const void *block,
 		  enum where where)
 {
-	struct kheap_cpu_cache *cache = raw_cpu_ptr(class->caches);
 	struct kheap_pool *pool = kheap_block_pool(block);
 	unsigned long idx;
 
 	kheap_block_index(class, pool, block, &idx);
-	switch (where) {
-	case LOADED:
-		return has(cache->base, cache->top - cache->base, block);
-	case PREVIOUS:
-		return cache->nr_previous &&
-		       has(cache->previous->slots, cache->nr_previous, block);
-	case DEPOT:
-		return is_in_depot(class, block);
-	case POOL:
+	if (where == POOL)
 		return kheap_pool_lists(pool, idx);
-	default:
+	if (where == PARKED || where == FREED_IN_NMI)
 		return test_bit(idx, kheap_parked_bits(pool));
-	}
+	return block_in(class, where) == block;
 }
 
 /**
@@ -126,7 +127,7 @@ static void hold_sweep(struct kheap *heap)
 
 static struct freed freed_block(struct kunit *test, enum where where)
 {
-	struct freed f = { .heap = kheap_test_heap(test), .nr = 600 };
+	struct freed f = { .heap = kheap_test_heap(test), .nr = 1500 };
 	unsigned int i;
 
 	kheap_test_stay_on(test, HERE);
@@ -139,16 +140,19 @@ static struct freed freed_block(struct kunit *test, enum where where)
 	f.blocks = kheap_test_alloc_many(test, f.heap, SIZE, f.nr);
 	f.block = f.blocks[--f.nr];
 	f.class = kheap_pool_of(f.block)->class;
-	if (where == PARKED)
+	if (where == PARKED) {
 		kheap_free_rcu(f.heap, f.block);
-	else if (where == FREED_IN_NMI)
+	} else if (where == FREED_IN_NMI) {
 		free_past_the_cache_in_nmi(test, &f);
-	else
+	} else {
 		kheap_free(f.heap, f.block);
-	if (where == POOL)
-		kheap_class_drain(f.class, false);
-	while (f.nr > NR_BLOCKS && !is_in(f.class, f.block, where))
-		kheap_free(f.heap, f.blocks[--f.nr]);
+		if (where == POOL)
+			kheap_class_drain(f.class, false);
+		else
+			while (!(f.block = block_in(f.class, where)) && f.nr)
+				kheap_free(f.heap, f.blocks[--f.nr]);
+	}
+	KUNIT_ASSERT_NOT_NULL(test, f.block);
 	KUNIT_ASSERT_TRUE(test, is_in(f.class, f.block, where));
 	return f;
 }
@@ -453,8 +457,6 @@ static void block_freed_and_parked_at_once_is_freed_once(struct kunit *test)
 	void **again;
 	unsigned int i;
 
-	kheap_test_free_many(f.heap, f.blocks + NR_BLOCKS, f.nr - NR_BLOCKS);
-	f.nr = NR_BLOCKS;
 	set_bit((f.block - pool->base) / SIZE, kheap_parked_bits(pool));
 	WRITE_ONCE(pool->arena->parked, true);
 	kheap_rcu_flush(f.heap);
@@ -639,7 +641,7 @@ static void constructed_object_is_as_it_was_left(struct kunit *test)
 {
 	struct kheap *heap = kheap_test_heap(test);
 	size_t size = *(const size_t *)test->param_value;
-	void *objects[2 * NR_BLOCKS];
+	void *objects[130];
 	struct kheap_cache *cache;
 	unsigned int i, round;
 
