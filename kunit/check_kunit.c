@@ -112,18 +112,35 @@ static void tag_of_a_page(struct parts *p, int by)
 	set_page_private(page, page_private(page) + 8 * by);
 }
 
-static void bits_of_free_blocks(struct parts *p, int by)
+/* The pool's first three blocks are in use; the next three were freed. */
+static void mark_of_a_free_block(struct parts *p, int by)
 {
-	unsigned int idx;
+	void *block = kheap_block_address(p->class, p->used, 4);
+	static u64 mark;
 
-	/* The pool's first three blocks are in use. */
-	for (idx = 3; idx < POOL; idx++)
-		__change_bit(p->used->map_bit + idx, kheap_bitmap());
+	if (by > 0)
+		mark = kheap_test_word(block);
+	kheap_test_set_word(block, by > 0 ? 0 : mark);
 }
 
-static void parked_block_that_is_in_use(struct parts *p, int by)
+static void parked_block_in_the_list(struct parts *p, int by)
 {
-	__change_bit(0, kheap_parked_bits(p->used));
+	__change_bit(3, kheap_parked_bits(p->used));
+}
+
+/* Its list ends with it. */
+static void parked_block_at_the_end_of_the_list(struct parts *p, int by)
+{
+	unsigned int idx = p->used->freeblock;
+
+	while (kheap_link_next(p->used, idx) != KHEAP_LINK_END)
+		idx = kheap_link_next(p->used, idx);
+	__change_bit(idx, kheap_parked_bits(p->used));
+}
+
+static void parked_block_never_carved(struct parts *p, int by)
+{
+	__change_bit(POOL - 1, kheap_parked_bits(p->used));
 }
 
 static void bit_of_a_bucket(struct parts *p, int by)
@@ -156,17 +173,15 @@ static void first_block_never_carved(struct parts *p, int by)
 /* The last block of the list leads to the first one, instead of to none. */
 static void list_in_a_loop(struct parts *p, int by)
 {
-	static u32 *link;
 	unsigned int idx = p->used->freeblock, first = idx;
+	static void *last;
 
 	if (by > 0) {
 		while (kheap_link_next(p->used, idx) != KHEAP_LINK_END)
 			idx = kheap_link_next(p->used, idx);
-		link = kheap_block_address(p->class, p->used, idx) +
-		       p->class->link_offset;
+		last = kheap_block_address(p->class, p->used, idx);
 	}
-	kheap_store_unseen(link, kheap_load_unseen(link) ^
-				 (first ^ KHEAP_LINK_END) * 0x10001U);
+	kheap_mark_set_link(p->class, last, by > 0 ? first : KHEAP_LINK_END);
 }
 
 static struct kheap_large *first_large(struct parts *p)
@@ -238,8 +253,10 @@ static const struct lie {
 	LIE(heap_of_the_class, "class is of its heap"),
 	LIE(span_of_the_class, "class is of its heap"),
 	LIE(tag_of_a_page, "pages carry its tag"),
-	LIE(bits_of_free_blocks, "allocated bits are set"),
-	LIE(parked_block_that_is_in_use, "waits for a grace period"),
+	LIE(mark_of_a_free_block, "carved blocks have no mark"),
+	LIE(parked_block_in_the_list, "waits for a grace period"),
+	LIE(parked_block_at_the_end_of_the_list, "waits for a grace period"),
+	LIE(parked_block_never_carved, "waits for a grace period"),
 	LIE(bit_of_a_bucket, "a bucket's bit"),
 	LIE(first_block_beyond_the_pool, "links lead to"),
 	LIE(first_block_never_carved, "links lead to"),

@@ -195,7 +195,7 @@ static void arrays_are_metadata_and_go_with_the_cache(struct kunit *test)
 			kheap_cache_free(cache, objects[i]);
 	}
 	KUNIT_EXPECT_GE(test, kheap_test_stats(heap).metadata_bytes, grown +
-			2 * cache->class.max_slots * sizeof(struct kheap_slot));
+			2 * cache->class.max_slots * sizeof(void *));
 	kheap_cache_destroy(cache);
 	kheap_trim(heap);
 	KUNIT_EXPECT_EQ(test, kheap_test_stats(heap).metadata_bytes, before);
@@ -208,16 +208,17 @@ static void freed_blocks_never_exceed_magazines_and_depot(struct kunit *test)
 	struct kheap_cpu_cache *cache;
 	struct kheap_class *class;
 	struct kheap *heap = warm_heap(test, &class, &cache);
-	unsigned long most = (2ul + class->max_depot) * class->max_slots;
-	void **blocks = kheap_test_alloc_many(test, heap, SIZE, 2000);
-	struct kheap_magazine one = {}, other = {}, *spare = &other;
+	unsigned long most = (2ul + 2 * class->max_full) * class->max_slots;
+	void **blocks = kheap_test_alloc_many(test, heap, SIZE, most + 100);
+	struct kheap_depot *depot = &class->node[numa_mem_id()].depot;
 	unsigned int i;
 
-	for (i = 0; i < 2000; i++) {
+	for (i = 0; i < most + 100; i++) {
 		kheap_free(heap, blocks[i]);
 		KUNIT_ASSERT_LE(test, kheap_class_nr_cached(class), most);
 	}
-	KUNIT_EXPECT_FALSE(test, kheap_depot_give_full(class, &one, &spare));
+	KUNIT_EXPECT_EQ(test, depot->full.nr, class->max_full);
+	KUNIT_EXPECT_EQ(test, cache->full.nr, class->max_full);
 	KUNIT_EXPECT_EQ(test, cache->nr_previous, class->max_slots);
 	KUNIT_EXPECT_GE(test, kheap_class_nr_cached(class),
 			most - class->max_slots);
@@ -499,6 +500,13 @@ static void free_in_nmi(struct kunit *test, struct kheap_class *class,
 	KUNIT_EXPECT_TRUE(test, marked);
 }
 
+/* What was freed in NMI is freed when a grace period is over. */
+static void wait_for_sweep(struct kheap *heap)
+{
+	irq_work_sync(&heap->nmi_work);
+	flush_delayed_work(&heap->rcu_work);
+}
+
 static void block_freed_in_nmi_comes_back_a_moment_later(struct kunit *test)
 {
 	struct kheap_cpu_cache *cache;
@@ -509,8 +517,7 @@ static void block_freed_in_nmi_comes_back_a_moment_later(struct kunit *test)
 
 	for (i = 0; i < 20; i++)
 		free_in_nmi(test, class, blocks[i]);
-	irq_work_sync(&heap->nmi_work);
-	flush_delayed_work(&heap->maint);
+	wait_for_sweep(heap);
 	KUNIT_EXPECT_EQ(test, class_stats(class).nr_allocated, 0);
 	kheap_test_expect_sound(test, heap);
 }
@@ -541,8 +548,7 @@ static void block_known_to_kmemleak_stays_known_in_nmi(struct kunit *test)
 	nr_after = cache->top - cache->base;
 	kheap_test_nmi_end(flags);
 	KUNIT_EXPECT_EQ(test, nr_after, nr_cached);
-	irq_work_sync(&heap->nmi_work);
-	flush_delayed_work(&heap->maint);
+	wait_for_sweep(heap);
 	KUNIT_EXPECT_EQ(test, class_stats(class).nr_allocated, 0);
 	kheap_test_free_many(heap, kheap_test_alloc_many(test, heap, SIZE, 20),
 			     20);
@@ -569,8 +575,7 @@ static void object_freed_in_nmi_stays_constructed(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, object);
 	free_in_nmi(test, &cache->class, object);
 	KUNIT_EXPECT_NULL(test, memchr_inv(object, MADE, SIZE));
-	irq_work_sync(&heap->nmi_work);
-	flush_delayed_work(&heap->maint);
+	wait_for_sweep(heap);
 	again = kheap_cache_alloc(cache, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, again);
 	KUNIT_EXPECT_NULL(test, memchr_inv(again, MADE, SIZE));

@@ -590,20 +590,18 @@ static void consistency_is_checked_at_each_request(struct kunit *test)
 	struct kheap *heap = kheap_test_heap_with(test, KHEAP_NO_CPU_CACHE |
 						  KHEAP_DEBUG_CONSISTENCY, 0);
 	void **blocks = kheap_test_alloc_many(test, heap, 512, 5);
-	void *link = blocks[1] + KHEAP_LINK_OFFSET;
-	u32 good, bad;
+	u64 good;
 
 	kheap_free(heap, blocks[1]);
 	kheap_test_watch_log(test);
-	__memcpy(&good, link, sizeof(good));
-	bad = good ^ 1;
-	__memcpy(link, &bad, sizeof(bad));
+	good = kheap_test_word(blocks[1]);
+	kheap_test_set_word(blocks[1], good ^ 1);
 	kheap_free(heap, blocks[2]);
 	KHEAP_EXPECT_LOGGED(test, "links lead to free, carved blocks");
 	KUNIT_EXPECT_EQ(test, kheap_test_refused(heap, KHEAP_BAD_LINK), 1);
 	KUNIT_EXPECT_EQ(test, kheap_block_pool(blocks[0])->state,
 			KHEAP_POOL_QUARANTINED);
-	__memcpy(link, &good, sizeof(good));
+	kheap_test_set_word(blocks[1], good);
 	kheap_test_forget_log();
 	kheap_free(heap, blocks[3]);
 	KUNIT_EXPECT_EQ(test, kheap_test_logged("check: "), 0);
@@ -696,12 +694,11 @@ static void damaged_pool_is_reported_once(struct kunit *test)
 	struct kheap *heap = kheap_test_heap_with(test, KHEAP_NO_CPU_CACHE |
 						  KHEAP_DEBUG_CONSISTENCY, 0);
 	void **blocks = kheap_test_alloc_many(test, heap, 512, 4);
-	u32 bad = 0x41414141;
 	unsigned int i;
 
 	kheap_free(heap, blocks[1]);
 	kheap_test_watch_log(test);
-	__memcpy(blocks[1] + KHEAP_LINK_OFFSET, &bad, sizeof(bad));
+	kheap_test_set_word(blocks[1], 0x4141414141414141ull);
 	kheap_free(heap, blocks[2]);
 	for (i = 0; i < 20; i++)
 		kheap_free(heap, kheap_test_alloc(test, heap, 512));

@@ -268,6 +268,21 @@ void kheap_test_free_many(struct kheap *heap, void **blocks, size_t nr)
 		kheap_free(heap, blocks[i]);
 }
 
+static u64 *word_of(const void *block)
+{
+	return (void *)block + kheap_block_pool(block)->class->mark_offset;
+}
+
+u64 kheap_test_word(const void *block)
+{
+	return kheap_load_unseen(word_of(block));
+}
+
+void kheap_test_set_word(void *block, u64 word)
+{
+	kheap_store_unseen(word_of(block), word);
+}
+
 unsigned long kheap_test_refused(struct kheap *heap, enum kheap_refusal why)
 {
 	return atomic_long_read(&heap->nr_refused[why]);

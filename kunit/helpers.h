@@ -127,6 +127,13 @@ void **kheap_test_alloc_many(struct kunit *test, struct kheap *heap,
 			     size_t size, size_t nr);
 void kheap_test_free_many(struct kheap *heap, void **blocks, size_t nr);
 
+/*
+ * The word of a block that is its mark while it is free. KASAN and KMSAN see
+ * neither function.
+ */
+u64 kheap_test_word(const void *block);
+void kheap_test_set_word(void *block, u64 word);
+
 /* How many requests were refused for one reason, and for all reasons. */
 unsigned long kheap_test_refused(struct kheap *heap, enum kheap_refusal why);
 unsigned long kheap_test_refused_any(struct kheap *heap);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Pools: carving, links, states, and what happens when a link is damaged.
+ * Pools: carving, marks, states, and what happens when a mark is damaged.
  * Without per-CPU caches, so that each call reaches the pool.
  */
 #include <linux/slab.h>
@@ -35,7 +35,7 @@ static bool is_listed(struct kheap_pool *pool, unsigned int fill)
 
 static bool is_allocated(struct kheap_pool *pool, unsigned int idx)
 {
-	return test_bit(pool->map_bit + idx, kheap_bitmap());
+	return kheap_block_is_allocated(pool->class, pool, idx);
 }
 
 /* --- Carving ------------------------------------------------------------ */
@@ -64,8 +64,10 @@ static void virgin_memory_is_never_touched(struct kunit *test)
 		next = kheap_test_alloc(test, heap, SIZE);
 		KUNIT_EXPECT_PTR_EQ(test, next, first + i * SIZE);
 		KUNIT_EXPECT_EQ(test, pool->nextoffset, (i + 1) * SIZE);
-		KUNIT_EXPECT_TRUE(test, is_filled(next, 0xa5,
-						  PAGE_SIZE - i * SIZE));
+		/* But for the word that was its mark on the way out. */
+		KUNIT_EXPECT_EQ(test, kheap_test_word(next), 0ull);
+		KUNIT_EXPECT_TRUE(test, is_filled(next + 8, 0xa5,
+						  PAGE_SIZE - i * SIZE - 8));
 	}
 	for (i = 0; i < NR_BLOCKS; i++)
 		kheap_free(heap, first + i * SIZE);
@@ -98,8 +100,7 @@ static void last_freed_block_serves_first(struct kunit *test)
 	kheap_test_free_many(heap, blocks, NR_BLOCKS);
 }
 
-/* All but the link's four bytes stay, a dead reference count above all. */
-static void free_block_keeps_its_first_four_bytes(struct kunit *test)
+static void free_block_keeps_all_but_its_mark(struct kunit *test)
 {
 	struct kheap *heap = pool_heap(test);
 	void **blocks = kheap_test_alloc_many(test, heap, SIZE, 2);
@@ -111,12 +112,11 @@ static void free_block_keeps_its_first_four_bytes(struct kunit *test)
 	kheap_free(heap, block);
 	/* KASAN does not see this one. */
 	__memcpy(copy, block, SIZE);
-	KUNIT_EXPECT_NULL(test, memchr_inv(copy, 0x5a, KHEAP_LINK_OFFSET));
 	KUNIT_EXPECT_NULL(test, memchr_inv(copy + 8, 0x5a, SIZE - 8));
 	kheap_free(heap, blocks[1]);
 }
 
-static void allocated_bit_is_set_while_the_block_is_out(struct kunit *test)
+static void block_is_allocated_while_it_is_out(struct kunit *test)
 {
 	struct kheap *heap = pool_heap(test);
 	void **blocks = kheap_test_alloc_many(test, heap, 8, 512);
@@ -260,7 +260,7 @@ static void fullest_pool_serves_first(struct kunit *test)
 	kheap_free(heap, blocks[0]);
 }
 
-/* Bits of another number, in another place, and back again. */
+/* Marks and parked bits of another number, in another place, and back again. */
 static void empty_pool_serves_another_class(struct kunit *test)
 {
 	static const unsigned int sizes[] = { 8, 512, 16, 8, 64, 24, 8 };
@@ -284,59 +284,59 @@ static void empty_pool_serves_another_class(struct kunit *test)
 
 /* --- Links -------------------------------------------------------------- */
 
-static u32 *link_of(void *block)
+/* Xor the mark of a free block. */
+static void flip(void *block, u64 mask)
 {
-	return block + KHEAP_LINK_OFFSET;
+	kheap_test_set_word(block, kheap_test_word(block) ^ mask);
 }
 
-/* Two blocks freed; the second one's link leads to the first one. */
-static u32 freed_link(struct kunit *test, struct kheap *heap)
+/*
+ * Two blocks freed; the second one's link leads to the first one. Return what
+ * its mark has that is not its place's.
+ */
+static u64 freed_mark(struct kunit *test, struct kheap *heap)
 {
 	void **blocks = kheap_test_alloc_many(test, heap, SIZE, 3);
-	u32 link;
+	u64 mark;
 
 	kheap_free(heap, blocks[0]);
 	kheap_free(heap, blocks[1]);
-	link = *link_of(blocks[1]);
+	mark = kheap_test_word(blocks[1]) ^ (unsigned long)blocks[1];
 	KUNIT_EXPECT_EQ(test, kheap_link_next(kheap_pool_of(blocks[1]), 1), 0);
 	KUNIT_EXPECT_EQ(test, kheap_link_next(kheap_pool_of(blocks[1]), 0),
 			KHEAP_LINK_END);
 	kheap_free(heap, blocks[2]);
-	return link;
+	return mark;
 }
 
 /* The place is the same, only the secret is not. */
-static void link_of_a_free_block_depends_on_the_secret(struct kunit *test)
+static void mark_of_a_free_block_depends_on_the_secret(struct kunit *test)
 {
 	struct kheap *heap = pool_heap(test);
 	void **blocks = kheap_test_alloc_many(test, heap, SIZE, 2);
-	u32 before;
+	u64 before;
 
 	kheap_free(heap, blocks[1]);
-	before = *link_of(blocks[1]);
+	before = kheap_test_word(blocks[1]);
 	KUNIT_ASSERT_PTR_EQ(test, kheap_test_alloc(test, heap, SIZE),
 			    blocks[1]);
-	heap->secret ^= 0x01020304;
+	kheap_pool_of(blocks[1])->class->key ^= 0x0102030400000000ul;
 	kheap_free(heap, blocks[1]);
-	KUNIT_EXPECT_NE(test, *link_of(blocks[1]), before);
+	KUNIT_EXPECT_EQ(test, kheap_test_word(blocks[1]) ^ before,
+			0x0102030400000000ull);
 	kheap_free(heap, blocks[0]);
 }
 
-static void link_of_a_free_block_differs_from_heap_to_heap(struct kunit *test)
+/* In its upper half too: who knows one heap's marks knows no other's. */
+static void mark_of_a_free_block_differs_from_heap_to_heap(struct kunit *test)
 {
-	struct kheap *heaps[4];
 	unsigned int i, j;
-	u32 links[4];
+	u64 marks[4];
 
-	for (i = 0; i < ARRAY_SIZE(links); i++) {
-		heaps[i] = pool_heap(test);
-		links[i] = freed_link(test, heaps[i]);
-		KUNIT_EXPECT_NE(test, links[i], 0);
-		for (j = 0; j < i; j++) {
-			KUNIT_EXPECT_NE(test, heaps[i]->secret,
-					heaps[j]->secret);
-			KUNIT_EXPECT_NE(test, links[i], links[j]);
-		}
+	for (i = 0; i < ARRAY_SIZE(marks); i++) {
+		marks[i] = freed_mark(test, pool_heap(test));
+		for (j = 0; j < i; j++)
+			KUNIT_EXPECT_NE(test, marks[i] >> 32, marks[j] >> 32);
 	}
 }
 
@@ -348,9 +348,9 @@ struct damage {
 
 /*
  * A full pool with a pattern in every block, of which 6, then 2 are freed, and
- * the link of 2 is xored with @mask.
+ * the mark of 2 is xored with @mask.
  */
-static struct damage damaged_pool(struct kunit *test, u32 mask)
+static struct damage damaged_pool(struct kunit *test, u64 mask)
 {
 	struct damage d = { .heap = pool_heap(test) };
 	unsigned int i;
@@ -361,7 +361,7 @@ static struct damage damaged_pool(struct kunit *test, u32 mask)
 		memset(d.blocks[i], i, SIZE);
 	kheap_free(d.heap, d.blocks[6]);
 	kheap_free(d.heap, d.blocks[2]);
-	*link_of(d.blocks[2]) ^= mask;
+	flip(d.blocks[2], mask);
 	return d;
 }
 
@@ -401,7 +401,10 @@ static void expect_quarantined(struct kunit *test, struct damage *d,
 	kheap_free(d->heap, block);
 }
 
-static void overwritten_link_is_quarantined_and_regained(struct kunit *test)
+/* A mark with this bit flipped is none. */
+#define WRONG	BIT_ULL(40)
+
+static void overwritten_mark_is_quarantined_and_regained(struct kunit *test)
 {
 	struct damage d = damaged_pool(test, 0);
 	void *last;
@@ -418,11 +421,11 @@ static void overwritten_link_is_quarantined_and_regained(struct kunit *test)
 /* The pool that is to serve is damaged; there is no memory but in the other. */
 static void damaged_pool_does_not_hide_a_good_one(struct kunit *test)
 {
-	struct damage d = damaged_pool(test, 1);
+	struct damage d = damaged_pool(test, WRONG);
 	void **other, *block;
 	unsigned int i;
 
-	*link_of(d.blocks[2]) ^= 1;	/* good again, until there is another */
+	flip(d.blocks[2], WRONG);	/* good again, until there is another */
 	d.blocks[2] = kheap_test_alloc(test, d.heap, SIZE);
 	d.blocks[6] = kheap_test_alloc(test, d.heap, SIZE);
 	other = kheap_test_alloc_many(test, d.heap, SIZE, NR_BLOCKS);
@@ -432,7 +435,7 @@ static void damaged_pool_does_not_hide_a_good_one(struct kunit *test)
 		kheap_free(d.heap, other[i]);
 	kheap_free(d.heap, d.blocks[6]);
 	kheap_free(d.heap, d.blocks[2]);
-	*link_of(d.blocks[2]) ^= 1;
+	flip(d.blocks[2], WRONG);
 	kheap_test_source(d.heap)->fail_all = true;
 	block = kheap_alloc(d.heap, SIZE, GFP_KERNEL);
 	KUNIT_EXPECT_NOT_NULL(test, block);
@@ -462,7 +465,7 @@ static void bits_of_an_empty_pool_go_with_its_page(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, pool->state, KHEAP_POOL_EMPTY);
 	before = atomic_long_read(&source->nr_pages_out);
 	pool->map = (unsigned long)bits;
-	pool->sz_map = 6;
+	pool->sz_map = 256 / sizeof(long);
 	atomic_long_add(256, &heap->metadata_bytes);
 	atomic_long_add(256, &heap->held_bytes);
 	kheap_trim(heap);
@@ -475,7 +478,7 @@ static void bits_of_an_empty_pool_go_with_its_page(struct kunit *test)
 
 static void corrupted_link_report_names_heap_and_class(struct kunit *test)
 {
-	struct damage d = damaged_pool(test, 1);
+	struct damage d = damaged_pool(test, WRONG);
 	char text[KHEAP_NAME_MAX + 32];
 
 	kheap_test_watch_log(test);
@@ -490,6 +493,8 @@ static void corrupted_link_report_names_heap_and_class(struct kunit *test)
 static const unsigned int bits[] = {
 	 0,  1,  2,  3,  4,  5,  6,  7,  8,  9, 10, 11, 12, 13, 14, 15,
 	16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31,
+	32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47,
+	48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63,
 };
 
 static void bit_desc(const unsigned int *bit, char *desc)
@@ -499,16 +504,28 @@ static void bit_desc(const unsigned int *bit, char *desc)
 
 KHEAP_TEST_SWEEP_PARAM(bit, bits, bit_desc, 5);
 
-static void link_with_a_flipped_bit_is_found(struct kunit *test)
+/*
+ * The lowest 16 are the link: then the block's mark is good, and what the link
+ * leads to is found to be no free block.
+ */
+static void mark_with_a_flipped_bit_is_found(struct kunit *test)
 {
 	const unsigned int *bit = test->param_value;
-	struct damage d = damaged_pool(test, 1U << *bit);
+	struct damage d = damaged_pool(test, BIT_ULL(*bit));
+	void *block = NULL;
 
-	expect_quarantined(test, &d, 2);
+	if (*bit < 16) {
+		block = kheap_test_alloc(test, d.heap, SIZE);
+		KUNIT_EXPECT_PTR_EQ(test, block, d.blocks[2]);
+	}
+	expect_quarantined(test, &d, block ? 1 : 2);
+	kheap_free(d.heap, block);
 	free_rest(test, &d);
 }
 
-static const unsigned int forged[] = { 0, 1, 2, 7, 8, 9, 100, 0xfffd, 0xffff };
+static const unsigned int forged[] = {
+	0, 1, 2, 7, 8, 9, 100, 0xfffc, KHEAP_LINK_END,
+};
 
 static void forged_desc(const unsigned int *next, char *desc)
 {
@@ -518,14 +535,13 @@ static void forged_desc(const unsigned int *next, char *desc)
 KUNIT_ARRAY_PARAM(forged, forged, forged_desc);
 
 /*
- * Both halves agree, as if the secret were known. The block that was written
- * to is still good; the one it leads to is not.
+ * As if the secret were known. The block that was written to is still good; the
+ * one it leads to is not, or there is none while there should be one.
  */
 static void forged_link_to_no_free_block_is_found(struct kunit *test)
 {
 	const unsigned int *next = test->param_value;
-	u32 flip = *next ^ 6;
-	struct damage d = damaged_pool(test, flip << 16 | flip);
+	struct damage d = damaged_pool(test, *next ^ 6);
 	void *block = kheap_test_alloc(test, d.heap, SIZE);
 
 	KUNIT_EXPECT_PTR_EQ(test, block, d.blocks[2]);
@@ -536,51 +552,53 @@ static void forged_link_to_no_free_block_is_found(struct kunit *test)
 	free_rest(test, &d);
 }
 
-/*
- * What an allocated block has in the link's place may be a link, if its owner
- * has written there what was there: only the allocated bit tells that the block
- * is not free.
- */
-static void forged_link_to_a_block_with_an_old_link_is_found(struct kunit *test)
+/* What is there may be the mark of a block that the page once had. */
+static void forged_link_to_a_block_never_carved_is_found(struct kunit *test)
 {
 	struct kheap *heap = pool_heap(test);
-	void **blocks = kheap_test_alloc_many(test, heap, SIZE, NR_BLOCKS);
-	struct damage d = { heap, kheap_pool_of(blocks[0]), blocks };
-	void *other;
-	u32 link;
+	void **blocks = kheap_test_alloc_many(test, heap, SIZE, 3), *other;
+	struct kheap_pool *pool = kheap_pool_of(blocks[0]);
 
-	kheap_free(heap, blocks[4]);
 	kheap_free(heap, blocks[0]);
-	link = *link_of(blocks[0]);
-	KUNIT_ASSERT_PTR_EQ(test, kheap_test_alloc(test, heap, SIZE),
-			    blocks[0]);
-	KUNIT_ASSERT_PTR_EQ(test, kheap_test_alloc(test, heap, SIZE),
-			    blocks[4]);
-	*link_of(blocks[0]) = link;
-	kheap_free(heap, blocks[6]);
-	kheap_free(heap, blocks[2]);
-	*link_of(blocks[2]) ^= 6 << 16 | 6;
-	KUNIT_ASSERT_PTR_EQ(test, kheap_test_alloc(test, heap, SIZE),
-			    blocks[2]);
+	kheap_free(heap, blocks[1]);
+	kheap_mark_set_link(pool->class, blocks[1], 3);
+	kheap_mark_set_link(pool->class, blocks[2] + SIZE, KHEAP_LINK_END);
+	KUNIT_EXPECT_PTR_EQ(test, kheap_test_alloc(test, heap, SIZE),
+			    blocks[1]);
 	other = kheap_test_alloc(test, heap, SIZE);
-	KUNIT_EXPECT_PTR_NE(test, other, blocks[0]);
-	KUNIT_EXPECT_EQ(test, d.pool->state, KHEAP_POOL_QUARANTINED);
+	KUNIT_EXPECT_PTR_NE(test, kheap_pool_of(other), pool);
+	KUNIT_EXPECT_EQ(test, pool->state, KHEAP_POOL_QUARANTINED);
 	KUNIT_EXPECT_EQ(test, kheap_test_refused(heap, KHEAP_BAD_LINK), 1);
 	kheap_free(heap, other);
-	kheap_free(heap, blocks[2]);
+	kheap_test_free_many(heap, blocks + 1, 2);
+}
+
+/* The marks of blocks that are in no list: the one of a cache, and of an NMI. */
+static const unsigned int unlisted[] = { KHEAP_LINK_CACHED, KHEAP_LINK_WAITS };
+
+KUNIT_ARRAY_PARAM(unlisted, unlisted, forged_desc);
+
+/* A list that a block in a cache is in would be in two places. */
+static void listed_block_with_the_mark_of_no_list_is_found(struct kunit *test)
+{
+	const unsigned int *link = test->param_value;
+	struct damage d = damaged_pool(test, 0);
+
+	kheap_mark_set_link(d.pool->class, d.blocks[2], *link);
+	expect_quarantined(test, &d, 2);
 	free_rest(test, &d);
 }
 
 /*
  * A ring among the free blocks, forged with the right key: a refill would put a
- * block into the magazine twice, and no allocated bit would tell.
+ * block into the magazine twice.
  */
 static void forged_ring_of_free_blocks_is_found(struct kunit *test)
 {
 	struct kheap *heap = kheap_test_heap(test);
 	void **blocks = kheap_test_alloc_many(test, heap, SIZE, NR_BLOCKS);
 	struct kheap_pool *pool = kheap_pool_of(blocks[0]);
-	unsigned int first, third, flip, i, j;
+	unsigned int first, third, i, j;
 	void *again[8];
 
 	for (i = 1; i < NR_BLOCKS; i++)
@@ -588,8 +606,7 @@ static void forged_ring_of_free_blocks_is_found(struct kunit *test)
 	kheap_class_drain(pool->class, false);
 	first = pool->freeblock;
 	third = kheap_link_next(pool, kheap_link_next(pool, first));
-	flip = kheap_link_next(pool, third) ^ first;
-	*link_of(pool->base + third * pool->class->size) ^= flip << 16 | flip;
+	kheap_mark_set_link(pool->class, pool->base + third * SIZE, first);
 	for (i = 0; i < ARRAY_SIZE(again); i++) {
 		again[i] = kheap_test_alloc(test, heap, SIZE);
 		for (j = 0; j < i; j++)
@@ -610,7 +627,7 @@ static void check_reports_a_corrupted_link(struct kunit *test)
 	KUNIT_EXPECT_GT(test, kheap_check(d.heap), 0);
 	KHEAP_EXPECT_LOGGED(test, "check: violated");
 	KHEAP_EXPECT_LOGGED(test, "links lead to free, carved blocks");
-	*link_of(d.blocks[2]) ^= 0x10;
+	flip(d.blocks[2], 0x10);
 	KUNIT_EXPECT_EQ(test, kheap_check(d.heap), 0);
 	free_rest(test, &d);
 }
@@ -619,7 +636,7 @@ static void damage_in_one_heap_leaves_others_alone(struct kunit *test)
 {
 	struct kheap *other = pool_heap(test);
 	void **blocks = kheap_test_alloc_many(test, other, SIZE, NR_BLOCKS);
-	struct damage d = damaged_pool(test, ~0U << 16);
+	struct damage d = damaged_pool(test, ~0ull << 16);
 
 	expect_quarantined(test, &d, 2);
 	KUNIT_EXPECT_EQ(test, kheap_test_refused_any(other), 0);
@@ -632,8 +649,8 @@ static struct kunit_case pool_cases[] = {
 	KUNIT_CASE(virgin_memory_is_never_touched),
 	KUNIT_CASE(free_block_serves_before_virgin_memory),
 	KUNIT_CASE(last_freed_block_serves_first),
-	KUNIT_CASE(free_block_keeps_its_first_four_bytes),
-	KUNIT_CASE(allocated_bit_is_set_while_the_block_is_out),
+	KUNIT_CASE(free_block_keeps_all_but_its_mark),
+	KUNIT_CASE(block_is_allocated_while_it_is_out),
 	KUNIT_CASE(pool_first_block_makes_it_used),
 	KUNIT_CASE(pool_last_block_makes_it_full_and_unlisted),
 	KUNIT_CASE(full_pool_first_free_makes_it_used),
@@ -642,16 +659,18 @@ static struct kunit_case pool_cases[] = {
 	KUNIT_CASE(used_pool_is_listed_by_its_quarter),
 	KUNIT_CASE(fullest_pool_serves_first),
 	KUNIT_CASE(empty_pool_serves_another_class),
-	KUNIT_CASE(link_of_a_free_block_depends_on_the_secret),
-	KUNIT_CASE(link_of_a_free_block_differs_from_heap_to_heap),
-	KUNIT_CASE(overwritten_link_is_quarantined_and_regained),
+	KUNIT_CASE(mark_of_a_free_block_depends_on_the_secret),
+	KUNIT_CASE(mark_of_a_free_block_differs_from_heap_to_heap),
+	KUNIT_CASE(overwritten_mark_is_quarantined_and_regained),
 	KUNIT_CASE(damaged_pool_does_not_hide_a_good_one),
 	KUNIT_CASE(bits_of_an_empty_pool_go_with_its_page),
 	KUNIT_CASE(corrupted_link_report_names_heap_and_class),
-	KUNIT_CASE_PARAM(link_with_a_flipped_bit_is_found, bit_gen_params),
+	KUNIT_CASE_PARAM(mark_with_a_flipped_bit_is_found, bit_gen_params),
 	KUNIT_CASE_PARAM(forged_link_to_no_free_block_is_found,
 			 forged_gen_params),
-	KUNIT_CASE(forged_link_to_a_block_with_an_old_link_is_found),
+	KUNIT_CASE(forged_link_to_a_block_never_carved_is_found),
+	KUNIT_CASE_PARAM(listed_block_with_the_mark_of_no_list_is_found,
+			 unlisted_gen_params),
 	KUNIT_CASE(forged_ring_of_free_blocks_is_found),
 	KUNIT_CASE(check_reports_a_corrupted_link),
 	KUNIT_CASE(damage_in_one_heap_leaves_others_alone),

@@ -46,7 +46,7 @@ static void note_place(void *data, const char *heap, const char *reason,
 	place->preempt = preempt_count();
 	place->irqs_off |= irqs_disabled();
 	if (place->cache)
-		place->marked |= local_read(&place->cache->busy) != -1;
+		place->marked |= place->cache->busy;
 	if (place->lock)
 		place->locked |= raw_spin_is_locked(place->lock);
 }

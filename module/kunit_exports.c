@@ -40,7 +40,6 @@ EXPORT_SYMBOL_IF_KUNIT(kheap_careful_key);
 EXPORT_SYMBOL_IF_KUNIT(kheap_walk_objects);
 EXPORT_SYMBOL_IF_KUNIT(kheap_type_nr_live);
 EXPORT_SYMBOL_IF_KUNIT(kheap_debug_note);
-EXPORT_SYMBOL_IF_KUNIT(kheap_depot_give_full);
 EXPORT_SYMBOL_IF_KUNIT(kheap_debug_set);
 EXPORT_SYMBOL_IF_KUNIT(kheap_graph_fops);
 EXPORT_SYMBOL_IF_KUNIT(kheap_watch_start);

@@ -38,15 +38,19 @@ try:
 except ImportError:
     sys.exit("kheap.py: no drgn: apt-get install python3-drgn")
 
-PAGE = 4096
+PAGE = os.sysconf("SC_PAGE_SIZE")
 NR_SPANS = 4
 CHUNK_POOLS = 8
+MARK_LINK = 0xffff      # what of a free block's mark says what follows it
 LIST_MAX = 1 << 20      # a torn list could go round
 # Where the kernel's stack depot, lib/stackdepot.c, keeps a stack: the array of
 # pools, bits of the index into it, the first index, where a record has its size
-# and its frames. Since v6.9, and in v6.1; kernels between have others.
-DEPOTS = (("stack_pools", 17, 1, 20, 32), ("stack_slabs", 16, 0, 12, 24))
-DEPOT_OFFSET_BITS, DEPOT_ALIGN, DEPOT_MAX = 10, 4, 64
+# and its frames. Since v6.9, and in v6.1; kernels between have others. What a
+# larger page needs for the offset in a pool, the index has less.
+DEPOT_ALIGN, DEPOT_MAX = 4, 64
+DEPOT_OFFSET_BITS = 2 + (PAGE.bit_length() - 1) - DEPOT_ALIGN
+DEPOTS = (("stack_pools", 27 - DEPOT_OFFSET_BITS, 1, 20, 32),
+          ("stack_slabs", 26 - DEPOT_OFFSET_BITS, 0, 12, 24))
 NOTES = "/sys/module/kheap/notes/.note.gnu.build-id"
 GOLDEN_RATIO_64 = 0x61C8864680B583EB    # of hash_ptr()
 STATES = ("hole", "empty", "moving", "used", "full", "quarantined")
@@ -62,11 +66,11 @@ class Kcore:
     def __init__(self):
         self.file = open("/proc/kcore", "rb", buffering=0)
         head = self.file.read(64)
-        offset, size, nr = *struct.unpack_from("<Q", head, 32), \
-            *struct.unpack_from("<HH", head, 54)
+        offset, size, nr = *struct.unpack_from("=Q", head, 32), \
+            *struct.unpack_from("=HH", head, 54)
         data = os.pread(self.file.fileno(), size * nr, offset)
         # Type, flags, offset, address, -, bytes in the file, in memory, -.
-        rows = struct.iter_unpack("<IIQQQQQQ", data)
+        rows = struct.iter_unpack("=IIQQQQQQ", data)
         self.segments = [(row[3], row[3] + row[6], row[2])
                          for row in rows if row[0] == 1]
 
@@ -234,17 +238,36 @@ def class_name(pool):
         f"size-{pool.member_('class').size.value_()}"
 
 
+def parked(pool):
+    """Return the bits of the blocks that wait for a grace period, as a number.
+
+    Up to a word of them are in the pool's descriptor.
+    """
+    at = pool.map.value_()
+    nr_words = pool.sz_map.value_()
+    if not nr_words:
+        return at
+    size = pool.map.type_.size
+    return sum(pool.prog_.read_word(at + size * i) << 8 * size * i
+               for i in range(nr_words))
+
+
 def allocated(pool):
-    """Return the numbers of the pool's blocks that the client has."""
+    """Return the numbers of the pool's blocks that the client has.
+
+    Those were carved, have no mark, and do not wait for a grace period.
+    """
     if not has_class(pool):
         return []
-    prog = pool.prog_
-    nr = pool.member_("class").nr_blocks.value_()
-    first = pool.map_bit.value_()
-    start = prog["kheap_map"].base.value_() + first // 8
-    offset = first % 8
-    data = int.from_bytes(prog.read(start, (offset + nr + 7) // 8), "little")
-    return [i for i in range(nr) if data >> offset + i & 1]
+    of_class = pool.member_("class")
+    base, size = pool.base.value_(), of_class.size.value_()
+    key, at = of_class.key.value_(), of_class.mark_offset.value_()
+    carved, bits = pool.nextoffset.value_(), parked(pool)
+    data = pool.prog_.read(base, carved)
+    marks = (int.from_bytes(data[i + at:i + at + 8], sys.byteorder) ^ key ^
+             base + i for i in range(0, carved, size))
+    return [nr for nr, mark in enumerate(marks)
+            if mark > MARK_LINK and not bits >> nr & 1]
 
 
 def large_blocks(heap):
@@ -293,14 +316,25 @@ def depot():
     raise KheapError("the kernel has no stack depot that is known here")
 
 
+def bit_fields(word, *widths):
+    """Return the first bit fields of a u32: the compiler starts with the lowest
+    bits where the lowest byte is first, and else with the highest."""
+    fields, at = [], 0
+    for width in widths:
+        shift = at if sys.byteorder == "little" else 32 - at - width
+        fields.append(word >> shift & ((1 << width) - 1))
+        at += width
+    return fields
+
+
 def stack(prog, handle):
     """Return the addresses of a stack in the kernel's stack depot."""
     pools_at, (_, index_bits, first, size_at, entries_at) = depot()
-    index = (handle & ((1 << index_bits) - 1)) - first
-    offset = handle >> index_bits & ((1 << DEPOT_OFFSET_BITS) - 1)
+    index, offset = bit_fields(handle, index_bits, DEPOT_OFFSET_BITS)
+    index -= first
     record = prog.read_u64(pools_at + 8 * index) + (offset << DEPOT_ALIGN)
     nr = min(prog.read_u32(record + size_at), DEPOT_MAX)
-    return struct.unpack(f"<{nr}Q", prog.read(record + entries_at, 8 * nr))
+    return struct.unpack(f"={nr}Q", prog.read(record + entries_at, 8 * nr))
 
 
 def chain(node):
