@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Where a trace goes: looked at before a recording, put in its place after it."""
+"""Where a trace goes: looked at before a recording, put in its place after it. And
+where a tool's words go, which may be a full disk."""
 
 import os
 import pathlib
 import stat
+import sys
 
 
 class OutputError(Exception):
@@ -45,6 +47,14 @@ def look_at(name, suffix=""):
     return path
 
 
+def take(path, part):
+    """Put a file that was written elsewhere on the same disk in its place."""
+    try:
+        part.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path}: {error.strerror}; give another -o FILE") from None
+
+
 def put(path, data):
     """Write a file as a whole, or not at all."""
     part = part_of(path)
@@ -55,3 +65,19 @@ def put(path, data):
         raise OutputError(f"{path}: {error.strerror}") from None
     finally:
         part.unlink(missing_ok=True)
+
+
+def flush(tool):
+    """Print what a tool has said; return True if it could be. Where nobody reads it
+    any more, nobody wants it; what else stops it is told."""
+    try:
+        sys.stdout.flush()
+        return True
+    except BrokenPipeError:
+        pass
+    except OSError as error:
+        print(f"{tool}: standard output: {error.strerror}; not all of the output was "
+              "written", file=sys.stderr)
+    # Or Python tries it once more when it ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return False

@@ -261,6 +261,21 @@ def size_histogram(trace):
     return histogram
 
 
+def missing(trace):
+    """Return what is known to be missing in a trace that breaks no rule: what its
+    recorder said, and what it did not say."""
+    pairs = [line.split(": ", 1) for line in trace.meta.split("\n") if ": " in line]
+    found = [value for key, value in pairs if key == "incomplete"]
+    values = dict(pairs)
+    if values.get("source") == "malloc" and not found and "nr_missed_frees" in values:
+        found.append(f"{values['nr_missed_frees']} blocks were freed unseen")
+    if trace.header["nr_threads"] == 65536 and not trace.header["flags"] & FLAG_CPU \
+            and "nr_threads" not in values:
+        found.append("more threads than there are numbers: the recorder took them for "
+                     "one another, and frees may be missing; record it again")
+    return found
+
+
 def printable(text):
     """Text with nothing that a terminal would obey."""
     return "".join(char if char.isprintable() else
@@ -274,7 +289,9 @@ def summary(trace):
     lines += [
         f"events: {head['nr_events']} ({head['nr_allocs']} alloc, "
         f"{head['nr_reallocs']} realloc, {head['nr_frees']} free)",
-        f"threads: {head['nr_threads']}",
+        f"threads: {head['nr_threads']}" + (
+            ", the last one standing for all from there on"
+            if head["nr_threads"] == 65536 else ""),
         f"peak: {head['peak_bytes']} bytes in {head['peak_live']} blocks "
         f"after event {head['peak_event']}",
         f"end: {head['end_bytes']} bytes in {head['end_live']} blocks",
