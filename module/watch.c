@@ -154,6 +154,12 @@ void kheap_watch_end(struct kheap *heap)
 
 /* --- Requests ----------------------------------------------------------- */
 
+/* Is an address in kheap's code? Built into a kernel it has none of its own. */
+static bool is_ours(unsigned long ip)
+{
+	return __is_defined(MODULE) && within_module_core(ip, THIS_MODULE);
+}
+
 /**
  * kheap_client_ip() - where in the client a request came from
  * @ip: a return address, in the client or in kheap
@@ -166,11 +172,11 @@ unsigned long kheap_client_ip(unsigned long ip)
 	unsigned long frames[KHEAP_FRAMES];
 	unsigned int i, nr;
 
-	if (likely(!within_module_core(ip, THIS_MODULE)))
+	if (likely(!is_ours(ip)))
 		return ip;
 	nr = stack_trace_save(frames, ARRAY_SIZE(frames), 1);
 	for (i = 0; i < nr; i++)
-		if (!within_module_core(frames[i], THIS_MODULE))
+		if (!is_ours(frames[i]))
 			return frames[i];
 	return ip;
 }
