@@ -95,14 +95,17 @@ void *__kheap_refuse_gfp(struct kheap *heap)
 }
 EXPORT_SYMBOL_GPL(__kheap_refuse_gfp);
 
-/* The scaling of the index drops the bits from KHEAP_SLACK_SHIFT on. */
+/*
+ * The scaling of the index drops the bits from KHEAP_SLACK_SHIFT on. Through a
+ * pointer: kernels with CONFIG_UBSAN_BOUNDS compare each index of an array.
+ */
 static __always_inline struct kheap_class *
 class_of_words(struct kheap *heap, unsigned long words)
 {
+	struct kheap_class **classes = heap->by_words;
+
 	static_assert(sizeof(*heap->by_words) << KHEAP_SLACK_SHIFT == 0);
-	if (IS_ENABLED(CONFIG_UBSAN_BOUNDS))
-		words &= BIT(KHEAP_SLACK_SHIFT) - 1;
-	return READ_ONCE(heap->by_words[words]);
+	return READ_ONCE(classes[words]);
 }
 
 void *__kheap_alloc_words(struct kheap *heap, unsigned long words, gfp_t gfp)
@@ -133,7 +136,7 @@ static noinline void *alloc_large(struct kheap *heap, size_t size, gfp_t gfp,
 static __always_inline void *alloc_size(struct kheap *heap, size_t size,
 					unsigned long words, gfp_t gfp)
 {
-	struct kheap_class *class = READ_ONCE(heap->by_words[words]);
+	struct kheap_class *class = class_of_words(heap, words);
 	void *block;
 
 	kheap_might_alloc(gfp);

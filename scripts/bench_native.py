@@ -79,7 +79,7 @@ def usable_cpus():
 def command(binary, scratch, names):
     """Return the words that start the kernel."""
     words = [str(binary), f"mem={MEMORY}", f"ncpus={NR_CPUS}", "seccomp=on",
-             "con=null", "earlyprintk", "keep_bootcon", "panic=-1",
+             "con=null", "con0=null,fd:1", "panic=-1",
              f"uml_dir={scratch}"]
     return words + ([f"kheap_native.only={','.join(names)}"] if names else [])
 
