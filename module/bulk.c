@@ -20,6 +20,16 @@ struct run {
 	void *bad;	/* a damaged place, see kheap_pools_take() */
 };
 
+/* A run of so many goes past the ends of small magazines without a miss. */
+static void grow(struct kheap_class *class, size_t nr)
+{
+	struct kheap_cpu_cache __percpu *cpu = READ_ONCE(class->cpu);
+
+	if (cpu != &kheap_cold_cache &&
+	    nr > raw_cpu_read(cpu->limit) - raw_cpu_read(cpu->base))
+		kheap_cpu_cache_grow(class, cpu);
+}
+
 /* Take up to @nr blocks out of the loaded magazine; under the busy mark. */
 static size_t pop_marked(struct kheap_class *class,
 			 struct kheap_cpu_cache *cache, void **ptrs, size_t nr,
@@ -51,6 +61,7 @@ static size_t pop_run(struct kheap_class *class, void **ptrs, size_t nr)
 	struct run run = { };
 	size_t done = 0;
 
+	grow(class, nr);
 	nr = min_t(size_t, nr, RUN_MAX);
 	preempt_disable();
 	cache = raw_cpu_ptr(READ_ONCE(class->cpu));
@@ -189,6 +200,7 @@ static size_t push_run(struct kheap_class *class, void **ptrs, size_t nr)
 	if (static_branch_unlikely(&kheap_careful_key) ||
 	    kheap_tracks_leaks() || unlikely(in_nmi()))
 		return 0;
+	grow(class, nr);
 	nr = min_t(size_t, nr, RUN_MAX);
 	preempt_disable();
 	cache = raw_cpu_ptr(READ_ONCE(class->cpu));

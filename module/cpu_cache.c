@@ -110,12 +110,17 @@ static bool blocks_fit(const struct kheap_cpu_cache *cache, unsigned int nr)
 	return cache->top - cache->base + cache->nr_previous <= nr;
 }
 
-/*
- * Get this CPU magazines, or larger ones, if it misses often enough. May find
- * that it cannot, and then a later miss tries again.
+/**
+ * kheap_cpu_cache_grow() - get magazines, or larger ones, where they are missed
+ * @class: the class
+ * @caches: its per-CPU caches, of which this CPU's may be served
+ *
+ * May find that it cannot, and then a later miss tries again.
+ *
+ * Context: Any context except NMI. Never sleeps.
  */
-static void maybe_grow(struct kheap_class *class,
-		       struct kheap_cpu_cache __percpu *caches)
+void kheap_cpu_cache_grow(struct kheap_class *class,
+			  struct kheap_cpu_cache __percpu *caches)
 {
 	struct kheap_cpu_cache *cache = raw_cpu_ptr(caches);
 	unsigned int nr = wanted_slots(class, cache);
@@ -226,7 +231,7 @@ void *kheap_cpu_cache_refill(struct kheap_class *class)
 
 	if (caches == &kheap_cold_cache)
 		return NULL;
-	maybe_grow(class, caches);
+	kheap_cpu_cache_grow(class, caches);
 	preempt_disable();
 	cache = raw_cpu_ptr(caches);
 	if (kheap_mark_busy(cache)) {
@@ -379,7 +384,7 @@ bool kheap_cpu_cache_push(struct kheap_class *class, bool alien, void *block)
 		return false;
 	if (alien)
 		caches = class->alien;
-	maybe_grow(class, caches);
+	kheap_cpu_cache_grow(class, caches);
 	if (!alien)
 		spare = spare_magazine(class, raw_cpu_ptr(caches));
 	preempt_disable();
