@@ -69,7 +69,7 @@ bpf-check:	## the bpftrace scripts, on a workload of known numbers
 	@scripts/setup.sh vm build bpf
 	@scripts/bpftrace/check
 
-model:	## search the models of collector, names and busy mark
+model:	## search the models of collector, names and marks
 	@scripts/setup.sh model
 	@scripts/model.sh
 

@@ -10,10 +10,11 @@ usage()
 	Usage: scripts/model.sh [--large] [--only TEXT] [--limit SECONDS] [--memory MB]
 	                        [--jobs N]
 
-	Searches the models in Documentation/models, gc.pml, names.pml, busy.pml: what should hold must hold
-	in every reachable state, and every variant that is broken on purpose must
-	break. One line a search: verdict, model, what was searched, states, seconds
-	of CPU time. Exits with 1 if anything is not as expected, 2 if it cannot run.
+	Searches the models in Documentation/models: gc.pml, names.pml, busy.pml,
+	mark.pml, parking.pml. What should hold must hold in every reachable state,
+	and every variant that is broken on purpose must break. One line a search:
+	verdict, model, what was searched, states, seconds of CPU time. Exits with 1
+	if anything is not as expected, 2 if it cannot run.
 
 	  --large           the larger searches: hours, and up to --memory of memory
 	  --only TEXT       only searches whose line contains TEXT
@@ -90,7 +91,7 @@ nr_printed=0
 
 report()	# verdict model text
 {
-	printf '%-4s %-6s%s\n' "$1" "$2" "$3"
+	printf '%-4s %-8s%s\n' "$1" "$2" "$3"
 }
 
 with_commas()
@@ -250,6 +251,23 @@ small_searches()
 	holds names "2 mutators of 2 operations, 2 runs" -DNOPS=2 -DNRUNS=2
 	holds busy "2 tasks of 2 operations, softirq, hardirq, drain" \
 		-DNOPS=2 -DNIRQ=1 -DNDRAIN=1
+	holds mark "2 CPUs, 2 blocks, tasks of 3 operations, interrupts" \
+		-DNBLK=2 -DNOPS=3
+	holds mark "a second free, 2 blocks, tasks of 3 operations, interrupts" \
+		-DSECOND -DLOOKALIKE -DNBLK=2 -DNOPS=3
+	holds mark "writes to free blocks, 2 blocks, tasks of 3 operations, interrupts" \
+		-DSCRIBBLE -DNBLK=2 -DNOPS=3
+	holds mark "a write, then a second free, 2 blocks, 2 operations, interrupts" \
+		-DSCRIBBLE -DSECOND -DNBAD=2 -DNBLK=2 -DNOPS=2
+	holds mark "two frees at once, 2 blocks, tasks of 2 operations, interrupts" \
+		-DTWIN -DLOOKALIKE -DNBLK=2 -DNOPS=2
+	holds mark "two frees at once with F: never two owners, 3 operations" \
+		-DTWIN -DATOMIC -DNEVER_TWO -DLOOKALIKE -DNBLK=2 -DNOPS=3
+	holds parking "2 clients of 2 operations, 2 sweeps" -DNOPS=2
+	holds parking "a second free, 2 clients of 2 operations, 2 sweeps" \
+		-DSECOND -DNBAD=1 -DNOPS=2
+	holds parking "two frees at once, 2 clients of 2 operations, 2 sweeps" \
+		-DTWIN -DNBAD=1 -DNOPS=2
 }
 
 broken_variants()
@@ -312,6 +330,54 @@ broken_variants()
 	breaks busy "preemption stays on" -DPREEMPTIBLE -DNOPS=2 -DNIRQ=1 -DNDRAIN=1
 	breaks busy "the drain reaches over from its own CPU" \
 		-DDRAIN_REMOTE -DNOPS=2 -DNIRQ=1 -DNDRAIN=1
+
+	breaks mark "an allocation leaves the mark" -DTAKE_NO_CLEAR -DNBLK=1
+	breaks mark "an allocation does not look at the mark" \
+		-DTAKE_UNCHECKED -DSCRIBBLE -DNBLK=1
+	breaks mark "an allocation does not look at the mark, two frees at once" \
+		-DTAKE_UNCHECKED -DTWIN -DNBLK=1
+	breaks mark "a free does not look at the mark" -DPUT_UNCHECKED -DSECOND -DNBLK=1
+	breaks mark "the mark is cleared after the block was handed out" \
+		-DCLEAR_LATE -DNBLK=1
+	breaks mark "blocks go to the pool without a look at the mark" \
+		-DGIVE_UNCHECKED -DTWIN -DNBLK=1
+	breaks mark "blocks are carved without a mark" -DCARVE_NO_MARK -DNBLK=1
+	breaks mark "blocks leave the list without a look at the mark" \
+		-DLISTED_UNCHECKED -DSCRIBBLE -DNBLK=2
+	breaks mark "blocks that leave the list keep their link" -DLISTED_STAYS -DNBLK=2
+	breaks mark "a list is searched for a block that may have left it" \
+		-DCHANCE_BLIND -DSECOND -DNBLK=2
+	breaks mark "a pool goes though a block of it has no link" \
+		-DEMPTY_UNCHECKED -DSCRIBBLE -DSECOND -DNBAD=2 -DNBLK=2 -DNOPS=4 -DNIRQ=0
+	breaks mark "with F, the mark is zeroed and set again" \
+		-DBURY -DTWIN -DATOMIC -DNEVER_TWO -DNBLK=1
+	breaks mark "with F, what looks listed is claimed outside of the lock" \
+		-DCHANCE_BLIND -DLOOKALIKE -DTWIN -DATOMIC -DNEVER_TWO -DNBLK=1
+	breaks mark "without F there are never two owners" -DTWIN -DNEVER_TWO -DNBLK=1
+	breaks mark "two owners are only of frees that straddle another" \
+		-DTWIN -DNOT_BOTH_OUT -DNBLK=1
+	breaks mark "two owners are only of blocks that were taken out at once" \
+		-DTWIN -DNOT_STRADDLED -DNBLK=1
+	breaks mark "with F, there are never two owners of what was written to" \
+		-DSCRIBBLE -DSECOND -DATOMIC -DNEVER_TWO -DNBAD=2 -DNBLK=1
+
+	breaks parking "no look at the mark after the bit is set" \
+		-DNO_RECHECK -DTWIN -DNBAD=1
+	breaks parking "no barrier between bit and flag" -DNO_BARRIER -DSECOND -DNBAD=1
+	breaks parking "the flag is not looked at" -DFLAG_BLINDLY -DSECOND -DNBAD=1
+	breaks parking "the flag is cleared after the bits are read" \
+		-DBITS_FIRST -DSECOND -DNBAD=1
+	breaks parking "the flag is set before frees ask questions" \
+		-DLIMIT_LATE -DSECOND -DNBAD=1
+	breaks parking "the bit is cleared before the mark is set" \
+		-DBIT_FIRST -DSECOND -DNBAD=1
+	breaks parking "frees do not ask for the bit" -DNO_BIT -DSECOND -DNBAD=1
+	breaks parking "the sweep frees blocks that wait no more" \
+		-DSWEEP_BLINDLY -DTWIN -DNBAD=1
+	breaks parking "two frees at once never make two owners" \
+		-DTWIN -DNBAD=1 -DNEVER_TWO
+	breaks parking "with F, two frees at once never make two owners" \
+		-DTWIN -DNBAD=1 -DATOMIC -DNEVER_TWO
 }
 
 large_searches()
@@ -367,6 +433,23 @@ large_searches()
 		-DFINAL -DROOT -DNOBJ=2 -DNOPS=2 -DRCU=2
 	holds busy "2 tasks of 2 operations, 2 softirqs, 2 hardirqs, 2 drains" \
 		-DNOPS=2 -DNIRQ=2 -DNDRAIN=2
+	holds mark "2 blocks, tasks of 4 operations, interrupts" -DNBLK=2 -DNOPS=4
+	holds mark "3 blocks, tasks of 3 operations, interrupts" -DNBLK=3 -DNOPS=3
+	holds mark "two second frees, 2 blocks, tasks of 4 operations, interrupts" \
+		-DSECOND -DLOOKALIKE -DNBAD=2 -DNBLK=2 -DNOPS=4
+	holds mark "two writes, second frees, 2 blocks, tasks of 3 operations, interrupts" \
+		-DSCRIBBLE -DSECOND -DNBAD=3 -DNBLK=2 -DNOPS=3
+	holds mark "two frees at once, 2 blocks, tasks of 3 operations, interrupts" \
+		-DTWIN -DLOOKALIKE -DNBLK=2 -DNOPS=3
+	holds mark "two frees at once, twice, 2 blocks, 3 operations, interrupts" \
+		-DTWIN -DNBAD=2 -DNBLK=2 -DNOPS=3
+	holds mark "two frees at once with F: never two owners, 4 operations" \
+		-DTWIN -DATOMIC -DNEVER_TWO -DLOOKALIKE -DNBAD=2 -DNBLK=2 -DNOPS=4
+	holds parking "2 clients of 3 operations, 2 sweeps" -DNOPS=3
+	holds parking "two second frees, 2 clients of 3 operations, 2 sweeps" \
+		-DSECOND -DNBAD=2 -DNOPS=3
+	holds parking "two frees at once, 2 clients of 3 operations, 2 sweeps" \
+		-DTWIN -DNBAD=1 -DNOPS=3
 	holds gc "3 objects in a ring, 2 mutators, 3 and 2 operations" -DRING -DNOPS=3 -DNOPS2=2
 	holds gc "3 objects, any heap, 2 mutators, 2 operations" -DNOPS=2
 	holds gc "3 objects in a ring, 2 mutators, 3 operations" -DRING -DNOPS=3

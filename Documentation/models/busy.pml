@@ -8,7 +8,8 @@
  * code; scripts/model.sh runs it.
  *
  * One atomic { } block is one step of the CPU; an interrupt can come between
- * any two of them.  What runs with interrupts off and under the class lock is
+ * any two of them. To look at the mark and to set it are two steps, as they are
+ * two instructions. What runs with interrupts off and under the class lock is
  * one step.
  */
 
@@ -70,7 +71,7 @@ byte nr_done;
 #define SET_MARK	skip
 #define CLEAR_MARK	skip
 #else
-#define SET_MARK	busy = 1; marker = me
+#define SET_MARK	assert(!busy || ANYWAY); busy = 1; marker = me
 #define CLEAR_MARK	busy = 0; marker = NOBODY
 #endif
 #ifdef PREEMPTIBLE
@@ -82,8 +83,10 @@ byte nr_done;
 #endif
 #ifdef SLOW_TOUCHES
 #define SLOW_MAY_TOUCH	true
+#define ANYWAY		true
 #else
 #define SLOW_MAY_TOUCH	(!busy)
+#define ANYWAY		false
 #endif
 #ifdef DRAIN_TOUCHES
 #define DRAIN_MAY_TOUCH	true
@@ -168,18 +171,17 @@ inline empty_array()
 /* Only who has the CPU makes a step. */
 #define STEP	running == me ->
 
-/* The first step of both: preemption off, look at the mark. */
-#define BEGIN(slow) \
+/* The first step of all: preemption off, look at the mark. The second sets it. */
+#define BEGIN(may_touch, otherwise) \
 	PREEMPT_OFF; \
 	if \
-	:: busy -> goto slow \
-	:: else \
+	:: may_touch -> skip \
+	:: else -> PREEMPT_ON; goto otherwise \
 	fi
 
-/* The last one: mark off, preemption on, and an interrupt returns. */
+/* An interrupt returns. */
 inline end()
 {
-	PREEMPT_ON;
 	block = 0;
 	n = 0;
 	if
@@ -210,11 +212,11 @@ end_idle:
 		fi;
 		left--;
 		if
-		:: true -> BEGIN(slow_alloc)
+		:: true -> BEGIN(!busy, slow_alloc)
 		:: held != 0 ->
 			pick_from(held, block);
 			held = held & ~BIT(block);
-			BEGIN(slow_free);
+			BEGIN(!busy, slow_free);
 			goto free
 		fi
 	}
@@ -255,31 +257,51 @@ end_idle:
 		array[n - 1] = 0;
 		hand_out(block)
 #ifdef CLEAR_EARLY
-		; end()
+		; PREEMPT_ON; end()
 #endif
 	}
 	atomic { STEP
 		CLEAR_MARK;
+		PREEMPT_ON;
 		end()
 	}
 none_left:
-	atomic { STEP CLEAR_MARK }
+	atomic { STEP CLEAR_MARK; PREEMPT_ON }
+	/* fill the array and take the topmost block, or take one of the pool's */
 slow_alloc:
+	atomic { STEP BEGIN(SLOW_MAY_TOUCH, pool_alloc) }
+	atomic { STEP SET_MARK }
 	atomic { STEP		/* interrupts off, class lock */
+		touch();
+		d_step { refill(); skip }
+	}
+	atomic { STEP
+		touch();
+		n = nr;
 		if
-		:: SLOW_MAY_TOUCH -> d_step { refill(); skip }
-		:: else
-		fi;
+		:: n == 0 -> goto no_refill
+		:: else -> block = array[n - 1]
+		fi
+	}
+	atomic { STEP
+		touch();
+		nr = n - 1;
+		array[n - 1] = 0;
+		hand_out(block)
+	}
+	atomic { STEP
+		CLEAR_MARK;
+		PREEMPT_ON;
+		end()
+	}
+no_refill:
+	atomic { STEP CLEAR_MARK; PREEMPT_ON }
+pool_alloc:
+	atomic { STEP		/* interrupts off, class lock */
 		if
 		:: pool != 0 -> d_step {
 			lowest_of(pool, block);
 			pool = pool & ~BIT(block);
-			hand_out(block)
-			}
-		:: pool == 0 && SLOW_MAY_TOUCH && nr > 0 -> d_step {
-			nr--;
-			block = array[nr];
-			array[nr] = 0;
 			hand_out(block)
 			}
 		:: else			/* the code takes a new pool */
@@ -322,21 +344,42 @@ free:
 		touch();
 		nr = n + 1
 #ifdef CLEAR_EARLY
-		; end()
+		; PREEMPT_ON; end()
 #endif
 	}
 	atomic { STEP
 		CLEAR_MARK;
+		PREEMPT_ON;
 		end()
 	}
 no_room:
-	atomic { STEP CLEAR_MARK }
+	atomic { STEP CLEAR_MARK; PREEMPT_ON }
+
+	/* make room in the array and put the block there, or into the pool */
 slow_free:
+	atomic { STEP BEGIN(SLOW_MAY_TOUCH, pool_free) }
+	atomic { STEP SET_MARK }
 	atomic { STEP		/* interrupts off, class lock */
-		if
-		:: SLOW_MAY_TOUCH -> d_step { give_back_a_run(); skip }
-		:: else
-		fi;
+		touch();
+		d_step { give_back_a_run(); skip }
+	}
+	atomic { STEP
+		touch();
+		n = nr;
+		assert(n < CAP);
+		array[n] = block
+	}
+	atomic { STEP
+		touch();
+		nr = n + 1
+	}
+	atomic { STEP
+		CLEAR_MARK;
+		PREEMPT_ON;
+		end()
+	}
+pool_free:
+	atomic { STEP		/* interrupts off, class lock */
 		assert(!HAS(pool, block));
 		pool = pool | BIT(block);
 		end()
