@@ -3,6 +3,7 @@
 """Look at the machine code of the fast paths: no lock, no call.
 
 usage: scripts/fastpath.py [-v] [KERNEL | FILE.ko]...
+       scripts/fastpath.py --self-test
 
 KERNEL is a name that scripts/build.sh knows (default: 6.12 and 6.1), which is
 built if need be; FILE.ko is a kheap.ko.
@@ -150,6 +151,28 @@ def look_at(function, insns, fewest, verbose):
     return wrong
 
 
+# A fast path with a locked instruction, one that always calls, and a good one
+# whose slow side has both.
+SAMPLES = (
+    ("lock", ["lock btr %rax,(%rdi)", "ret"], False),
+    ("call", ["call   40 <other>", "ret"], False),
+    ("good", ["test   %rdi,%rdi", "je     4 <good+0x4>", "ret", "nop",
+              "lock incl (%rdi)", "call   40 <other>", "ret"], True),
+)
+
+
+def self_test():
+    """Return whether what has to be found is found."""
+    right = True
+    for function, texts, good in SAMPLES:
+        insns = [Insn(addr, text) for addr, text in enumerate(texts)]
+        wrong = look_at(function, insns, 1, False)
+        if bool(wrong) == good:
+            print(f"{function}: {wrong or 'nothing found'}")
+            right = False
+    return right
+
+
 def module_of(name):
     """Return the path of a kheap.ko, which is built if a kernel is named."""
     if name.endswith(".ko"):
@@ -168,7 +191,11 @@ def main():
     parser.add_argument("what", nargs="*", default=["6.12", "6.1"],
                         metavar="KERNEL | FILE.ko")
     parser.add_argument("-v", "--verbose", action="store_true")
+    parser.add_argument("--self-test", action="store_true",
+                        help="see that a lock and a call are found")
     args = parser.parse_args()
+    if args.self_test:
+        sys.exit(not self_test())
     passed = failed = 0
     for name in args.what:
         try:
