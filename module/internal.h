@@ -304,6 +304,7 @@ struct kheap_depot {
  * @nr_previous: blocks in the previous magazine: it is full or empty
  * @nr_slow: times that the fast path could not serve, ever
  * @seen_slow: @nr_slow when the maintenance work last looked
+ * @grown_slow: @nr_slow when the magazines became larger
  * @loaded: the magazine that the fast paths use; NULL before there is one
  * @previous: the other one
  * @full: full ones that this CPU has put by: what it has freed is in its lines
@@ -334,6 +335,7 @@ struct kheap_cpu_cache {
 	void *stray;
 	unsigned long nr_slow;
 	unsigned long seen_slow;
+	unsigned long grown_slow;
 	struct kheap_magazine *loaded;
 	struct kheap_magazine *previous;
 	struct kheap_stack full;
