@@ -75,7 +75,7 @@ static bool is_in(struct kheap_class *class, const void *block,
 
 	kheap_block_index(class, pool, block, &idx);
 	if (where == POOL)
-		return kheap_pool_lists(pool, idx);
+		return kheap_link_next(pool, idx) != class->nr_blocks;
 	if (where == PARKED || where == FREED_IN_NMI)
 		return test_bit(idx, kheap_parked_bits(pool));
 	return block_in(class, where) == block;

@@ -450,11 +450,8 @@ static bool is_chance(struct kheap_class *class, struct kheap_pool *pool,
 {
 	u64 link = kheap_mark_link(class, block);
 
-	if (likely(link >= KHEAP_LINK_WAITS && link != KHEAP_LINK_END) ||
-	    in_nmi() || kheap_pool_lists(pool, idx))
-		return false;
-	kheap_mark_set_link(class, block, KHEAP_LINK_CACHED);
-	return true;
+	return unlikely(link < KHEAP_LINK_WAITS || link == KHEAP_LINK_END) &&
+	       !in_nmi() && kheap_pool_claim_unlisted(pool, idx);
 }
 
 /**
@@ -540,6 +537,18 @@ void kheap_push_full(struct kheap_class *class, void *block,
 	kheap_push_missed(class, block);
 }
 
+/* As kheap_zero(), and at every moment the block has its mark. */
+static void zero_around_mark(const struct kheap_class *class, void *block)
+{
+	size_t bytes = class->zero_words * sizeof(u64);
+	size_t after = class->mark_offset + sizeof(u64);
+
+	if (!bytes)
+		return;
+	memset(block, 0, class->mark_offset);
+	memset(block + after, 0, bytes - after);
+}
+
 /* Zero what is freed, and tell who watches. The mark is as it was afterwards. */
 static void bury(struct kheap_class *class, void *block, unsigned long caller)
 {
@@ -548,8 +557,7 @@ static void bury(struct kheap_class *class, void *block, unsigned long caller)
 	if (unlikely(READ_ONCE(class->heap->watch)))
 		kheap_watched_free(class, block, caller);
 	if (want_init_on_free())
-		kheap_zero(class, block);
-	kheap_mark_set_link(class, block, KHEAP_LINK_CACHED);
+		zero_around_mark(class, block);
 	kheap_kasan_mark(class, block, KHEAP_KASAN_FREE);
 	kheap_kmsan_free(class, block);
 }

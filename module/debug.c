@@ -520,7 +520,9 @@ void kheap_debug_free(struct kheap_class *class, void *block,
 		fill_dead(class, block);
 		record->dead = true;
 	} else if (want_init_on_free() && !class->ctor) {
-		memset(block, 0, class->usable);
+		memset(block + dead_start(class), 0,
+		       class->usable - min_t(long, dead_start(class),
+					     class->usable));
 	}
 	record_seal(class, record);
 }

@@ -92,7 +92,7 @@ unsigned int kheap_pools_take(struct kheap_class *class, int node,
 void kheap_pools_give(struct kheap_class *class, void **slots,
 		      unsigned int nr, struct list_head *empties);
 unsigned int kheap_link_next(struct kheap_pool *pool, unsigned int idx);
-bool kheap_pool_lists(struct kheap_pool *pool, unsigned int idx);
+bool kheap_pool_claim_unlisted(struct kheap_pool *pool, unsigned int idx);
 void kheap_pool_quarantine(struct kheap_pool *pool);
 void kheap_pool_block_stray(struct kheap_class *class, void *block, bool lost);
 void kheap_pool_set_parking(struct kheap_pool *pool, bool on);

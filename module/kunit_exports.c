@@ -21,7 +21,7 @@ EXPORT_SYMBOL_IF_KUNIT(kheap_name_valid);
 EXPORT_SYMBOL_IF_KUNIT(kheap_arena_next);
 EXPORT_SYMBOL_IF_KUNIT(kheap_arenas_trim);
 EXPORT_SYMBOL_IF_KUNIT(kheap_link_next);
-EXPORT_SYMBOL_IF_KUNIT(kheap_pool_lists);
+EXPORT_SYMBOL_IF_KUNIT(kheap_pool_claim_unlisted);
 EXPORT_SYMBOL_IF_KUNIT(kheap_pool_quarantine);
 EXPORT_SYMBOL_IF_KUNIT(kheap_pool_set_parking);
 EXPORT_SYMBOL_IF_KUNIT(kheap_rcu_flush);

@@ -46,42 +46,66 @@ unsigned int kheap_link_next(struct kheap_pool *pool, unsigned int idx)
 	return next;
 }
 
+/* Is a block in its pool's list? Yes, for a list that cannot be trusted. */
+static bool pool_lists(struct kheap_pool *pool, unsigned int idx)
+{
+	unsigned int at, left = pool->class->nr_blocks;
+
+	if (pool->state == KHEAP_POOL_QUARANTINED)
+		return true;
+	for (at = pool->freeblock; left-- && at < pool->class->nr_blocks;
+	     at = kheap_link_next(pool, at))
+		if (at == idx)
+			return true;
+	return false;
+}
+
 /**
- * kheap_pool_lists() - is a block in its pool's list?
+ * kheap_pool_claim_unlisted() - take an allocated block that seems to be listed
  * @pool: the pool
  * @idx: the block's number
  *
+ * What the client left in it looks like the mark of a listed block, and no list
+ * has it. Under the lock a listed block stays listed; one that has come out of
+ * its list on the way here has another link by now, or none.
+ *
  * Context: Any context except NMI, no kheap lock held.
- * Return: Whether it is; true for a pool whose list cannot be trusted.
+ * Return: Whether it was such a block, and has the mark of a cached one now.
  */
-bool kheap_pool_lists(struct kheap_pool *pool, unsigned int idx)
+bool kheap_pool_claim_unlisted(struct kheap_pool *pool, unsigned int idx)
 {
 	struct kheap_class_node *node = kheap_pool_node(pool);
-	unsigned int at, left = pool->class->nr_blocks;
+	const struct kheap_class *class = pool->class;
+	void *block = kheap_block_address(class, pool, idx);
 	unsigned long flags;
-	bool found;
+	unsigned int next;
+	bool chance;
 
 	raw_spin_lock_irqsave(&node->lock, flags);
-	found = pool->state == KHEAP_POOL_QUARANTINED;
-	for (at = pool->freeblock; !found && left-- &&
-	     at < pool->class->nr_blocks; at = kheap_link_next(pool, at))
-		found = at == idx;
+	chance = link_read(class, block, &next) && !pool_lists(pool, idx);
+	if (chance)
+		kheap_mark_set_link(class, block, KHEAP_LINK_CACHED);
 	raw_spin_unlock_irqrestore(&node->lock, flags);
-	return found;
+	return chance;
 }
 
-/* Note where it is freed which blocks need no further questions. */
-static void set_limit(const struct kheap_class *class, struct kheap_pool *pool)
+/* Note up to where blocks are freed without further questions. */
+static void note_limit(const struct kheap_class *class, struct kheap_pool *pool,
+		       u32 limit)
 {
-	u32 limit = class->slow_free || pool->parking ||
-		    pool->state == KHEAP_POOL_QUARANTINED ?
-		    0 : pool->nextoffset;
 	struct page *page = virt_to_page(pool->base);
 	unsigned int i;
 
 	limit = limit << KHEAP_NOTE_SHIFT | class->szidx;
 	for (i = 0; i < 1U << class->span; i++)
 		WRITE_ONCE(kheap_page_note(page + i)->limit, limit);
+}
+
+static void set_limit(const struct kheap_class *class, struct kheap_pool *pool)
+{
+	note_limit(class, pool, class->slow_free || pool->parking ||
+				pool->state == KHEAP_POOL_QUARANTINED ?
+				0 : pool->nextoffset);
 }
 
 /* The same once for all: where the pool's pages are in it. */
@@ -668,11 +692,15 @@ void kheap_pool_set_parking(struct kheap_pool *pool, bool on)
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&node->lock, flags);
-	/* Pairs with park_in_pool(): first this, then the bits. */
+	/* Who sees it on, in park_block_at(), has the limit at 0. */
+	if (on)
+		note_limit(pool->class, pool, 0);
+	/* Pairs with park_block_at(): first this, then the bits. */
 	smp_store_mb(pool->parking, on);
-	if (!on)
+	if (!on) {
 		pool->parking = !bitmap_empty(kheap_parked_bits(pool),
 					      pool->class->nr_blocks);
-	set_limit(pool->class, pool);
+		set_limit(pool->class, pool);
+	}
 	raw_spin_unlock_irqrestore(&node->lock, flags);
 }

@@ -78,7 +78,8 @@ static bool park_block_at(struct kheap_class *class, struct kheap_pool *pool,
 	 * first the bit, then the flags.
 	 */
 	smp_mb__after_atomic();
-	if (!READ_ONCE(pool->parking))
+	/* Seen on, the limit is seen at 0: pairs with smp_store_mb() there. */
+	if (!smp_load_acquire(&pool->parking))
 		kheap_pool_set_parking(pool, true);
 	/* Who has freed it in the same instant was not told of our bit. */
 	if (unlikely(kheap_is_marked(class, block))) {
@@ -275,12 +276,20 @@ static void *word_block(const struct parked_word *word, unsigned int bit)
  * no questions from here on.
  */
 static unsigned long unpark_word(struct kheap_class *class,
-				 const struct parked_word *word)
+				 const struct parked_word *word,
+				 unsigned int *nr)
 {
 	unsigned long bits = word->bits;
 	unsigned int bit;
 
 	for_each_set_bit(bit, &word->bits, BITS_PER_LONG) {
+		/* Who set it has found a mark, and taken it back. */
+		if (unlikely(!test_bit(word->first + bit,
+				       kheap_parked_bits(word->pool)))) {
+			__clear_bit(bit, &bits);
+			continue;
+		}
+		++*nr;
 		if (unlikely(!mark_parked(class, word_block(word, bit))))
 			__clear_bit(bit, &bits);
 		/* Pairs with kheap_block_claim(): first the mark. */
@@ -295,12 +304,12 @@ static unsigned long unpark_word(struct kheap_class *class,
 static void free_word(const struct parked_word *word)
 {
 	struct kheap_class *class = word->pool->class;
-	unsigned int bit, nr = hweight_long(word->bits);
+	unsigned int bit, nr = 0;
 	void *first = word_block(word, 0);
 	unsigned long bits;
 
 	lockdep_assert_held(&class->heap->rcu_mutex);
-	bits = unpark_word(class, word);
+	bits = unpark_word(class, word, &nr);
 	/* With the last of them the pool may go. */
 	for_each_set_bit(bit, &bits, BITS_PER_LONG)
 		kheap_class_free_careful(class, first + bit * class->size);
