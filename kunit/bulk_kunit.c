@@ -297,7 +297,7 @@ static void bulk_free_of_a_full_magazine_loses_nothing(struct kunit *test)
 static void bulk_takes_a_class_lock_once_a_run(struct kunit *test)
 {
 	struct kheap *heap = kheap_test_heap(test);
-	struct kheap_class_stats before, after;
+	struct kheap_class_stats before, taken, after;
 	void **ptrs = room_for(test, 640);
 	struct kheap_class *class;
 	unsigned int round, runs;
@@ -312,13 +312,17 @@ static void bulk_takes_a_class_lock_once_a_run(struct kunit *test)
 	kheap_class_get_stats(class, &before);
 	KUNIT_ASSERT_EQ(test, kheap_alloc_bulk(heap, 64, GFP_KERNEL, 640, ptrs),
 			640);
+	kheap_class_get_stats(class, &taken);
 	kheap_free_bulk(heap, 640, ptrs);
 	kheap_class_get_stats(class, &after);
-	/* The class's most slots, for whichever CPUs this ran on. */
+	/*
+	 * The class's most slots, for whichever CPUs this ran on. Before there is
+	 * a new pool, others are looked for in vain.
+	 */
 	runs = 640 / class->max_slots + 2 * num_online_cpus();
-	KUNIT_EXPECT_LE(test, after.nr_refills - before.nr_refills,
-			runs + 3 * after.nr_pools);
-	KUNIT_EXPECT_LE(test, after.nr_drains - before.nr_drains, runs);
+	KUNIT_EXPECT_LE(test, taken.nr_refills - before.nr_refills,
+			runs + 5 * taken.nr_pools);
+	KUNIT_EXPECT_LE(test, after.nr_drains - taken.nr_drains, runs);
 }
 
 /* --- Caches ------------------------------------------------------------- */

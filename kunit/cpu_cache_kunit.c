@@ -217,11 +217,12 @@ static void freed_blocks_never_exceed_magazines_and_depot(struct kunit *test)
 		kheap_free(heap, blocks[i]);
 		KUNIT_ASSERT_LE(test, kheap_class_nr_cached(class), most);
 	}
+	/* What is full goes to the depot in batches; some were small. */
 	KUNIT_EXPECT_EQ(test, depot->full.nr, class->max_full);
-	KUNIT_EXPECT_EQ(test, cache->full.nr, class->max_full);
+	KUNIT_EXPECT_LE(test, cache->full.nr, class->max_full);
+	KUNIT_EXPECT_GE(test, cache->full.nr, class->max_full / 2u);
 	KUNIT_EXPECT_EQ(test, cache->nr_previous, class->max_slots);
-	KUNIT_EXPECT_GE(test, kheap_class_nr_cached(class),
-			most - class->max_slots);
+	KUNIT_EXPECT_GE(test, kheap_class_nr_cached(class), most * 3 / 4);
 }
 
 static void freed_block_is_given_out_next(struct kunit *test)

@@ -46,7 +46,7 @@ MODULE_PARM_DESC(debug, "letters for every heap: F consistency, Z guard bytes, P
 
 /**
  * struct debug_record - what is known of a block, behind it
- * @mark: the mark of a constructed block
+ * @mark: the block's mark while it is free; an object has it in its head
  * @serial: number of the allocation in the heap, from 1; 0: none yet
  * @size: bytes asked for
  * @dead: it was freed, and filled with the dead byte
@@ -180,9 +180,12 @@ size_t kheap_debug_geometry(struct kheap_class *class, size_t align)
 	class->front = align < PAGE_SIZE ? max_t(size_t, align, GUARD_BYTES) :
 					   0;
 	class->zero_words = 0;
-	if (class->ctor)
+	/* In a small block it would be where guard bytes are. */
+	if (!class->type)
 		class->mark_offset = record_offset(class) +
 				     offsetof(struct debug_record, mark);
+	/* The fast paths of size classes know where else it is. */
+	class->slow_free = true;
 	return ALIGN(class->front + record_offset(class) +
 		     sizeof(struct debug_record), align);
 }
@@ -353,10 +356,10 @@ static void check_guards(struct kheap_class *class, u8 *block)
 
 /* --- Patterns ----------------------------------------------------------- */
 
-/* Where the dead pattern starts: behind the mark, or the header of an object. */
+/* Where the dead pattern starts: behind the header of an object. */
 static long dead_start(const struct kheap_class *class)
 {
-	return class->type ? sizeof(struct kheap_object) : 8;
+	return class->type ? sizeof(struct kheap_object) : 0;
 }
 
 static bool is_poisoned(const struct kheap_class *class)
