@@ -133,8 +133,12 @@ static void long_name_is_cut(struct kunit *test)
 
 static void namesakes_have_numbers_without_end(struct kunit *test)
 {
-	struct kheap_cache *caches[NR_NAMESAKES];
+	struct kheap_cache **caches;
 	unsigned int i;
+
+	caches = kunit_kmalloc_array(test, NR_NAMESAKES, sizeof(*caches),
+				     GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, caches);
 
 	for (i = 0; i < NR_NAMESAKES; i++)
 		caches[i] = create(test, "same", 0);

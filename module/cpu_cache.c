@@ -113,23 +113,6 @@ static bool blocks_fit(const struct kheap_cpu_cache *cache, unsigned int nr)
 	return cache->top - cache->base + cache->nr_previous <= nr;
 }
 
-/*
- * Give the blocks of full magazines that were put by back to their pools, and
- * free them and the empty ones: smaller magazines would go on being loaded.
- */
-static void drop_put_by(struct kheap_class *class, struct kheap_stack *full,
-			struct kheap_stack *empty)
-{
-	struct kheap_magazine *mag;
-	LIST_HEAD(empties);
-
-	for (mag = full->top; mag; mag = mag->next)
-		kheap_pools_give(class, mag->slots, mag->nr_slots, &empties);
-	kheap_pools_put(class->heap, &empties);
-	kheap_magazines_drop(class, full);
-	kheap_magazines_drop(class, empty);
-}
-
 /**
  * kheap_cpu_cache_grow() - get magazines, or larger ones, where they are missed
  * @class: the class
@@ -144,7 +127,6 @@ void kheap_cpu_cache_grow(struct kheap_class *class,
 {
 	struct kheap_cpu_cache *cache = raw_cpu_ptr(caches);
 	unsigned int nr = wanted_slots(class, cache);
-	struct kheap_stack full = { }, empty = { };
 	struct kheap_magazine *loaded, *previous;
 
 	if (likely(!nr))
@@ -157,18 +139,12 @@ void kheap_cpu_cache_grow(struct kheap_class *class,
 		if (kheap_mark_busy(cache)) {
 			if (!cache->asleep &&
 			    cache->limit - cache->base < nr &&
-			    blocks_fit(cache, nr)) {
+			    blocks_fit(cache, nr))
 				switch_magazines(cache, &loaded, &previous);
-				swap(full, cache->full);
-				swap(empty, cache->empty);
-				WRITE_ONCE(cache->nr_put_by, 0);
-			}
 			kheap_clear_busy(cache);
 		}
 		preempt_enable();
 	}
-	if (full.nr || empty.nr)
-		drop_put_by(class, &full, &empty);
 	kheap_meta_free(class->heap, loaded);
 	kheap_meta_free(class->heap, previous);
 }
