@@ -163,6 +163,7 @@ static __always_inline u64 kheap_load_unseen(const u64 *p)
 	asm volatile("movq (%1), %0" : "=r" (word) : "r" (p) : "memory");
 	return word;
 #else
+	/* Whoever has the block may write there; two may free it at once. */
 	return data_race(*p);
 #endif
 }

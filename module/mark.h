@@ -28,6 +28,8 @@
  * kheap_mark() - the bare mark of a block
  * @class: its class
  * @block: the block
+ *
+ * Return: The mark.
  */
 static __always_inline u64 kheap_mark(const struct kheap_class *class,
 				      const void *block)
@@ -122,6 +124,7 @@ static __always_inline bool kheap_is_cached(const struct kheap_class *class,
  *
  * Context: Any. The answer is exact under the class's lock as far as blocks in
  * the pool are concerned, and a moment old otherwise.
+ * Return: Whether it is.
  */
 static inline bool kheap_block_is_allocated(const struct kheap_class *class,
 					    const struct kheap_pool *pool,

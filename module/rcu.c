@@ -64,7 +64,7 @@ static void note_arena(struct kheap_pool *pool)
 {
 	/* Pairs with kheap_rcu_flush(): first the flag, then a look at armed. */
 	if (!READ_ONCE(pool->arena->parked))
-		smp_store_mb(pool->arena->parked, true);
+		smp_store_mb(pool->arena->parked, true); /* as above */
 }
 
 /* Under rcu_read_lock() or its like, until the block may be freed by others. */
