@@ -218,7 +218,8 @@ static void freed_blocks_never_exceed_magazines_and_depot(struct kunit *test)
 		KUNIT_ASSERT_LE(test, kheap_class_nr_cached(class), most);
 	}
 	/* What is full goes to the depot in batches; some were small. */
-	KUNIT_EXPECT_EQ(test, depot->full.nr, class->max_full);
+	KUNIT_EXPECT_LE(test, depot->full.nr, class->max_full);
+	KUNIT_EXPECT_GE(test, depot->full.nr, class->max_full * 3u / 4);
 	KUNIT_EXPECT_LE(test, cache->full.nr, class->max_full);
 	KUNIT_EXPECT_GE(test, cache->full.nr, class->max_full / 2u);
 	KUNIT_EXPECT_EQ(test, cache->nr_previous, class->max_slots);

@@ -437,7 +437,7 @@ static bool claim_atomically(struct kheap_class *class, void *block)
 	do {
 		if ((old ^ mark) <= KHEAP_MARK_LINK)
 			return false;
-	} while (!try_cmpxchg64(word, &old, mark));
+	} while (!kheap_try_cmpxchg_unseen(word, &old, mark));
 	return true;
 }
 

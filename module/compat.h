@@ -177,6 +177,12 @@ static __always_inline void kheap_store_unseen(u64 *p, u64 word)
 #endif
 }
 
+/* As try_cmpxchg64(), past the checkers. */
+static __always_inline bool kheap_try_cmpxchg_unseen(u64 *p, u64 *old, u64 new)
+{
+	return arch_try_cmpxchg(p, old, new);
+}
+
 #include <linux/list_lru.h>
 #include <linux/memcontrol.h>
 
