@@ -98,8 +98,11 @@ static void overwritten_record_is_not_believed(struct kunit *test)
 static void record_overwritten_after_the_free_is_found(struct kunit *test)
 {
 	struct kheap *heap = debug_heap(test, KHEAP_DEBUG_USER);
-	u8 *block = kheap_test_alloc(test, heap, 64);
+	u8 *block;
 
+	/* The next block is this one only on this CPU. */
+	kheap_test_stay_on(test, 0);
+	block = kheap_test_alloc(test, heap, 64);
 	kheap_test_watch_log(test);
 	kheap_free(heap, block);
 	*(u32 *)(block + 92) = 0x41414141;
