@@ -140,7 +140,7 @@ def rows_of(lines):
 
 def table(rows):
     """Return the lines of the table, at most 80 columns wide."""
-    out = [f"{'':31}{'kheap':>12}{'SLUB':>14}{'ratio':>13}{'':>8}",
+    out = [f"{'':31}{'kheap':>12}{'SLUB':>14}{'ratio':>13}",
            f"{'name':29}" + f"{'best':>7}{'median':>7}" * 2 +
            f"{'best':>7}{'median':>7}{'spread':>8}"]
     for row in rows:

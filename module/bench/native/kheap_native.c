@@ -55,6 +55,7 @@ static const struct figure figures[] = {
 	{ "cold_mixed" },
 	{ "remote_free" },
 	{ "remote_free_kmalloc" },
+	{ "free_rcu" },
 	{ "hot_pair_64_2cpu", "hot_pair_64" },
 	{ "interleaved_64_2cpu", "hot_pair_64", 64 },
 	{ "interleaved_16_2cpu", "kmalloc_pair_16", 16 },
@@ -72,6 +73,7 @@ static const struct bench_case *const groups[] = {
 	bench_object_cases,
 	bench_remote_cases,
 	native_cold_cases,
+	native_rcu_cases,
 };
 
 static char only[1024];
