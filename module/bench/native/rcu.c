@@ -17,7 +17,7 @@
 
 #include "native.h"
 
-#define NR_OBJECTS	20000
+#define NR_OBJECTS	100000
 /* A grace period, and what is gathered before it, in nearly all cases. */
 #define SETTLE_MS	60
 #define RATE_MS		50
