@@ -37,7 +37,7 @@ from common import Fatal, say  # noqa: E402
 
 NR_CPUS = 2
 MEMORY = "768M"
-SILENCE_SECONDS = 120
+SILENCE_SECONDS = 300
 
 
 def known_figures():
@@ -96,6 +96,11 @@ def lines_of(proc):
             break
         *whole, rest = (rest + data).split(b"\n")
         yield from (line.decode(errors="replace") for line in whole)
+
+
+def end_when_told():
+    """Have a signal that ends us end what we started, too."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 def kill_group(proc):
@@ -160,7 +165,7 @@ def verified(output):
                  f"{os.strerror(-int(text.rsplit(' ', 1)[1]))}"
                  for text in bad]
         raise Fatal("not measured: " + "; ".join(names))
-    return results.rows_of(output.lines)
+    return output.lines
 
 
 # --- Results ---------------------------------------------------------------
@@ -175,7 +180,7 @@ def show(rows, output, version, cpus, remarks):
     own = results.own_table(rows)
     if own:
         print()
-        print("\n".join(own))
+        print("\n".join(own + results.hindrance(rows)))
     print("\nOther than on a machine with a kernel of its own:")
     print("\n".join(f"  {line}" for line in machine.differences(cpus)))
     if remarks:
@@ -188,7 +193,8 @@ def write_json(path, rows, version, cpus):
     """Write the figures, one a line."""
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    entries = [json.dumps(row.as_dict(version, len(cpus))) for row in rows]
+    entries = [json.dumps(row.as_dict(version, len(cpus)))
+               for row in results.shown(rows)]
     path.write_text("[\n " + ",\n ".join(entries) + "\n]\n", encoding="ascii")
     say(f"written: {path}")
 
@@ -196,8 +202,7 @@ def write_json(path, rows, version, cpus):
 def main():
     """Command line."""
     args = parse_args()
-    # What is to be ended ends with us, whoever ends us.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    end_when_told()
     cpus = usable_cpus()
     binary = common.build_dir() / "native" / "linux"
     binary.parent.mkdir(parents=True, exist_ok=True)
@@ -206,7 +211,7 @@ def main():
         say(f"built: {binary}")
         return 0
     output, remarks = run(binary, args.only)
-    rows = verified(output)
+    rows = results.rows_of(verified(output))
     remarks += results.remarks(rows, output.loop)
     show(rows, output, version, cpus, remarks)
     if args.json:

@@ -3,7 +3,6 @@
  * The clock of what sleeps, or leaves work to others.
  */
 #include <linux/cpumask.h>
-#include <linux/kernel_stat.h>
 #include <linux/ktime.h>
 #include <linux/tick.h>
 

@@ -120,7 +120,6 @@ def build(dest):
     at = source.folder() / version
     archive, tree, stamp = at / "source.tar.xz", at / "linux", at / "stamp"
     with common.locked("native"):
-        at.mkdir(parents=True, exist_ok=True)
         if not archive.exists():
             source.fetch(version, archive)
         fingerprint = _fingerprint(version)

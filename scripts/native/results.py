@@ -7,6 +7,7 @@ UNIT = "tick/op"
 LEAST_SAMPLES = 200
 LOOP_TOLERANCE = 1.05
 PREFIX = "kheap_native: "
+CORE = "core"       # a loop that is no figure, and its like on two CPUs
 
 
 class Malformed(Exception):
@@ -91,9 +92,13 @@ class Row:
         self.spread = max(kheap.spread, rival.spread)
         self.own = self.own_median = None   # kheap's, to one CPU's
 
+    def nr(self):
+        """Return how many samples counted, on the side and CPU with fewest."""
+        return min(self.kheap.nr, self.rival.nr)
+
     def few(self):
         """Return whether too few samples counted."""
-        return min(self.kheap.nr, self.rival.nr) < LEAST_SAMPLES
+        return self.nr() < LEAST_SAMPLES
 
     def as_dict(self, kernel, cpus):
         """Return the row as it goes into bench-native.json."""
@@ -106,7 +111,7 @@ class Row:
             "ratio": round(self.ratio, 4),
             "ratio_median": round(self.ratio_median, 4),
             "spread": round(self.spread, 4),
-            "samples": min(self.kheap.nr, self.rival.nr),
+            "samples": self.nr(),
         }
         if self.own:
             entry["own_ratio"] = round(self.own, 4)
@@ -132,33 +137,49 @@ def rows_of(lines):
                              Side(next(iter(sides.values()))))
     for row in rows.values():
         one = rows.get(row.kheap.base)
-        if one:
+        if one and row.nr() and one.nr():
             row.own = _ratio(row.kheap.best, one.kheap.best)
             row.own_median = _ratio(row.kheap.median, one.kheap.median)
     return list(rows.values())
 
 
+def shown(rows):
+    """Return the rows that are figures: measured, and of an allocator."""
+    return [row for row in rows if row.nr() and not row.name.startswith(CORE)]
+
+
 def table(rows):
     """Return the lines of the table, at most 80 columns wide."""
-    out = [f"{'':31}{'kheap':>12}{'SLUB':>14}{'ratio':>13}{'':>8}",
-           f"{'name':29}" + f"{'best':>7}{'median':>7}" * 2 +
-           f"{'best':>7}{'median':>7}{'spread':>8}"]
-    for row in rows:
+    out = [f"{'':31}{'kheap':>12}{'SLUB':>14}{'ratio':>13}",
+           f"{'name':31}" + f"{'best':>7}{'median':>7}" * 2 +
+           f"{'best':>6}{'median':>7}{'spread':>7}"]
+    for row in shown(rows):
         out.append(
-            f"{row.name:29}"
+            f"{row.name:31}"
             f"{row.kheap.best:7.1f}{row.kheap.median:7.1f}"
             f"{row.rival.best:7.1f}{row.rival.median:7.1f}"
-            f"{row.ratio:7.2f}{row.ratio_median:7.2f}"
+            f"{row.ratio:6.2f}{row.ratio_median:7.2f}"
             f"{row.spread:7.0%}" + ("!" if row.few() else ""))
     return out
 
 
 def own_table(rows):
-    """Return the lines of the table of two CPUs against one."""
+    """Return the lines of the table of two CPUs against one, if there is one."""
+    own = [row for row in shown(rows) if row.own]
+    if not own:
+        return []
     out = [f"{'kheap on two CPUs, to itself on one':43}{'best':>7}{'median':>7}"]
-    out += [f"{row.name:43}{row.own:7.2f}{row.own_median:7.2f}"
-            for row in rows if row.own]
-    return out if len(out) > 1 else []
+    out += [f"{row.name:43}{row.own:7.2f}{row.own_median:7.2f}" for row in own]
+    return out
+
+
+def hindrance(rows):
+    """Return how two CPUs hinder each other that share no memory, as lines."""
+    for row in rows:
+        if row.name == CORE + "_2cpu" and row.own:
+            return [f"{'a loop without memory on two CPUs, to one':43}"
+                    f"{row.own:7.2f}{row.own_median:7.2f}"]
+    return []
 
 
 def remarks(rows, loop):

@@ -55,6 +55,9 @@ static const struct figure figures[] = {
 	{ "cold_mixed" },
 	{ "remote_free" },
 	{ "remote_free_kmalloc" },
+	{ "free_rcu" },
+	{ "core" },
+	{ "core_2cpu", "core" },
 	{ "hot_pair_64_2cpu", "hot_pair_64" },
 	{ "interleaved_64_2cpu", "hot_pair_64", 64 },
 	{ "interleaved_16_2cpu", "kmalloc_pair_16", 16 },
@@ -72,6 +75,8 @@ static const struct bench_case *const groups[] = {
 	bench_object_cases,
 	bench_remote_cases,
 	native_cold_cases,
+	native_rcu_cases,
+	native_core_cases,
 };
 
 static char only[1024];
@@ -98,16 +103,17 @@ static bool is_named(const char *names, const char *name)
 	return false;
 }
 
-/* What two CPUs do is compared with what one does. */
+/* What two CPUs do is compared with what one does, and with what they can. */
 static bool is_wanted(const struct figure *figure)
 {
+	bool is_core = strstarts(figure->name, "core");
 	unsigned int i;
 
 	if (!*only || is_named(only, figure->name))
 		return true;
 	for (i = 0; i < ARRAY_SIZE(figures); i++)
-		if (figures[i].base && !strcmp(figures[i].base, figure->name) &&
-		    is_named(only, figures[i].name))
+		if (figures[i].base && is_named(only, figures[i].name) &&
+		    (is_core || !strcmp(figures[i].base, figure->name)))
 			return true;
 	return false;
 }

@@ -2,7 +2,11 @@
 """The native benchmark's output: what is read of it and what is made of that."""
 
 import pathlib
+import signal
+import subprocess
 import sys
+import tempfile
+import time
 import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -25,6 +29,15 @@ kheap_native: result hot_pair_64_2cpu hot_pair_64 slub 0 100 500 0 9 8000 8000 8
 kheap_native: loop 10000 6000 6010
 kheap_native: end
 reboot: Power down
+"""
+
+CORES = """
+kheap_native: result core - kheap 0 100 400 0 1000 1000 1000 1000
+kheap_native: result core - slub 0 100 400 0 1000 1000 1000 1000
+kheap_native: result core_2cpu core kheap 0 100 400 0 1 1800 1900 1900
+kheap_native: result core_2cpu core kheap 0 100 400 0 1 1800 1900 1900
+kheap_native: result core_2cpu core slub 0 100 400 0 1 1800 1900 1900
+kheap_native: result core_2cpu core slub 0 100 400 0 1 1800 1900 1900
 """
 
 
@@ -69,7 +82,8 @@ class RowCase(unittest.TestCase):
     """Figures made of lines."""
 
     def setUp(self):
-        self.one, self.two = results.rows_of(output_of(CONSOLE).lines)
+        self.one, self.two, self.core, self.cores = results.rows_of(
+            output_of(CONSOLE + CORES).lines)
 
     def test_one_cpu_counts_its_least_sample(self):
         self.assertEqual(self.one.kheap.best, 10.0)
@@ -112,9 +126,25 @@ class RowCase(unittest.TestCase):
         self.assertEqual(entry["own_ratio"], 1.2)
         self.assertNotIn("own_ratio", self.one.as_dict("7.2.13-1", 2))
 
+    def test_hindrance_is_no_figure(self):
+        rows = [self.one, self.core, self.cores]
+        self.assertEqual(results.shown(rows), [self.one])
+        self.assertIn("1.80   1.90", results.hindrance(rows)[0])
+        self.assertEqual(results.hindrance([self.one]), [])
+
+    def test_no_sample_is_no_figure(self):
+        text = CONSOLE.replace("0 100 350 0 9", "0 100 0 350 9")
+        rows = results.rows_of(output_of(text).lines)
+        self.assertEqual([row.name for row in results.shown(rows)],
+                         ["hot_pair_64"])
+        self.assertIsNone(rows[1].own)
+        self.assertIn("only 0 samples", results.remarks(rows, None)[0])
+
     def test_tables_fit(self):
-        lines = results.table([self.one, self.two])
-        lines += results.own_table([self.one, self.two])
+        rows = [self.one, self.two, self.core, self.cores]
+        self.two.name = max(bench_native.known_figures(), key=len)
+        lines = results.table(rows) + results.own_table(rows)
+        lines += results.hindrance(rows)
         for line in lines:
             self.assertLessEqual(len(line), 80)
         self.assertTrue(any("0.20" in line and line.endswith("!")
@@ -136,6 +166,56 @@ class MachineCase(unittest.TestCase):
     def test_differences_fit(self):
         for line in machine.differences([0, 1]):
             self.assertLessEqual(len(line), 78)
+
+
+FAKE = """#!/bin/bash
+echo "kheap_native: begin hot_pair_64"
+sleep 300 &
+echo $! >"{pid}"
+wait
+"""
+
+
+class EndCase(unittest.TestCase):
+    """Nothing that was started outlives the runner."""
+
+    def start(self, folder):
+        """Run a kernel that is none; return the runner and the child's pid."""
+        binary, pid = folder / "linux", folder / "pid"
+        binary.write_text(FAKE.format(pid=pid))
+        binary.chmod(0o755)
+        runner = subprocess.Popen(
+            [sys.executable, "-B", "-c",
+             "import pathlib, sys; sys.path[:0] = sys.argv[2:]\n"
+             "import bench_native as b, common\n"
+             "b.end_when_told()\n"
+             "common.main_wrapper(lambda: b.run(pathlib.Path(sys.argv[1]), []))",
+             binary, *sys.path[:3]], stderr=subprocess.DEVNULL)
+        for _ in range(200):
+            if pid.exists() and pid.read_text():
+                return runner, int(pid.read_text())
+            time.sleep(0.1)
+        runner.kill()
+        self.fail("the kernel that is none did not start")
+
+    def assert_ended(self, pid):
+        for _ in range(50):
+            try:
+                state = pathlib.Path(f"/proc/{pid}/stat").read_text()
+            except OSError:
+                return
+            if state.rpartition(")")[2].split()[0] == "Z":
+                return
+            time.sleep(0.1)
+        self.fail("a process is left")
+
+    def test_signals(self):
+        for number, status in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+            with tempfile.TemporaryDirectory() as folder:
+                runner, child = self.start(pathlib.Path(folder))
+                runner.send_signal(number)
+                self.assertEqual(runner.wait(20), status)
+                self.assert_ended(child)
 
 
 class NamesCase(unittest.TestCase):
