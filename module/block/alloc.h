@@ -163,7 +163,7 @@ static __always_inline struct kheap_class *
 kheap_page_class(struct kheap *heap, const struct page *page)
 {
 	u8 szidx = READ_ONCE(kheap_page_note(page)->limit);
-	struct kheap_class **classes = heap->classes;
+	struct kheap_class **classes = heap->block.classes;
 
 	/* Through a pointer, see class_of_words(); what a page says of us is so. */
 	return READ_ONCE(classes[szidx]);
