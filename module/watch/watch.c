@@ -135,7 +135,7 @@ static void *take_block(struct kheap_class *class, gfp_t gfp, int nid,
 }
 
 /**
- * watched_alloc() - allocate a block of a watched heap
+ * kheap_watched_alloc() - allocate a block of a watched heap
  * @class: the class
  * @size: bytes that the client asked for
  * @gfp: what the allocation may do
@@ -145,8 +145,8 @@ static void *take_block(struct kheap_class *class, gfp_t gfp, int nid,
  * Context: Any context; sleeps if @gfp allows it.
  * Return: The block, not yet zeroed, its mark cleared; or NULL.
  */
-static void *watched_alloc(struct kheap_class *class, size_t size, gfp_t gfp,
-			   int nid, unsigned long caller)
+void *kheap_watched_alloc(struct kheap_class *class, size_t size, gfp_t gfp,
+			  int nid, unsigned long caller)
 {
 	u64 start = trace_kheap_alloc_enabled() ? local_clock() : 0;
 	void *block;
@@ -170,15 +170,15 @@ static void *watched_alloc(struct kheap_class *class, size_t size, gfp_t gfp,
 }
 
 /**
- * watched_free() - look at a block of a watched heap that is freed
+ * kheap_watched_free() - look at a block of a watched heap that is freed
  * @class: the class
  * @block: the block, with its mark, in no cache yet
  * @caller: where the request came from, in the client or in kheap
  *
  * Context: Any context except NMI. Never sleeps.
  */
-static void watched_free(struct kheap_class *class, void *block,
-			 unsigned long caller)
+void kheap_watched_free(struct kheap_class *class, void *block,
+			unsigned long caller)
 {
 	if (trace_kheap_free_enabled())
 		trace_kheap_free(class, block, kheap_client_ip(caller));
@@ -209,8 +209,8 @@ static void watched_large_free(struct kheap *heap, struct kheap_large *large,
 
 static const struct kheap_watcher watcher = {
 	.all = kheap_watch_all,
-	.alloc = watched_alloc,
-	.free = watched_free,
+	.alloc = kheap_watched_alloc,
+	.free = kheap_watched_free,
 	.park = kheap_debug_park,
 	.usable = kheap_debug_usable,
 	.resized = kheap_debug_resized,

@@ -50,6 +50,10 @@ void kheap_watch_stop(struct kheap *heap, enum kheap_watch why);
 void kheap_watch_all(bool on);
 void kheap_watch_new(struct kheap *heap);
 void kheap_watch_end(struct kheap *heap);
+void *kheap_watched_alloc(struct kheap_class *class, size_t size, gfp_t gfp,
+			  int nid, unsigned long caller);
+void kheap_watched_free(struct kheap_class *class, void *block,
+			unsigned long caller);
 
 /* trace.c */
 void kheap_trace_class_end(const struct kheap_class *class);
