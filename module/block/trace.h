@@ -9,7 +9,6 @@
 #define _KHEAP_BLOCK_TRACE_H
 
 #include <linux/tracepoint.h>
-#include <trace/events/mmflags.h>
 
 #include "block/block.h"
 

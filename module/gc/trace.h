@@ -9,7 +9,6 @@
 #define _KHEAP_GC_TRACE_H
 
 #include <linux/tracepoint.h>
-#include <trace/events/mmflags.h>
 
 #include "gc/gc.h"
 

@@ -13,7 +13,6 @@
 #define _KHEAP_OBJECT_TRACE_H
 
 #include <linux/tracepoint.h>
-#include <trace/events/mmflags.h>
 
 #include "object/object.h"
 
