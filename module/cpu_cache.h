@@ -173,18 +173,23 @@ static __always_inline void kheap_zero_lines(u64 *block, unsigned long nr_words)
  * kheap_zero() - zero a block as far as its class says
  * @class: its class
  * @block: the block
+ * @nr_zero: words at its start that need not be: a constant
  *
  * By stores up to %KHEAP_ZERO_STORES bytes: the string instruction takes longer
  * than that to start.
  */
 static __always_inline void kheap_zero(const struct kheap_class *class,
-				       void *block)
+				       void *block, unsigned int nr_zero)
 {
+	u8 kind;
+
 	if (likely(class->zero_kind == KHEAP_ZERO_LINE))
-		kheap_zero_words(block, 8);
-	else if (class->zero_kind == KHEAP_ZERO_FEW)
+		return kheap_zero_words((u64 *)block + nr_zero, 8 - nr_zero);
+	/* Read again, so that the comparison above needs no register. */
+	kind = READ_ONCE(class->zero_kind);
+	if (kind == KHEAP_ZERO_FEW)
 		kheap_zero_few(block, class->zero_words);
-	else if (class->zero_kind == KHEAP_ZERO_LINES)
+	else if (kind == KHEAP_ZERO_LINES)
 		kheap_zero_lines(block, class->zero_words);
 	else
 		memset64(block, 0, class->zero_words);
