@@ -9,7 +9,7 @@
 #include <linux/string.h>
 
 #include "helpers.h"
-#include "trace.h"
+#include "watch/trace.h"
 
 static struct kheap_cache *make(struct kunit *test, struct kheap *heap,
 				size_t size, size_t align, unsigned int flags,

@@ -6,7 +6,7 @@
 #include <linux/prandom.h>
 #include <linux/stackdepot.h>
 
-#include "callsite.h"
+#include "watch/callsite.h"
 #include "helpers.h"
 
 #define NR_A		97

@@ -6,7 +6,7 @@
 #include <linux/cpu.h>
 #include <linux/hardirq.h>
 
-#include "cpu_cache.h"
+#include "block/cpu_cache.h"
 #include "helpers.h"
 
 #define SIZE		64

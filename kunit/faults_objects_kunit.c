@@ -7,7 +7,7 @@
 #include <linux/nodemask.h>
 #include <linux/slab.h>
 
-#include "callsite.h"
+#include "watch/callsite.h"
 #include "nodes.h"
 
 #define MAX_REFUSALS	500

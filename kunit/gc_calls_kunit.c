@@ -9,7 +9,7 @@
 #include <linux/kthread.h>
 #include <linux/seq_file.h>
 
-#include "debugfs_objects.h"
+#include "show/objects.h"
 #include "nodes.h"
 
 #define NR_RING	700U

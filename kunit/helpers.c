@@ -7,7 +7,7 @@
 #include <trace/events/printk.h>
 
 #include "helpers.h"
-#include "trace.h"
+#include "watch/trace.h"
 
 bool kheap_test_sweep = true;
 module_param_named(sweep, kheap_test_sweep, bool, 0444);

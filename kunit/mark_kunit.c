@@ -9,10 +9,10 @@
 #include <linux/smp.h>
 #include <linux/string.h>
 
-#include "cpu_cache.h"
+#include "block/cpu_cache.h"
 #include "helpers.h"
 #include "nodes.h"
-#include "object.h"
+#include "object/object.h"
 
 #define SIZE		64
 #define HERE		0	/* CPUs */

@@ -6,7 +6,7 @@
 #ifndef _KHEAP_KUNIT_NODES_H
 #define _KHEAP_KUNIT_NODES_H
 
-#include "gc.h"
+#include "gc/gc.h"
 #include "helpers.h"
 
 #define NODE_ALIVE	0x600df00dU

@@ -5,9 +5,9 @@
  */
 #include <linux/kthread.h>
 
-#include "callsite.h"
+#include "watch/callsite.h"
 #include "helpers.h"
-#include "pinned.h"
+#include "show/pinned.h"
 
 #define SIZE		64	/* one page has 64 of these */
 #define NR_A_POOL	64

@@ -10,9 +10,9 @@
 #include <linux/spinlock.h>
 #include <linux/string.h>
 
-#include "gc.h"
+#include "gc/gc.h"
 #include "helpers.h"
-#include "trace.h"
+#include "watch/trace.h"
 
 #define SIZE		512
 #define NR_BLOCKS	8	/* of SIZE in a page */

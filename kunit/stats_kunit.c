@@ -9,7 +9,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
-#include "gc.h"
+#include "gc/gc.h"
 #include "helpers.h"
 
 /* Blocks of 512 bytes: eight to a pool, no tail. */

@@ -6,8 +6,8 @@
 #include <linux/tracepoint.h>
 
 #include "helpers.h"
-#include "object.h"
-#include "trace.h"
+#include "object/object.h"
+#include "watch/trace.h"
 
 #define NR_BLOCKS	97
 #define NR_GETS		13

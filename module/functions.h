@@ -302,7 +302,7 @@ void kheap_debugfs_exit(void);
 void kheap_debugfs_add(struct kheap *heap);
 void kheap_debugfs_del(struct kheap *heap);
 
-/* debugfs_objects.c */
+/* show/objects.c */
 void kheap_debugfs_add_objects(struct kheap *heap);
 
 #endif /* _KHEAP_FUNCTIONS_H */

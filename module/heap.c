@@ -12,9 +12,9 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
-#include "callsite.h"
-#include "cpu_cache.h"
-#include "object.h"
+#include "watch/callsite.h"
+#include "block/cpu_cache.h"
+#include "object/object.h"
 
 /* How often idle caches and pools are looked for, while there may be some. */
 #define IDLE_INTERVAL	(2 * HZ)

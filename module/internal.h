@@ -23,7 +23,7 @@
 #include <asm/local.h>
 #include <kheap/kheap.h>
 
-#include "compat.h"
+#include "base/compat.h"
 
 /*
  * How the parts hang together:
@@ -731,7 +731,7 @@ struct kheap {
 };
 
 #include "functions.h"
-#include "lookup.h"
-#include "mark.h"
+#include "block/lookup.h"
+#include "block/mark.h"
 
 #endif /* _KHEAP_INTERNAL_H */

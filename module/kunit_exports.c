@@ -6,12 +6,12 @@
 #include <kunit/visibility.h>
 #include <linux/export.h>
 
-#include "callsite.h"
-#include "debugfs_objects.h"
+#include "watch/callsite.h"
+#include "show/objects.h"
 #include "internal.h"
-#include "object.h"
-#include "pinned.h"
-#include "trace.h"
+#include "object/object.h"
+#include "show/pinned.h"
+#include "watch/trace.h"
 
 EXPORT_SYMBOL_IF_KUNIT(kheap_map);
 EXPORT_SYMBOL_IF_KUNIT(kheap_cold_class);

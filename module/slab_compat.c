@@ -17,7 +17,7 @@
 #include <linux/string.h>
 #include <kheap/slab_calls.h>
 
-#include "alloc.h"
+#include "block/alloc.h"
 
 /* What the heap of charged caches has behind the module's name. */
 #define ACCOUNT_SUFFIX	".acct"

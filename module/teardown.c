@@ -8,8 +8,8 @@
 
 #include <linux/slab.h>
 
-#include "callsite.h"
-#include "gc.h"
+#include "watch/callsite.h"
+#include "gc/gc.h"
 
 /* A pool has at most so many: longer blocks are in pools of more pages. */
 #define POOL_OBJECTS_MAX	(PAGE_SIZE / sizeof(struct kheap_object))

@@ -27,7 +27,7 @@ LEFT_OUT = ("samples", "torture", "bench")
 
 # Its branches are those of the kernel's macros: for each event a probe of perf
 # and one of ftrace, with filters and triggers.
-GENERATED = ("module/trace.h",)
+GENERATED = ("module/watch/trace.h",)
 
 # Not arena, bulk and cpu_cache: they count what there is on one memory node.
 MANY_NODES = "kheap_[c-z][!p]*"

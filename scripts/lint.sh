@@ -14,7 +14,7 @@ red=()
 
 # What checkpatch says that does not apply here:
 #   FILE_PATH_CHANGES, COMMIT_*    about patches, not files
-#   LINUX_VERSION_CODE             module/compat.h exists for that
+#   LINUX_VERSION_CODE             module/base/compat.h exists for that
 #   MACRO_ARG_REUSE                tracepoint headers are made of these
 #   OPEN_ENDED_LINE                prototypes whose names are long
 #   UNCOMMENTED_DEFINITION         locks are described in kernel-doc
@@ -29,7 +29,7 @@ CHECKPATCH_IGNORE+=,PARENTHESIS_ALIGNMENT
 # that are a macro, a version that is no constant on the wrong side, functions
 # that are made by a macro. It does not know typeof and _Generic.
 CHECKPATCH_EXPECTED='module/kunit_exports.c:[0-9]*: WARNING:EXPORT_SYMBOL'
-CHECKPATCH_EXPECTED+='|module/compat.h:[0-9]*: CHECK:SPACING'
+CHECKPATCH_EXPECTED+='|module/base/compat.h:[0-9]*: CHECK:SPACING'
 CHECKPATCH_EXPECTED+='|module/bench/space.c:[0-9]*: ERROR:COMPLEX_MACRO'
 CHECKPATCH_EXPECTED+='|module/samples/replay_trace.c:.*MACRO_ARG_PRECEDENCE'
 CHECKPATCH_EXPECTED+='|WARNING:CONSTANT_COMPARISON'

@@ -320,8 +320,9 @@ do_install_dkms()
 	folder=$(dkms_folder)
 	rm -rf "$folder"
 	mkdir -p "$folder"
-	(cd "$repo" && { find module -maxdepth 1 -name '*.[chS]' -print0
-			 find module/include -name '*.h' -print0; } |
+	(cd "$repo" && find module \( -path module/samples -o \
+		-path module/torture -o -path module/bench \) -prune -o \
+		-name '*.[chS]' -not -name '*.mod.c' -print0 |
 		tar -c --null -T -) | tar -x -C "$folder"
 	sed '/^obj-m += .*\/$/d' "$repo/module/Kbuild" >"$folder/module/Kbuild"
 	printf 'obj-m := module/\n' >"$folder/Kbuild"

@@ -1,0 +1,729 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Per-CPU caches: two magazines of free blocks a CPU and class, sized by use.
+ * The fast paths are in cpu_cache.h; this is what happens when they miss.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/cache.h>
+#include <linux/kmemleak.h>
+#include <linux/slab.h>
+#include <linux/smp.h>
+
+#include "block/cpu_cache.h"
+
+/* Slots of a CPU's first magazines; how often it must miss to get larger ones. */
+#define FIRST_SLOTS		5
+#define MISSES_TO_GROW		8
+
+/* Whoever looks at it finds somebody at it, and misses. */
+DEFINE_PER_CPU(struct kheap_cpu_cache, kheap_cold_cache) = {
+	.busy = true,
+};
+
+/* --- Magazines ---------------------------------------------------------- */
+
+static struct kheap_magazine *magazine_alloc(struct kheap_class *class,
+					     unsigned int nr_slots)
+{
+	struct kheap_magazine *mag;
+	size_t bytes = max_t(size_t, struct_size(mag, slots, nr_slots),
+			     SMP_CACHE_BYTES);
+
+	if (!kheap_mm_allowed())
+		return NULL;
+	mag = kheap_meta_alloc(class->heap, bytes, GFP_NOWAIT | __GFP_NOWARN,
+			       numa_mem_id());
+	if (!mag)
+		return NULL;
+	mag->nr_slots = nr_slots;
+	mag->nil = kheap_class_nil(class);
+	/* A slot keeps the address of the block that was taken out of it. */
+	kmemleak_ignore(mag);
+	return mag;
+}
+
+/* Make a magazine with @nr blocks the loaded one; under the mark. */
+static void load_magazine(struct kheap_cpu_cache *cache,
+			  struct kheap_magazine *mag, unsigned int nr)
+{
+	cache->loaded = mag;
+	WRITE_ONCE(cache->base, mag->slots);
+	WRITE_ONCE(cache->limit, mag->slots + mag->nr_slots);
+	WRITE_ONCE(cache->top, mag->slots + nr);
+}
+
+/* Make the previous magazine, full or empty, the loaded one; under the mark. */
+static void swap_magazines(struct kheap_cpu_cache *cache)
+{
+	struct kheap_magazine *loaded = cache->loaded;
+	unsigned int nr = cache->nr_previous;
+
+	WRITE_ONCE(cache->nr_previous, cache->top - cache->base);
+	load_magazine(cache, cache->previous, nr);
+	cache->previous = loaded;
+}
+
+static unsigned int wanted_slots(const struct kheap_class *class,
+				 const struct kheap_cpu_cache *cache)
+{
+	unsigned long nr = READ_ONCE(cache->limit) - READ_ONCE(cache->base);
+
+	if (READ_ONCE(cache->asleep))
+		return 0;
+	if (!nr)
+		return cache->nr_slow ? min_t(unsigned int, FIRST_SLOTS,
+					      class->max_slots) : 0;
+	/* A bulk request misses several times before it comes here. */
+	if (nr < class->max_slots && cache->nr_slow / MISSES_TO_GROW !=
+				     cache->grown_slow / MISSES_TO_GROW)
+		return min_t(unsigned int, 2 * nr + 3, class->max_slots);
+	return 0;
+}
+
+/*
+ * Move into magazines that are twice as large, or the first ones; under the
+ * mark. All blocks fit in the new loaded one. On return, @loaded and @previous
+ * are the old ones.
+ */
+static void switch_magazines(struct kheap_cpu_cache *cache,
+			     struct kheap_magazine **loaded,
+			     struct kheap_magazine **previous)
+{
+	struct kheap_magazine *old = cache->loaded, *old_p = cache->previous;
+	unsigned int nr = cache->nr_previous;
+
+	if (nr)
+		memcpy((*loaded)->slots, old_p->slots,
+		       nr * sizeof(void *));
+	memcpy((*loaded)->slots + nr, cache->base,
+	       (cache->top - cache->base) * sizeof(void *));
+	nr += cache->top - cache->base;
+	WRITE_ONCE(cache->nr_previous, 0);
+	cache->grown_slow = cache->nr_slow;
+	cache->previous = *previous;
+	load_magazine(cache, *loaded, nr);
+	*loaded = old;
+	*previous = old_p;
+}
+
+/* Do the blocks of @cache fit in a magazine of @nr slots? Under the mark. */
+static bool blocks_fit(const struct kheap_cpu_cache *cache, unsigned int nr)
+{
+	return cache->top - cache->base + cache->nr_previous <= nr;
+}
+
+/**
+ * kheap_cpu_cache_grow() - get magazines, or larger ones, where they are missed
+ * @class: the class
+ * @caches: its per-CPU caches, of which this CPU's may be served
+ *
+ * May find that it cannot, and then a later miss tries again.
+ *
+ * Context: Any context except NMI. Never sleeps.
+ */
+void kheap_cpu_cache_grow(struct kheap_class *class,
+			  struct kheap_cpu_cache __percpu *caches)
+{
+	struct kheap_cpu_cache *cache = raw_cpu_ptr(caches);
+	unsigned int nr = wanted_slots(class, cache);
+	struct kheap_magazine *loaded, *previous;
+
+	if (likely(!nr))
+		return;
+	loaded = magazine_alloc(class, nr);
+	previous = magazine_alloc(class, nr);
+	if (loaded && previous) {
+		preempt_disable();
+		cache = raw_cpu_ptr(caches);
+		if (kheap_mark_busy(cache)) {
+			if (!cache->asleep &&
+			    cache->limit - cache->base < nr &&
+			    blocks_fit(cache, nr))
+				switch_magazines(cache, &loaded, &previous);
+			kheap_clear_busy(cache);
+		}
+		preempt_enable();
+	}
+	kheap_meta_free(class->heap, loaded);
+	kheap_meta_free(class->heap, previous);
+}
+
+/* --- Misses ------------------------------------------------------------- */
+
+/* Count a miss, and let a sleeping cache take in blocks again; under the mark. */
+static void note_miss(struct kheap_cpu_cache *cache)
+{
+	cache->nr_slow++;
+	if (!cache->asleep)
+		return;
+	WRITE_ONCE(cache->asleep, false);
+	load_magazine(cache, cache->loaded, 0);
+}
+
+/* Load one of the full magazines put by; both others are empty. */
+static void load_full(struct kheap_cpu_cache *cache)
+{
+	struct kheap_magazine *mag = kheap_magazine_get(&cache->full);
+
+	WRITE_ONCE(cache->nr_put_by, cache->nr_put_by - mag->nr_slots);
+	if (cache->previous)
+		kheap_magazine_put(&cache->empty, cache->previous);
+	cache->previous = cache->loaded;
+	load_magazine(cache, mag, mag->nr_slots);
+}
+
+/**
+ * kheap_cpu_cache_fill() - get blocks into the loaded magazine
+ * @class: the class
+ * @cache: this CPU's cache, under its busy mark
+ * @bad: as of kheap_pools_take()
+ *
+ * Loads the previous magazine, or a full one that was put by or is in the depot,
+ * or takes a run of blocks from used pools.
+ *
+ * Context: Any context except NMI. Never sleeps.
+ * Return: Whether there are blocks in it.
+ */
+bool kheap_cpu_cache_fill(struct kheap_class *class,
+			  struct kheap_cpu_cache *cache, void **bad)
+{
+	unsigned int nr;
+
+	note_miss(cache);
+	if (cache->top != cache->base)
+		return true;
+	if (!cache->loaded)
+		return false;
+	if (cache->nr_previous) {
+		swap_magazines(cache);
+		return true;
+	}
+	if (cache->full.nr || kheap_depot_take(class, cache)) {
+		load_full(cache);
+		return true;
+	}
+	nr = kheap_pools_take(class, numa_mem_id(), cache->base,
+			      cache->limit - cache->base, bad);
+	WRITE_ONCE(cache->top, cache->base + nr);
+	return nr;
+}
+
+/* Take the topmost block, of which there is one, under the busy mark. */
+static void *pop_marked(struct kheap_cpu_cache *cache)
+{
+	void *block = cache->top[-1];
+
+	WRITE_ONCE(cache->top, cache->top - 1);
+	return block;
+}
+
+/**
+ * kheap_cpu_cache_refill() - serve an allocation that missed
+ * @class: the class
+ *
+ * Context: Any context except NMI. Never sleeps.
+ * Return: A block with its mark; NULL if there is no used pool, or the cache is
+ * busy or cold.
+ */
+void *kheap_cpu_cache_refill(struct kheap_class *class)
+{
+	struct kheap_cpu_cache __percpu *caches = READ_ONCE(class->caches);
+	void *block = NULL, *bad = NULL;
+	struct kheap_cpu_cache *cache;
+
+	if (caches == &kheap_cold_cache)
+		return NULL;
+	kheap_cpu_cache_grow(class, caches);
+	preempt_disable();
+	cache = raw_cpu_ptr(caches);
+	if (kheap_mark_busy(cache)) {
+		if (kheap_cpu_cache_fill(class, cache, &bad))
+			block = pop_marked(cache);
+		kheap_clear_busy(cache);
+	}
+	preempt_enable();
+	kheap_refuse_link(class, bad);
+	kheap_maint_later(class->heap);
+	return block;
+}
+
+/* The pool's blocks go into the loaded magazine; under the busy mark. */
+static void *join_marked(struct kheap_cpu_cache *cache,
+			 struct kheap_pool *pool, bool *joined, void **bad)
+{
+	unsigned int nr = cache->limit - cache->base;
+
+	*joined = cache->top == cache->base && nr &&
+		  pool->arena->set->node == numa_mem_id();
+	if (!*joined)
+		return NULL;
+	nr = kheap_pool_join(pool, cache->base, nr, bad);
+	WRITE_ONCE(cache->top, cache->base + nr);
+	return nr ? pop_marked(cache) : NULL;
+}
+
+/**
+ * kheap_cpu_cache_join() - put a new pool in its class, and fill the cache
+ * @class: the class
+ * @pool: a pool that was set up and is in state MOVING
+ *
+ * Others of its blocks go into the loaded magazine, if that is of its node, is
+ * empty and nobody is at it: else the next request would miss again.
+ *
+ * Context: Any context except NMI. Never sleeps.
+ * Return: One of its blocks, with its mark; NULL if the pool was corrupted before
+ * it came here.
+ */
+void *kheap_cpu_cache_join(struct kheap_class *class, struct kheap_pool *pool)
+{
+	void *block = NULL, *bad = NULL;
+	struct kheap_cpu_cache *cache;
+	bool joined = false;
+
+	preempt_disable();
+	cache = raw_cpu_ptr(class->caches);
+	if (kheap_mark_busy(cache)) {
+		block = join_marked(cache, pool, &joined, &bad);
+		kheap_clear_busy(cache);
+	}
+	preempt_enable();
+	if (!joined && !kheap_pool_join(pool, &block, 1, &bad))
+		block = NULL;
+	kheap_refuse_link(class, bad);
+	return block;
+}
+
+/*
+ * Put the previous magazine, which is full, by, and have an empty one in its
+ * place; some that were put by may go to the depot. Return false if there is no
+ * room, or no empty one.
+ */
+static bool put_by(struct kheap_class *class, struct kheap_cpu_cache *cache)
+{
+	struct kheap_magazine *full = cache->previous;
+
+	if (cache->full.nr >= class->max_full || !cache->empty.nr)
+		kheap_depot_give(class, cache);
+	if (cache->full.nr >= class->max_full || !cache->empty.nr)
+		return false;
+	WRITE_ONCE(cache->nr_put_by, cache->nr_put_by + full->nr_slots);
+	kheap_magazine_put(&cache->full, full);
+	cache->previous = kheap_magazine_get(&cache->empty);
+	return true;
+}
+
+/* Make room in the loaded magazine, if there is one; under the busy mark. */
+static bool make_room(struct kheap_class *class, struct kheap_cpu_cache *cache,
+		      bool alien, struct list_head *empties)
+{
+	struct kheap_magazine *full = cache->previous;
+
+	note_miss(cache);
+	if (!cache->loaded)
+		return false;
+	if (cache->top != cache->limit)
+		return true;
+	if (cache->nr_previous) {
+		if (alien || !put_by(class, cache))
+			kheap_pools_give(class, full->slots, full->nr_slots,
+					 empties);
+		WRITE_ONCE(cache->nr_previous, 0);
+	}
+	swap_magazines(cache);
+	return true;
+}
+
+/**
+ * kheap_cpu_cache_make_room() - make room for more blocks
+ * @class: the class
+ * @cache: this CPU's cache, under its busy mark
+ * @empties: as of kheap_pools_give()
+ *
+ * Context: Any context except NMI. Never sleeps.
+ * Return: Whether there is room.
+ */
+bool kheap_cpu_cache_make_room(struct kheap_class *class,
+			       struct kheap_cpu_cache *cache,
+			       struct list_head *empties)
+{
+	return make_room(class, cache, false, empties);
+}
+
+/* An empty magazine, if the push to come is going to want one. */
+static struct kheap_magazine *spare_magazine(struct kheap_class *class,
+					     struct kheap_cpu_cache *cache)
+{
+	unsigned long nr = READ_ONCE(cache->limit) - READ_ONCE(cache->base);
+
+	if (!nr || !cache->nr_previous || cache->top != cache->limit ||
+	    cache->empty.nr || cache->full.nr >= class->max_full ||
+	    kheap_depot_has_empty(class))
+		return NULL;
+	return magazine_alloc(class, nr);
+}
+
+/**
+ * kheap_cpu_cache_push() - take in a freed block that missed
+ * @class: the class
+ * @alien: the block is of another memory node
+ * @block: the block, with its mark
+ *
+ * The blocks of other nodes gather in caches of their own, so that they go home
+ * in runs and are not handed out here.
+ *
+ * Context: Any context except NMI. Never sleeps.
+ * Return: false if the cache is busy or has no magazine.
+ */
+bool kheap_cpu_cache_push(struct kheap_class *class, bool alien, void *block)
+{
+	struct kheap_cpu_cache __percpu *caches = READ_ONCE(class->caches);
+	struct kheap_magazine *spare = NULL;
+	struct kheap_cpu_cache *cache;
+	LIST_HEAD(empties);
+	bool pushed = false;
+
+	if (caches == &kheap_cold_cache)
+		return false;
+	if (alien)
+		caches = class->alien;
+	kheap_cpu_cache_grow(class, caches);
+	if (!alien)
+		spare = spare_magazine(class, raw_cpu_ptr(caches));
+	preempt_disable();
+	cache = raw_cpu_ptr(caches);
+	if (kheap_mark_busy(cache)) {
+		if (spare)
+			kheap_magazine_put(&cache->empty, spare);
+		spare = NULL;
+		pushed = make_room(class, cache, alien, &empties);
+		if (pushed) {
+			*cache->top = block;
+			WRITE_ONCE(cache->top, cache->top + 1);
+		}
+		kheap_clear_busy(cache);
+	}
+	preempt_enable();
+	kheap_meta_free(class->heap, spare);
+	if (!list_empty(&empties))
+		kheap_pools_put(class->heap, &empties);
+	kheap_maint_later(class->heap);
+	return pushed;
+}
+
+/* --- Blocks without a mark ---------------------------------------------- */
+
+/**
+ * kheap_cpu_cache_settle() - deal with a block that had no mark when popped
+ * @class: the class
+ * @cache: the cache it came out of
+ *
+ * Context: Any context except NMI, no kheap lock held. Any CPU.
+ */
+void kheap_cpu_cache_settle(struct kheap_class *class,
+			    struct kheap_cpu_cache *cache)
+{
+	unsigned long stray;
+
+	if (likely(!READ_ONCE(cache->stray)))
+		return;
+	stray = (unsigned long)xchg(&cache->stray, NULL);
+	if (stray)
+		kheap_pool_block_stray(class,
+				       (void *)(stray & ~KHEAP_STRAY_LOST),
+				       stray & KHEAP_STRAY_LOST);
+}
+
+/* --- Draining ----------------------------------------------------------- */
+
+/* Blocks in one cache; exact when its CPU is quiet. */
+static unsigned int nr_cached(const struct kheap_cpu_cache *cache)
+{
+	void **base = READ_ONCE(cache->base);
+	void **limit = READ_ONCE(cache->limit);
+	void **top = READ_ONCE(cache->top);
+	unsigned int nr = 0;
+
+	/* A magazine may be switched meanwhile: an old top, a new base. */
+	if (top > base && top <= limit)
+		nr = top - base;
+	return nr + READ_ONCE(cache->nr_previous) +
+	       READ_ONCE(cache->nr_put_by);
+}
+
+/*
+ * Empty all magazines; under the mark, or when the CPU is dead. A cache that was
+ * idle is sent to sleep: the fast paths find it both empty and full, so the next
+ * block that comes or goes is a miss, which has it looked after again. Blocks
+ * that are freed without ever missing would stay for good.
+ * What was put by is left in @mags, for kheap_magazines_drop().
+ */
+static void drain_marked(struct kheap_class *class,
+			 struct kheap_cpu_cache *cache, bool sleep,
+			 struct list_head *empties, struct kheap_stack *mags)
+{
+	struct kheap_magazine *mag;
+
+	if (cache->nr_previous) {
+		kheap_pools_give(class, cache->previous->slots,
+				 cache->nr_previous, empties);
+		WRITE_ONCE(cache->nr_previous, 0);
+	}
+	if (cache->top != cache->base) {
+		kheap_pools_give(class, cache->base,
+				 cache->top - cache->base, empties);
+		WRITE_ONCE(cache->top, cache->base);
+	}
+	while ((mag = kheap_magazine_get(&cache->full))) {
+		kheap_pools_give(class, mag->slots, mag->nr_slots, empties);
+		kheap_magazine_put(mags, mag);
+	}
+	WRITE_ONCE(cache->nr_put_by, 0);
+	while ((mag = kheap_magazine_get(&cache->empty)))
+		kheap_magazine_put(mags, mag);
+	if (sleep && cache->loaded) {
+		WRITE_ONCE(cache->asleep, true);
+		WRITE_ONCE(cache->limit, cache->base);
+	}
+}
+
+struct drain_request {
+	struct kheap_class *class;
+	struct kheap_cpu_cache __percpu *caches;
+	bool sleep;
+	struct list_head empties;
+	struct kheap_stack mags;
+	bool done;
+};
+
+/* Runs on the CPU whose cache it drains, with interrupts off. */
+static void drain_this_cpu(void *info)
+{
+	struct drain_request *request = info;
+	struct kheap_cpu_cache *cache = raw_cpu_ptr(request->caches);
+
+	if (!kheap_mark_busy(cache))
+		return;
+	drain_marked(request->class, cache, request->sleep, &request->empties,
+		     &request->mags);
+	kheap_clear_busy(cache);
+	request->done = true;
+}
+
+static void drain_cpu(struct kheap_class *class,
+		      struct kheap_cpu_cache __percpu *caches, bool sleep,
+		      int cpu)
+{
+	struct drain_request request = {
+		.class = class,
+		.caches = caches,
+		.sleep = sleep,
+	};
+
+	INIT_LIST_HEAD(&request.empties);
+	do {
+		if (smp_call_function_single(cpu, drain_this_cpu, &request, 1))
+			break;
+	} while (!request.done);
+	if (!list_empty(&request.empties))
+		kheap_pools_put(class->heap, &request.empties);
+	kheap_magazines_drop(class, &request.mags);
+}
+
+static bool drain_caches(struct kheap_class *class,
+			 struct kheap_cpu_cache __percpu *caches,
+			 bool only_idle)
+{
+	bool cached = false;
+	int cpu;
+
+	for_each_online_cpu(cpu) {
+		struct kheap_cpu_cache *cache = per_cpu_ptr(caches, cpu);
+		unsigned long nr_slow = READ_ONCE(cache->nr_slow);
+
+		/* Asleep, or without magazines, no block can come in. */
+		if (only_idle ? READ_ONCE(cache->limit) == READ_ONCE(cache->base)
+			      : !nr_cached(cache) && !READ_ONCE(cache->empty.nr))
+			continue;
+		if (only_idle && cache->seen_slow != nr_slow) {
+			cache->seen_slow = nr_slow;
+			cached = true;
+			continue;
+		}
+		drain_cpu(class, caches, only_idle, cpu);
+	}
+	return cached;
+}
+
+/* What was noted on the way, or before. */
+static void settle_all(struct kheap_class *class)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		kheap_cpu_cache_settle(class, per_cpu_ptr(class->caches, cpu));
+}
+
+/**
+ * kheap_class_drain() - empty the per-CPU caches of all CPUs, and the depots
+ * @class: the class
+ * @only_idle: leave those alone that missed since the last call
+ *
+ * Context: Process context, interrupts on. Waits for the other CPUs.
+ * Return: true if an only-idle call has left something in place.
+ */
+bool kheap_class_drain(struct kheap_class *class, bool only_idle)
+{
+	bool left;
+
+	if (READ_ONCE(class->caches) == &kheap_cold_cache)
+		return false;
+	left = drain_caches(class, class->caches, only_idle);
+	if (class->alien)
+		left |= drain_caches(class, class->alien, only_idle);
+	left |= kheap_depots_drain(class, only_idle);
+	settle_all(class);
+	return left;
+}
+
+/**
+ * kheap_class_drain_cpu() - empty the caches of a CPU that is gone
+ * @class: the class
+ * @cpu: the CPU, which cannot come back meanwhile
+ *
+ * Context: Process context.
+ */
+void kheap_class_drain_cpu(struct kheap_class *class, unsigned int cpu)
+{
+	struct kheap_stack mags = { };
+	LIST_HEAD(empties);
+
+	if (READ_ONCE(class->caches) == &kheap_cold_cache)
+		return;
+	drain_marked(class, per_cpu_ptr(class->caches, cpu), true, &empties,
+		     &mags);
+	if (class->alien)
+		drain_marked(class, per_cpu_ptr(class->alien, cpu), true,
+			     &empties, &mags);
+	kheap_pools_put(class->heap, &empties);
+	kheap_magazines_drop(class, &mags);
+	settle_all(class);
+}
+
+/**
+ * kheap_class_nr_cached() - blocks in per-CPU caches and depots
+ * @class: the class
+ *
+ * Return: Their number; a moment old while CPUs are at work.
+ */
+unsigned long kheap_class_nr_cached(struct kheap_class *class)
+{
+	unsigned long nr = 0;
+	int cpu, nid;
+
+	if (READ_ONCE(class->caches) == &kheap_cold_cache)
+		return 0;
+	for (nid = 0; nid < nr_node_ids; nid++)
+		nr += READ_ONCE(class->node[nid].depot.nr_blocks);
+	for_each_possible_cpu(cpu) {
+		nr += nr_cached(per_cpu_ptr(class->caches, cpu));
+		if (class->alien)
+			nr += nr_cached(per_cpu_ptr(class->alien, cpu));
+	}
+	return nr;
+}
+
+/* --- Life cycle --------------------------------------------------------- */
+
+/* Without magazines they are both empty and full. */
+static struct kheap_cpu_cache __percpu *caches_alloc(struct kheap_class *class)
+{
+	struct kheap_cpu_cache __percpu *caches;
+	struct kheap_cpu_cache *cache;
+	int cpu;
+
+	caches = kheap_meta_alloc_percpu(class->heap, sizeof(*caches),
+					 __alignof__(*caches));
+	if (!caches)
+		return NULL;
+	for_each_possible_cpu(cpu) {
+		cache = per_cpu_ptr(caches, cpu);
+		cache->nil[0] = kheap_class_nil(class);
+		cache->base = cache->nil + 1;
+		cache->top = cache->base;
+		cache->limit = cache->base;
+	}
+	return caches;
+}
+
+static void caches_free(struct kheap_class *class,
+			struct kheap_cpu_cache __percpu *caches)
+{
+	struct kheap_cpu_cache *cache;
+	int cpu;
+
+	if (!caches)
+		return;
+	for_each_possible_cpu(cpu) {
+		cache = per_cpu_ptr(caches, cpu);
+		kheap_meta_free(class->heap, cache->loaded);
+		kheap_meta_free(class->heap, cache->previous);
+		kheap_magazines_drop(class, &cache->full);
+		kheap_magazines_drop(class, &cache->empty);
+	}
+	kheap_meta_free_percpu(class->heap, caches, sizeof(*caches));
+}
+
+/**
+ * kheap_cpu_caches_setup() - give a class its per-CPU caches
+ * @class: the class
+ * @gfp: what may be done; if that is less than %GFP_KERNEL, the maintenance
+ *	work does it soon
+ *
+ * The caches start without arrays. Until this is done, every request misses.
+ * Without memory for it, the maintenance work tries again when it runs anyway.
+ */
+void kheap_cpu_caches_setup(struct kheap_class *class, gfp_t gfp)
+{
+	struct kheap_cpu_cache __percpu *cpu, *alien = NULL;
+
+	if (!class->max_slots)
+		return;
+	if ((gfp & GFP_KERNEL) != GFP_KERNEL) {
+		WRITE_ONCE(class->wants_cpu, true);
+		kheap_maint_now(class->heap);
+		return;
+	}
+	cpu = caches_alloc(class);
+	if (static_branch_unlikely(&kheap_numa_key))
+		alien = caches_alloc(class);
+	if (!cpu || (static_branch_unlikely(&kheap_numa_key) && !alien)) {
+		WRITE_ONCE(class->wants_cpu, true);
+		goto out_free;
+	}
+	if (alien && cmpxchg(&class->alien, NULL, alien))
+		goto out_free;
+	/* The caches are used as soon as they are seen here. */
+	if (cmpxchg(&class->caches, &kheap_cold_cache, cpu) ==
+	    &kheap_cold_cache) {
+		kheap_class_choose_cpu(class);
+		return;
+	}
+	alien = NULL;
+out_free:
+	caches_free(class, alien);
+	caches_free(class, cpu);
+}
+
+/* Free the caches of a class that nobody uses any more, full or not. */
+void kheap_cpu_caches_exit(struct kheap_class *class)
+{
+	if (class->caches == &kheap_cold_cache)
+		return;
+	kheap_depots_drop(class);
+	caches_free(class, class->caches);
+	caches_free(class, class->alien);
+	class->cpu = &kheap_cold_cache;
+	class->caches = &kheap_cold_cache;
+	class->alien = NULL;
+}

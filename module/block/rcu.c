@@ -1,0 +1,443 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Frees after a grace period. A block that waits for one is remembered by a
+ * bit, in memory that its pool has anyway, and stays in use; so nothing is
+ * allocated here, nothing can be lost, and thousands of blocks share a grace
+ * period. kvfree_rcu() keeps arrays of pointers instead, and has to sleep when
+ * there is no memory for them.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/export.h>
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
+
+#include "object/object.h"
+#include "watch/trace.h"
+
+/* How long blocks are gathered before a grace period is asked for. */
+#define GATHER_DELAY	(HZ / 50 ?: 1)
+
+/* Words of parked bits that can be waited for at a time, if there is memory. */
+#define MANY_WORDS	4096
+#define PAGE_WORDS	(PAGE_SIZE / sizeof(struct parked_word))
+#define FEW_WORDS	16
+static_assert(FEW_WORDS * BITS_PER_LONG >= PAGE_SIZE >> KHEAP_BLOCK_SHIFT);
+
+/**
+ * struct parked_word - the blocks of one word that wait for a grace period
+ * @pool: their pool; it stays, because they are still in use
+ * @first: index of the word's first block
+ * @bits: the bits that were set when the grace period began
+ */
+struct parked_word {
+	struct kheap_pool *pool;
+	unsigned int first;
+	unsigned long bits;
+};
+
+/**
+ * struct sweep - blocks on their way through one grace period
+ * @words: room for words
+ * @nr: how many there are
+ * @max: how many fit
+ * @large: large blocks
+ */
+struct sweep {
+	struct parked_word *words;
+	unsigned int nr;
+	unsigned int max;
+	struct llist_node *large;
+};
+
+/* Have what waits freed after a while; not in NMI. */
+void kheap_rcu_arm(struct kheap *heap)
+{
+	if (READ_ONCE(heap->rcu_armed))
+		return;
+	WRITE_ONCE(heap->rcu_armed, true);
+	queue_delayed_work(kheap_unbound_wq, &heap->rcu_work, GATHER_DELAY);
+}
+
+/* The bit of a block is set: the sweep has to come to its arena. */
+static void note_arena(struct kheap_pool *pool)
+{
+	/* Pairs with kheap_rcu_flush(): first the flag, then a look at armed. */
+	if (!READ_ONCE(pool->arena->parked))
+		smp_store_mb(pool->arena->parked, true); /* as above */
+}
+
+/* Under rcu_read_lock() or its like, until the block may be freed by others. */
+static bool park_block_at(struct kheap_class *class, struct kheap_pool *pool,
+			  void *block, unsigned long idx)
+{
+	if (test_and_set_bit(idx, kheap_parked_bits(pool)))
+		return false;
+	/*
+	 * Pairs with xchg() in sweep_arena(), and with kheap_pool_set_parking():
+	 * first the bit, then the flags.
+	 */
+	smp_mb__after_atomic();
+	/* Seen on, the limit is seen at 0: pairs with smp_store_mb() there. */
+	if (!smp_load_acquire(&pool->parking))
+		kheap_pool_set_parking(pool, true);
+	/* Who has freed it in the same instant was not told of our bit. */
+	if (unlikely(kheap_is_marked(class, block))) {
+		clear_bit(idx, kheap_parked_bits(pool));
+		return false;
+	}
+	if (unlikely(class->debug))
+		kheap_debug_park(class, block);
+	note_arena(pool);
+	return true;
+}
+
+/*
+ * Remember a block. Readers still look at it, so it gets no mark; from now on
+ * who frees a block of this pool asks whether it is one of these.
+ * Return false if @ptr is none, is free, or is remembered already.
+ *
+ * When its parked bit is seen, the block may be freed after a grace period, and
+ * its pool and arena with it: until we are done with them, we are in a reader.
+ */
+static bool park_in_pool(struct kheap_pool *pool, const void *ptr)
+{
+	struct kheap_class *class = pool->class;
+	unsigned long idx;
+	bool parked;
+
+	if (!kheap_block_index(class, pool, ptr, &idx) ||
+	    idx * class->size >= READ_ONCE(pool->nextoffset) ||
+	    kheap_is_marked(class, ptr))
+		return false;
+	preempt_disable();
+	parked = park_block_at(class, pool, (void *)ptr, idx);
+	preempt_enable();
+	return parked;
+}
+
+/**
+ * kheap_rcu_park_marked() - leave a block that is free to the sweep
+ * @class: its class
+ * @block: the block, with its mark
+ *
+ * Context: NMI.
+ */
+void kheap_rcu_park_marked(struct kheap_class *class, void *block)
+{
+	struct kheap_pool *pool = kheap_block_pool(block);
+	unsigned long idx;
+
+	kheap_block_index(class, pool, block, &idx);
+	kheap_mark_set_link(class, block, KHEAP_LINK_WAITS);
+	set_bit(idx, kheap_parked_bits(pool));
+	smp_mb__after_atomic(); /* as in park_block_at() */
+	note_arena(pool);
+	irq_work_queue(&class->heap->nmi_work);
+}
+
+/* A typed object ends with its last reference, and not here. */
+static bool park_block(struct kheap *heap, const void *ptr)
+{
+	struct kheap_pool *pool = kheap_pool_of(ptr);
+
+	return pool && pool->class->heap == heap && !pool->class->type &&
+	       park_in_pool(pool, ptr);
+}
+
+/**
+ * kheap_rcu_park() - free an object of one class after a grace period
+ * @class: the class
+ * @ptr: any pointer
+ *
+ * Context: Any context except NMI. Never sleeps.
+ * Return: false if @ptr is no allocated object of @class.
+ */
+bool kheap_rcu_park(struct kheap_class *class, const void *ptr)
+{
+	struct kheap_pool *pool = kheap_pool_of(ptr);
+	struct kheap *heap = class->heap;
+
+	if (!pool || pool->class != class || !park_in_pool(pool, ptr))
+		return false;
+	kheap_rcu_arm(heap);
+	return true;
+}
+
+void kheap_free_rcu(struct kheap *heap, const void *ptr)
+{
+	if (!ptr)
+		return;
+	/* Before the block can be somebody else's. */
+	if (trace_kheap_free_rcu_enabled())
+		trace_kheap_free_rcu(heap, ptr, kheap_client_ip(_RET_IP_));
+	if (likely(park_block(heap, ptr)) || kheap_large_park(heap, ptr))
+		kheap_rcu_arm(heap);
+	else
+		kheap_refuse_free(heap, ptr);
+}
+EXPORT_SYMBOL_GPL(kheap_free_rcu);
+
+/**
+ * kheap_class_free_rcu() - as kheap_free_rcu(), for the class's own purposes
+ * @class: the class, which may be a type's
+ * @ptr: an object of @class; others are refused
+ *
+ * Context: Any context except NMI. Never sleeps.
+ * Return: false if @ptr was refused.
+ */
+bool kheap_class_free_rcu(struct kheap_class *class, const void *ptr)
+{
+	/* Before the block can be somebody else's. */
+	if (trace_kheap_free_rcu_enabled())
+		trace_kheap_free_rcu(class->heap, ptr,
+				     kheap_client_ip(_RET_IP_));
+	if (likely(kheap_rcu_park(class, ptr)))
+		return true;
+	kheap_class_refuse_free(class, ptr);
+	return false;
+}
+
+/* Note the parked blocks of a pool: all of them, or none if room is short. */
+static bool gather_pool(struct sweep *sweep, struct kheap_pool *pool)
+{
+	unsigned int word, nr_words;
+
+	/* One that is set up stays so while its set is locked. */
+	if (READ_ONCE(pool->state) < KHEAP_POOL_USED)
+		return true;
+	nr_words = BITS_TO_LONGS(pool->class->nr_blocks);
+	if (sweep->nr + nr_words > sweep->max)
+		return false;
+	for (word = 0; word < nr_words; word++) {
+		unsigned long bits = READ_ONCE(kheap_parked_bits(pool)[word]);
+
+		if (bits)
+			sweep->words[sweep->nr++] = (struct parked_word){
+				.pool = pool,
+				.first = word * BITS_PER_LONG,
+				.bits = bits,
+			};
+	}
+	return true;
+}
+
+/* From pool *@at of the arena on. Return false, and where, if room is short. */
+static bool gather_pools(struct sweep *sweep, struct kheap_arena *arena,
+			 unsigned int *at)
+{
+	struct kheap_arena_set *set = arena->set;
+	struct kheap_pool *pool;
+	unsigned long flags;
+	bool room = true;
+
+	raw_spin_lock_irqsave(&set->lock, flags);
+	for (; (pool = kheap_pool_from(arena, at)); (*at)++) {
+		room = gather_pool(sweep, pool);
+		if (!room)
+			break;
+	}
+	raw_spin_unlock_irqrestore(&set->lock, flags);
+	return room;
+}
+
+/*
+ * Mark a block whose grace period is over. One that was freed in NMI has its
+ * mark already; any other that has one was freed by somebody else in the very
+ * instant in which it was parked, and then this returns false.
+ */
+static bool mark_parked(struct kheap_class *class, void *block)
+{
+	bool marked;
+
+	if (kheap_mark_link(class, block) == KHEAP_LINK_WAITS) {
+		kheap_mark_set_link(class, block, KHEAP_LINK_CACHED);
+		return true;
+	}
+	preempt_disable();
+	marked = kheap_mark_put(class, block, class->mark_offset);
+	preempt_enable();
+	if (unlikely(!marked))
+		kheap_class_refuse_free(class, block);
+	return marked;
+}
+
+static void *word_block(const struct parked_word *word, unsigned int bit)
+{
+	return kheap_block_address(word->pool->class, word->pool,
+				   word->first + bit);
+}
+
+/*
+ * Take the blocks of a word back from the grace period that is over. Each has
+ * its mark before its bit is clear: whoever frees it once more finds one of the
+ * two. Return the bits of those that are to be freed. They are still in use, so
+ * the pool is there, and if no other block of it waits, frees of its blocks need
+ * no questions from here on.
+ */
+static unsigned long unpark_word(struct kheap_class *class,
+				 const struct parked_word *word,
+				 unsigned int *nr)
+{
+	unsigned long bits = word->bits;
+	unsigned int bit;
+
+	for_each_set_bit(bit, &word->bits, BITS_PER_LONG) {
+		/* Who set it has found a mark, and taken it back. */
+		if (unlikely(!test_bit(word->first + bit,
+				       kheap_parked_bits(word->pool)))) {
+			__clear_bit(bit, &bits);
+			continue;
+		}
+		++*nr;
+		if (unlikely(!mark_parked(class, word_block(word, bit))))
+			__clear_bit(bit, &bits);
+		/* Pairs with kheap_block_claim(): first the mark. */
+		clear_bit_unlock(word->first + bit,
+				 kheap_parked_bits(word->pool));
+	}
+	if (bits && READ_ONCE(word->pool->parking))
+		kheap_pool_set_parking(word->pool, false);
+	return bits;
+}
+
+static void free_word(const struct parked_word *word)
+{
+	struct kheap_class *class = word->pool->class;
+	unsigned int bit, nr = 0;
+	void *first = word_block(word, 0);
+	unsigned long bits;
+
+	lockdep_assert_held(&class->heap->rcu_mutex);
+	bits = unpark_word(class, word, &nr);
+	/* With the last of them the pool may go. */
+	for_each_set_bit(bit, &bits, BITS_PER_LONG)
+		kheap_class_free_careful(class, first + bit * class->size);
+	/* The type is there: its end waits for the mutex. */
+	if (class->type)
+		atomic_long_sub(nr, &class->type->nr_held);
+}
+
+/* Wait for a grace period, and free what was gathered before it. */
+static void free_gathered(struct kheap *heap, struct sweep *sweep)
+{
+	unsigned int i;
+
+	if (!sweep->nr && !sweep->large)
+		return;
+	synchronize_rcu();
+	for (i = 0; i < sweep->nr; i++) {
+		free_word(&sweep->words[i]);
+		cond_resched();
+	}
+	kheap_large_free_parked(heap, sweep->large);
+	sweep->nr = 0;
+	sweep->large = NULL;
+}
+
+/* Each pool is gathered once, however often room runs out on the way. */
+static void sweep_arena(struct kheap_arena *arena, struct sweep *sweep)
+{
+	unsigned int at = 0;
+
+	/* Pairs with park_in_pool(): first the flag, then the bits. */
+	if (!READ_ONCE(arena->parked) || !xchg(&arena->parked, false))
+		return;
+	while (!gather_pools(sweep, arena, &at))
+		free_gathered(arena->set->heap, sweep);
+}
+
+/*
+ * Sweep the arenas that are there now. New ones are last in the list, and hold
+ * nothing that is to be swept yet.
+ */
+static void sweep_set(struct kheap_arena_set *set, struct sweep *sweep)
+{
+	unsigned long nr = READ_ONCE(set->nr_arenas);
+	struct kheap_arena *arena = NULL;
+
+	while ((arena = kheap_arena_next(set, arena))) {
+		if (nr) {
+			nr--;
+			sweep_arena(arena, sweep);
+		}
+		cond_resched();
+	}
+}
+
+/* Room for as many words as there is memory for, at least those on the stack. */
+static void words_alloc(struct sweep *sweep, struct parked_word *few)
+{
+	const gfp_t gfp = GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN;
+
+	sweep->max = MANY_WORDS;
+	sweep->words = kvmalloc_array(sweep->max, sizeof(*few), gfp);
+	if (sweep->words)
+		return;
+	sweep->max = PAGE_WORDS;
+	sweep->words = kmalloc_array(sweep->max, sizeof(*few), gfp);
+	if (sweep->words)
+		return;
+	sweep->max = FEW_WORDS;
+	sweep->words = few;
+}
+
+/*
+ * Free what is parked now, as much at a time as there is room for. What is
+ * parked meanwhile has armed the work again; to go on for it had no end where
+ * others free faster than grace periods pass.
+ */
+static void sweep_all(struct kheap *heap)
+{
+	struct parked_word few[FEW_WORDS];
+	struct sweep sweep = { .large = llist_del_all(&heap->parked_large) };
+	struct kheap_arena_set *set;
+	unsigned int i;
+
+	words_alloc(&sweep, few);
+	kheap_for_each_set(set, heap, i)
+		sweep_set(set, &sweep);
+	free_gathered(heap, &sweep);
+	if (sweep.words != few)
+		kvfree(sweep.words);
+}
+
+static void rcu_work(struct work_struct *work)
+{
+	struct kheap *heap = container_of(to_delayed_work(work), struct kheap,
+					  rcu_work);
+
+	kheap_rcu_flush(heap);
+}
+
+/**
+ * kheap_rcu_flush() - free every block that waits for a grace period by now
+ * @heap: the heap
+ *
+ * What others free meanwhile is left to the heap's work, so that this ends.
+ *
+ * Context: Process context. Sleeps for a grace period if there is such a
+ * block, and for one more each time there is no room for more words of bits.
+ */
+void kheap_rcu_flush(struct kheap *heap)
+{
+	mutex_lock(&heap->rcu_mutex);
+	WRITE_ONCE(heap->rcu_armed, false);
+	smp_mb(); /* Pairs with park_in_pool(): a bit not seen here re-arms. */
+	sweep_all(heap);
+	mutex_unlock(&heap->rcu_mutex);
+}
+
+void kheap_rcu_init(struct kheap *heap)
+{
+	mutex_init(&heap->rcu_mutex);
+	INIT_DELAYED_WORK(&heap->rcu_work, rcu_work);
+	init_llist_head(&heap->parked_large);
+}
+
+/* Wait for the work and for every pending block; nobody parks any more. */
+void kheap_rcu_exit(struct kheap *heap)
+{
+	cancel_delayed_work_sync(&heap->rcu_work);
+	kheap_rcu_flush(heap);
+}

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The private side of typed objects: types, the release of dead objects, weak
+ * references, and what of it the collector (gc.h) has to do with.
+ */
+#ifndef _KHEAP_PRIVATE_OBJECT_H
+#define _KHEAP_PRIVATE_OBJECT_H
+
+#include <linux/atomic.h>
+#include <kheap/object.h>
+
+#include "block/alloc.h"
+
+struct kheap_gc;
+
+#define KHEAP_REFS_IMMORTAL	(INT_MIN / 4)		/* 0xe0000000 */
+#define KHEAP_REFS_SATURATED	REFCOUNT_SATURATED	/* 0xc0000000 */
+#define KHEAP_REFS_UNCOUNTED	0xb0000000U	/* and above: one of these */
+
+/**
+ * struct kheap_type - objects of one kind: a class, and what to do with them
+ * @ops: as the client gave them; @ops.name is the class's copy
+ * @gc: the heap's collector
+ * @heap: the heap
+ * @nr_created: objects ever created
+ * @nr_held: dead objects whose memory is not free yet because somebody may
+ *	still look at them: at their heads, a buffer of candidates or a run; a
+ *	reader, when the type is one with %KHEAP_TYPE_RCU
+ * @nr_resurrected: finalizers that made their object live on
+ * @weak_offset: where in an object the list of its weak references is; 0: none
+ * @plain: objects end when their count does, with no callback or flag
+ * @gc_new: the gc word of a new object
+ * @class: the memory; last because it ends in an array
+ *
+ *   live == allocated blocks - held
+ *   released == created - live
+ */
+struct kheap_type {
+	struct kheap_type_ops ops;
+	struct kheap_gc *gc;
+	struct kheap *heap;
+	unsigned long __percpu *nr_created;
+	atomic_long_t nr_held;
+	atomic_long_t nr_resurrected;
+	u32 weak_offset;
+	u32 gc_new;
+	bool plain;
+	struct kheap_class class;
+};
+
+/* Can objects of the type be part of a cycle? */
+static inline bool kheap_type_is_collectable(const struct kheap_type *type)
+{
+	return type->ops.traverse;
+}
+
+/*
+ * The type of an object that may be dead: then its type field is a link in one
+ * list or another. Its memory is there, and the pool knows.
+ */
+static inline struct kheap_type *kheap_type_of(const struct kheap_object *obj)
+{
+	return kheap_block_pool(obj)->class->type;
+}
+
+static inline int kheap_refs(const struct kheap_object *obj)
+{
+	return refcount_read(&obj->refs);
+}
+
+static inline atomic_t *kheap_gc_word(struct kheap_object *obj)
+{
+	return (atomic_t *)&obj->gc;
+}
+
+/* A dead object as a node of an llist: see kheap_type_of(). */
+static inline struct llist_node *kheap_object_link(struct kheap_object *obj)
+{
+	static_assert(sizeof(struct llist_node) == sizeof(obj->type));
+	return (struct llist_node *)&obj->type;
+}
+
+static inline struct kheap_object *kheap_linked_object(struct llist_node *node)
+{
+	return container_of((void *)node, struct kheap_object, type);
+}
+
+/* The list of weak references to @obj, of a type that can have some. */
+static inline struct hlist_head *
+kheap_weak_list(const struct kheap_type *type, struct kheap_object *obj)
+{
+	return (void *)obj + type->weak_offset;
+}
+
+/* --- Walking the objects ------------------------------------------------ */
+
+/**
+ * struct kheap_walk - a walk over all live objects of a heap
+ * @reserve: called before a pool is looked at, to make room for the answer;
+ *	no lock is held; false ends the walk
+ * @look: called for every object whose count is not 0, with its word, under
+ *	lock 3
+ * @look_at_pool: called instead for every pool
+ * @type: only this type's; NULL: every type's
+ * @lock_max_ns: set to the longest time the lock was held
+ */
+struct kheap_walk {
+	bool (*reserve)(struct kheap_walk *walk, unsigned int nr);
+	void (*look)(struct kheap_walk *walk, struct kheap_type *type,
+		     struct kheap_object *obj, s64 word);
+	void (*look_at_pool)(struct kheap_walk *walk, struct kheap_pool *pool);
+	const struct kheap_type *type;
+	u64 lock_max_ns;
+};
+
+/**
+ * kheap_look_at_pool() - look at all objects of a pool whose count is not 0
+ * @walk: the walk
+ * @pool: the pool, under lock 3
+ * @look: known to the compiler, if it is to be inlined
+ */
+static __always_inline void
+kheap_look_at_pool(struct kheap_walk *walk, struct kheap_pool *pool,
+		   void (*look)(struct kheap_walk *walk,
+				struct kheap_type *type,
+				struct kheap_object *obj, s64 word))
+{
+	struct kheap_class *class = pool->class;
+	void *block = pool->base, *end = block + READ_ONCE(pool->nextoffset);
+
+	for (; block < end; block += class->size) {
+		struct kheap_object *obj = block;
+		/* Pairs with the release in kheap_object_new(). */
+		s64 word = atomic64_read_acquire(&obj->word);
+
+		/* A free one has its mark in the place of the type. */
+		if ((s32)word && likely(READ_ONCE(obj->type) == class->type))
+			look(walk, class->type, obj, word);
+	}
+}
+
+enum kheap_upgrade {
+	KHEAP_UPGRADE_DONE,	/* there is a reference */
+	KHEAP_UPGRADE_DEAD,	/* there is none */
+	KHEAP_UPGRADE_REFUSED,	/* garbage: the reference is to be put */
+	KHEAP_UPGRADE_FULL,	/* done, and the count is full: to be reported */
+};
+
+/* trace.c */
+void kheap_trace_get(const struct kheap_object *obj);
+void kheap_trace_put(const struct kheap_object *obj);
+
+/* object.c */
+enum kheap_upgrade kheap_object_upgrade(struct kheap_object *obj);
+bool kheap_object_upgraded(struct kheap_object *obj, enum kheap_upgrade answer);
+void kheap_object_release(struct kheap_type *type, struct kheap_object *obj);
+void kheap_object_release_one(struct kheap_type *type,
+			      struct kheap_object *obj);
+void kheap_object_dispose(struct kheap_type *type, struct kheap_object *obj);
+void kheap_object_free(struct kheap_type *type, struct kheap_object *obj);
+void kheap_object_refuse(struct kheap_object *obj, enum kheap_refusal why);
+
+/* Where a frame is found. */
+enum kheap_frame_place {
+	KHEAP_FRAME_NOWHERE,	/* its context has another one */
+	KHEAP_FRAME_SLOT,
+	KHEAP_FRAME_CROWD,	/* in a list, under a lock: the slot was taken */
+};
+
+/**
+ * struct kheap_frame - a context that releases objects at the moment
+ * @node: in the crowd, if it is there
+ * @key: the task and the interrupt level
+ * @place: an &enum kheap_frame_place
+ * @waiting: dead objects that wait for the release under way to return
+ * @process: it may sleep
+ * @nr: objects released
+ *
+ * On the stack of the outermost release, or of the end of a heap, where the
+ * heap's own objects wait; all but @node is its context's own.
+ */
+struct kheap_frame {
+	struct hlist_node node;
+	unsigned long key;
+	enum kheap_frame_place place;
+	struct kheap_object *waiting;
+	bool process;
+	unsigned int nr;
+};
+
+/* trashcan.c */
+bool kheap_trashcan_active(void);
+void kheap_trashcan_enter(struct kheap_frame *frame);
+void kheap_trashcan_take(struct kheap_gc *gc, struct kheap_frame *frame);
+void kheap_trashcan_drain(struct kheap_frame *frame);
+void kheap_trashcan_leave(struct kheap_frame *frame);
+void kheap_trashcan_work(struct work_struct *work);
+
+/* type.c */
+void kheap_type_exit(struct kheap_type *type);
+unsigned long kheap_type_nr_live(struct kheap_type *type);
+unsigned long kheap_type_nr_created(const struct kheap_type *type);
+bool kheap_walk_objects(struct kheap *heap, struct kheap_walk *walk);
+
+/* teardown.c */
+void kheap_objects_trim(struct kheap *heap);
+void kheap_objects_settle(struct kheap_gc *gc);
+void kheap_objects_exit(struct kheap *heap);
+void kheap_objects_free(struct kheap *heap);
+
+/* weakref.c */
+void kheap_weakrefs_dead(struct kheap_type *type, struct kheap_object *obj);
+void kheap_weakrefs_detach(struct kheap_object *obj,
+			   struct hlist_head *pending,
+			   struct kheap_gc_stats *stats);
+void kheap_weakrefs_call(struct kheap_gc *gc, struct hlist_head *pending);
+
+#endif /* _KHEAP_PRIVATE_OBJECT_H */
