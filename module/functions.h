@@ -141,6 +141,8 @@ void kheap_cpu_caches_setup(struct kheap_class *class, gfp_t gfp);
 void kheap_cpu_caches_exit(struct kheap_class *class);
 void kheap_cpu_cache_grow(struct kheap_class *class,
 			  struct kheap_cpu_cache __percpu *caches);
+void kheap_cpu_cache_spare(struct kheap_class *class,
+			   struct kheap_cpu_cache __percpu *caches, size_t nr);
 bool kheap_cpu_cache_fill(struct kheap_class *class,
 			  struct kheap_cpu_cache *cache, void **bad);
 bool kheap_cpu_cache_make_room(struct kheap_class *class,

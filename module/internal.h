@@ -294,21 +294,29 @@ struct kheap_depot {
 
 #define KHEAP_STRAY_LOST	1	/* see &struct kheap_cpu_cache */
 
+#define KHEAP_BUSY		1
+#define KHEAP_ASKED		2
+
 /**
  * struct kheap_cpu_cache - one CPU's free blocks of a class
  * @top: slot above the last block of the loaded magazine
  * @base: first slot of the loaded magazine
  * @limit: slot above the last one of the loaded magazine
- * @busy: the busy mark: somebody on this CPU is between reading and writing
+ * @busy: the busy mark, see kheap_mark_busy(): KHEAP_BUSY while somebody on
+ *	this CPU is between reading and writing; or KHEAP_ASKED
  * @asleep: takes in no block until a request misses, see drain_marked()
+ * @answering: the next miss is one only because the maintenance work asked
+ * @nr_slots: slots of the magazines that the CPU gets now; smaller ones go
  * @nr_previous: blocks in the previous magazine: it is full or empty
  * @nr_slow: times that the fast path could not serve, ever
- * @seen_slow: @nr_slow when the maintenance work last looked
+ * @nr_answers: times that somebody came by when the maintenance work had asked
+ * @seen_uses: @nr_slow + @nr_answers when the maintenance work last looked
  * @grown_slow: @nr_slow when the magazines became larger
  * @loaded: the magazine that the fast paths use; NULL before there is one
  * @previous: the other one
  * @full: full ones that this CPU has put by: what it has freed is in its lines
  * @empty: empty ones
+ * @outgrown: empty ones that are too small, to be freed where that is allowed
  * @nr_put_by: blocks in @full
  * @stray: a block that had no mark when it was taken out; for the slow path.
  *	With %KHEAP_STRAY_LOST added, its pool is out of use already
@@ -328,18 +336,22 @@ struct kheap_cpu_cache {
 	void **top;
 	void **limit;
 	void **base;
-	bool busy;
+	u8 busy;
 	bool asleep;
+	bool answering;
+	u8 nr_slots;
 	u16 nr_previous;
-	unsigned int nr_put_by;
+	u16 nr_put_by;
 	void *stray;
 	unsigned long nr_slow;
-	unsigned long seen_slow;
+	unsigned long nr_answers;
+	unsigned long seen_uses;
 	unsigned long grown_slow;
 	struct kheap_magazine *loaded;
 	struct kheap_magazine *previous;
 	struct kheap_stack full;
 	struct kheap_stack empty;
+	struct kheap_stack outgrown;
 	void *nil[1];
 } __aligned(32);	/* what the fast paths use is in one line */
 
