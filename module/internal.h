@@ -410,6 +410,7 @@ enum kheap_zero_kind {
  * @zero_words: words of 8 bytes to zero when zeroing is wanted, see
  *	kheap_zero(); 0 with a constructor
  * @nr_blocks: blocks in a pool
+ * @line_blocks: so many blocks, from the pool's start, end where a line does
  * @mark_offset: where in a free block its mark is
  * @fill_shift: turns nr_used into a quarter, see kheap_pool_fill()
  * @span: order of a pool
@@ -462,6 +463,7 @@ struct kheap_class {
 	u16 front;
 	u16 max_slots;
 	u16 max_full;
+	u8 line_blocks;
 	bool wants_cpu;
 	bool rcu;
 	bool slow_free;

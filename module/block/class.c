@@ -117,6 +117,8 @@ static void class_set_geometry(struct kheap_class *class, size_t size,
 			   class->size;
 	class->recip = DIV_ROUND_UP_ULL(1ULL << 32, class->size);
 	class->recip_low = class->recip;
+	class->line_blocks = max(1UL, L1_CACHE_BYTES >>
+				 __ffs(class->size | L1_CACHE_BYTES));
 	class->fill_shift = max(fls(class->nr_blocks - 1) -
 				ilog2(KHEAP_NR_FILLS), 0);
 	class_set_caching(class);

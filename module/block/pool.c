@@ -355,7 +355,22 @@ static void carve_object(void *block)
 	WRITE_ONCE(*(u32 *)block, 0);
 }
 
-/* Carve up to @nr virgin blocks. Return how many. */
+/*
+ * Where a run of virgin blocks from @idx ends. The CPU that gets it writes to all
+ * lines that it touches, so it ends with one if it can: the next run may be
+ * another CPU's.
+ */
+static unsigned int end_of_run(const struct kheap_class *class,
+			       unsigned int idx, unsigned int nr)
+{
+	unsigned int end = round_down(idx + nr, class->line_blocks);
+
+	if (idx + nr >= class->nr_blocks)
+		return class->nr_blocks;
+	return end > idx ? end : idx + nr;
+}
+
+/* Carve up to @nr virgin blocks. Return how many, one at least. */
 static unsigned int pool_carve(struct kheap_class *class,
 			       struct kheap_class_node *node,
 			       struct kheap_pool *pool,
@@ -364,7 +379,7 @@ static unsigned int pool_carve(struct kheap_class *class,
 	unsigned int idx = class->nr_blocks - kheap_pool_nr_virgin(class, pool);
 	unsigned int i;
 
-	nr = min_t(unsigned int, nr, class->nr_blocks - idx);
+	nr = end_of_run(class, idx, nr) - idx;
 	for (i = 0; i < nr; i++, idx++) {
 		slots[i] = kheap_block_address(class, pool, idx);
 		if (class->type)
@@ -416,7 +431,8 @@ static void note_damage(struct kheap_class *class, void *here, void **bad)
  * @bad: set to the place of damage, if some is found; for kheap_refuse_link(),
  *	which the caller may not be able to call where it stands
  *
- * The fullest pools serve first, so that sparse ones can become empty.
+ * The fullest pools serve first, so that sparse ones can become empty. Where
+ * virgin blocks are taken, the run ends with a line, see end_of_run().
  *
  * Context: Any context except NMI. Never sleeps.
  * Return: How many blocks were taken; fewer than @nr when the used pools have
@@ -430,14 +446,16 @@ unsigned int kheap_pools_take(struct kheap_class *class, int nid,
 	struct kheap_pool *pool;
 	unsigned int taken = 0;
 	unsigned long flags;
+	bool cut = false;
 
 	raw_spin_lock_irqsave(&node->lock, flags);
-	while (taken < nr && (pool = fullest_used_pool(node))) {
+	while (taken < nr && !cut && (pool = fullest_used_pool(node))) {
 		unsigned int was = pool->nr_used;
 		void *here = NULL;
 
 		taken += pool_take(class, node, pool, slots + taken,
 				   nr - taken, &here);
+		cut = pool->nr_used != class->nr_blocks && likely(!here);
 		if (likely(!here))
 			pool_settle(class, node, pool, was, NULL);
 		else
