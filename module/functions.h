@@ -87,6 +87,7 @@ bool kheap_pool_setup(struct kheap_pool *pool, struct kheap_class *class,
 void *kheap_pool_detach_map(struct kheap_pool *pool);
 unsigned int kheap_pool_join(struct kheap_pool *pool, void **slots,
 			     unsigned int nr, void **bad);
+void *kheap_pools_take_apart(struct kheap_class *class, int nid);
 unsigned int kheap_pools_take(struct kheap_class *class, int node,
 			      void **slots, unsigned int nr, void **bad);
 void kheap_pools_give(struct kheap_class *class, void **slots,

@@ -308,7 +308,7 @@ struct kheap_depot {
  * @answering: the next miss is one only because the maintenance work asked
  * @nr_slots: slots of the magazines that the CPU gets now; smaller ones go
  * @nr_previous: blocks in the previous magazine: it is full or empty
- * @nr_slow: times that the fast path could not serve, ever
+ * @nr_slow: times that the fast path could not serve; may wrap around
  * @nr_answers: times that somebody came by when the maintenance work had asked
  * @seen_uses: @nr_slow + @nr_answers when the maintenance work last looked
  * @grown_slow: @nr_slow when the magazines became larger
@@ -343,10 +343,10 @@ struct kheap_cpu_cache {
 	u16 nr_previous;
 	u16 nr_put_by;
 	void *stray;
-	unsigned long nr_slow;
-	unsigned long nr_answers;
-	unsigned long seen_uses;
-	unsigned long grown_slow;
+	u32 nr_slow;
+	u32 nr_answers;
+	u32 seen_uses;
+	u32 grown_slow;
 	struct kheap_magazine *loaded;
 	struct kheap_magazine *previous;
 	struct kheap_stack full;

@@ -360,6 +360,10 @@ static void *take_block(struct kheap_class *class, gfp_t gfp, int nid,
 
 	if (local && class->max_slots)
 		block = kheap_cpu_cache_refill(class);
+	/* This CPU's first block is going to be its hot one. */
+	if (!block && local && class->line_blocks > 1 && class->max_slots &&
+	    !raw_cpu_read(class->caches->nr_slots))
+		block = kheap_pools_take_apart(class, nid);
 	return block ?: take_from_pools(class, nid) ?:
 	       take_from_new_memory(class, gfp, nid);
 }

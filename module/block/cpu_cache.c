@@ -441,27 +441,23 @@ void kheap_cpu_cache_spare(struct kheap_class *class,
  * @block: the block, with its mark
  *
  * The blocks of other nodes gather in caches of their own, so that they go home
- * in runs and are not handed out here. Neither is what was freed before there was
- * a magazine: it came alone, so that its line can be another CPU's, too.
+ * in runs and are not handed out here.
  *
  * Context: Any context except NMI. Never sleeps.
- * Return: false if the cache is busy or had no magazine.
+ * Return: false if the cache is busy or has no magazine.
  */
 bool kheap_cpu_cache_push(struct kheap_class *class, bool alien, void *block)
 {
 	struct kheap_cpu_cache __percpu *caches = READ_ONCE(class->caches);
 	struct kheap_cpu_cache *cache;
 	LIST_HEAD(empties);
-	bool pushed = false, first;
+	bool pushed = false;
 
 	if (caches == &kheap_cold_cache)
 		return false;
 	if (alien)
 		caches = class->alien;
-	first = !raw_cpu_read(caches->nr_slots);
 	kheap_cpu_cache_grow(class, caches);
-	if (first && !alien)
-		return false;
 	if (!alien)
 		kheap_cpu_cache_spare(class, caches, 1);
 	preempt_disable();
@@ -610,8 +606,7 @@ static void drain_cpu(struct kheap_class *class,
  */
 static bool was_used(struct kheap_cpu_cache *cache)
 {
-	unsigned long nr = READ_ONCE(cache->nr_slow) +
-			   READ_ONCE(cache->nr_answers);
+	u32 nr = READ_ONCE(cache->nr_slow) + READ_ONCE(cache->nr_answers);
 
 	if (cache->seen_uses == nr)
 		return false;

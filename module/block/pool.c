@@ -393,6 +393,32 @@ static unsigned int pool_carve(struct kheap_class *class,
 	return nr;
 }
 
+/*
+ * Link the virgin blocks that share a line with what was carved before, so that
+ * the next one does not. Nothing is done where there is no such block left.
+ */
+static void pool_skip_line(struct kheap_class *class,
+			   struct kheap_class_node *node,
+			   struct kheap_pool *pool)
+{
+	unsigned int idx = class->nr_blocks - kheap_pool_nr_virgin(class, pool);
+	unsigned int next = DIV_ROUND_UP(L1_CACHE_ALIGN(pool->nextoffset),
+					 class->size);
+	void *block;
+
+	if (next >= class->nr_blocks)
+		return;
+	for (; idx < next; idx++) {
+		block = kheap_block_address(class, pool, idx);
+		if (class->type)
+			carve_object(block);
+		kheap_mark_set_link(class, block, pool->freeblock);
+		pool->freeblock = idx;
+		pool->nextoffset += class->size;
+		node->nr_virgin--;
+	}
+}
+
 /* Take up to @nr blocks of @pool: free ones first, then virgin ones. */
 static unsigned int pool_take(struct kheap_class *class,
 			      struct kheap_class_node *node,
@@ -466,6 +492,38 @@ unsigned int kheap_pools_take(struct kheap_class *class, int nid,
 	if (taken)
 		trace_kheap_refill(class, taken, nid, KHEAP_RUN_POOLS);
 	return taken;
+}
+
+/**
+ * kheap_pools_take_apart() - take a virgin block whose lines no other CPU has
+ * @class: the class
+ * @nid: the memory node
+ *
+ * For the first block of a CPU, which is going to be its hot one: beside that of
+ * another CPU, each would take the line from the other again and again.
+ *
+ * Context: Any context except NMI. Never sleeps.
+ * Return: The block with its mark; NULL if the pool that would serve has none.
+ */
+void *kheap_pools_take_apart(struct kheap_class *class, int nid)
+{
+	struct kheap_class_node *node = &class->node[nid];
+	struct kheap_pool *pool;
+	void *block = NULL;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&node->lock, flags);
+	pool = fullest_used_pool(node);
+	if (pool && kheap_pool_nr_virgin(class, pool)) {
+		pool_skip_line(class, node, pool);
+		node->nr_out += pool_carve(class, node, pool, &block, 1);
+		pool_settle(class, node, pool, pool->nr_used - 1, NULL);
+		node->nr_refills++;
+	}
+	raw_spin_unlock_irqrestore(&node->lock, flags);
+	if (block)
+		trace_kheap_refill(class, 1, nid, KHEAP_RUN_POOLS);
+	return block;
 }
 
 /**
