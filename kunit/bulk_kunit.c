@@ -325,6 +325,28 @@ static void bulk_takes_a_class_lock_once_a_run(struct kunit *test)
 	KUNIT_EXPECT_LE(test, after.nr_drains - taken.nr_drains, runs);
 }
 
+/* More than both magazines take: the CPU puts the others by. */
+static void bulk_again_and_again_takes_no_class_lock(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	struct kheap_class_stats before, after;
+	void **ptrs = room_for(test, 250);
+	struct kheap_class *class;
+	unsigned int round;
+
+	kheap_test_stay_on(test, 0);
+	for (round = 0; round < 16; round++) {
+		class = heap->block.classes[7];
+		kheap_class_get_stats(class, &before);
+		KUNIT_ASSERT_EQ(test, kheap_alloc_bulk(heap, 64, GFP_KERNEL,
+						       250, ptrs), 250);
+		kheap_free_bulk(heap, 250, ptrs);
+	}
+	kheap_class_get_stats(class, &after);
+	KUNIT_EXPECT_EQ(test, after.nr_refills, before.nr_refills);
+	KUNIT_EXPECT_EQ(test, after.nr_drains, before.nr_drains);
+}
+
 /* --- Caches ------------------------------------------------------------- */
 
 #define MADE_BYTES	80
@@ -410,6 +432,7 @@ static struct kunit_case bulk_cases[] = {
 	KUNIT_CASE(free_bulk_refuses_bad_ones_and_frees_the_others),
 	KUNIT_CASE(bulk_free_of_a_full_magazine_loses_nothing),
 	KUNIT_CASE(bulk_takes_a_class_lock_once_a_run),
+	KUNIT_CASE(bulk_again_and_again_takes_no_class_lock),
 	KUNIT_CASE(constructed_objects_come_in_bulk),
 	KUNIT_CASE(zeroed_bulk_of_constructed_objects_is_refused),
 	KUNIT_CASE(cache_free_bulk_refuses_blocks_of_the_heap),

@@ -662,6 +662,115 @@ static void busy_cache_is_left_by_maintenance(struct kunit *test)
 	}
 }
 
+/* It has what it needs: nothing but the question can tell that it is in use. */
+static void cache_that_never_misses_is_left_by_maintenance(struct kunit *test)
+{
+	struct kheap_cpu_cache *cache;
+	struct kheap_class *class;
+	struct kheap *heap = warm_heap(test, &class, &cache);
+	u32 nr_slow = cache->nr_slow;
+	unsigned int round;
+
+	for (round = 0; round < 6; round++) {
+		cancel_delayed_work_sync(&heap->base.maint);
+		kheap_test_maintain(heap);
+		kheap_free(heap, kheap_test_alloc(test, heap, SIZE));
+		KUNIT_EXPECT_GT(test, nr_slots(cache), 0ul);
+	}
+	KUNIT_EXPECT_EQ(test, cache->nr_slow, nr_slow);
+	KUNIT_EXPECT_GE(test, cache->nr_answers, round - 1);
+}
+
+/* Who is at it when the question comes has answered. */
+static void question_finds_a_marked_cache_in_use(struct kunit *test)
+{
+	struct kheap_cpu_cache *cache;
+	struct kheap_class *class;
+	struct kheap *heap = warm_heap(test, &class, &cache);
+
+	cancel_delayed_work_sync(&heap->base.maint);
+	preempt_disable();
+	cache->nr_slow++;
+	cache->busy = KHEAP_BUSY;
+	preempt_enable();
+	kheap_test_maintain(heap);
+	KUNIT_EXPECT_EQ(test, cache->busy, KHEAP_BUSY);
+	cache->busy = 0;
+	kheap_test_maintain(heap);
+	KUNIT_EXPECT_GT(test, kheap_class_nr_cached(class), 0);
+}
+
+static int alloc_on(void *data)
+{
+	struct kheap *heap = data;
+
+	return kheap_alloc(heap, 24, GFP_KERNEL) ? 0 : -ENOMEM;
+}
+
+/* They are going to be the CPUs' hot ones. */
+static void first_blocks_of_two_cpus_share_no_line(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	struct kheap_class *class;
+	struct kheap_pool *pool;
+	unsigned long first;
+	void *block;
+
+	if (!cpu_online(FAR_CPU))
+		kunit_skip(test, "needs two CPUs");
+	kheap_test_stay_on(test, 0);
+	block = kheap_test_alloc(test, heap, 24);
+	class = heap->block.classes[2];
+	pool = kheap_block_pool(block);
+	KUNIT_EXPECT_EQ(test, pool->nextoffset, 24);
+	KUNIT_EXPECT_EQ(test, smp_call_on_cpu(FAR_CPU, alloc_on, heap, false),
+			0);
+	first = L1_CACHE_ALIGN(24ul + 1);
+	KUNIT_EXPECT_EQ(test, pool->nextoffset,
+			roundup(first, 24) + 24);
+	KUNIT_EXPECT_EQ(test, pool->nr_used, 2);
+	KUNIT_EXPECT_EQ(test, class_stats(class).nr_allocated, 2);
+	kheap_free(heap, block);
+	kheap_free(heap, pool->base + roundup(first, 24));
+}
+
+/* Of 24 bytes, three lines have eight. */
+static void virgin_run_ends_with_a_line(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	struct kheap_class *class;
+	struct kheap_pool *pool;
+	void *bad = NULL, *slots[40];
+	unsigned int nr;
+
+	kheap_free(heap, kheap_test_alloc(test, heap, 24));
+	class = heap->block.classes[2];
+	KUNIT_ASSERT_EQ(test, class->line_blocks, 8);
+	kheap_test_alloc(test, heap, 24);
+	nr = kheap_pools_take(class, numa_mem_id(), slots, 13, &bad);
+	KUNIT_ASSERT_GT(test, nr, 0);
+	pool = kheap_block_pool(slots[0]);
+	KUNIT_EXPECT_EQ(test, pool->nextoffset % L1_CACHE_BYTES, 0);
+	KUNIT_EXPECT_GT(test, nr, 13 - 8);
+	while (nr--)
+		kheap_class_free_to_pool(class, slots[nr]);
+}
+
+/* A CPU that was given larger ones has no use for them when they are empty. */
+static void small_magazines_go_when_they_are_empty(struct kunit *test)
+{
+	struct kheap_cpu_cache *cache;
+	struct kheap_class *class;
+	struct kheap *heap = warm_heap(test, &class, &cache);
+	const struct kheap_magazine *mag;
+
+	KUNIT_EXPECT_EQ(test, cache->nr_slots, class->max_slots);
+	warm_up(test, heap, SIZE);
+	for (mag = cache->empty.top; mag; mag = mag->next)
+		KUNIT_EXPECT_EQ(test, mag->nr_slots, cache->nr_slots);
+	KUNIT_EXPECT_EQ(test, cache->outgrown.nr, 0);
+}
+
 /* Blocks must not stay cached for ever because no request ever misses. */
 static void cached_blocks_always_have_maintenance_ahead(struct kunit *test)
 {
@@ -781,6 +890,11 @@ static struct kunit_case cpu_cache_cases[] = {
 	KUNIT_CASE(trim_drains_all_cpus),
 	KUNIT_CASE(idle_cache_is_drained_by_maintenance),
 	KUNIT_CASE(busy_cache_is_left_by_maintenance),
+	KUNIT_CASE(cache_that_never_misses_is_left_by_maintenance),
+	KUNIT_CASE(question_finds_a_marked_cache_in_use),
+	KUNIT_CASE(first_blocks_of_two_cpus_share_no_line),
+	KUNIT_CASE(virgin_run_ends_with_a_line),
+	KUNIT_CASE(small_magazines_go_when_they_are_empty),
 	KUNIT_CASE(cached_blocks_always_have_maintenance_ahead),
 	KUNIT_CASE(sleeping_cache_is_as_before_when_used_again),
 	KUNIT_CASE(magazines_go_with_their_cache),

@@ -330,6 +330,8 @@ broken_variants()
 	breaks busy "preemption stays on" -DPREEMPTIBLE -DNOPS=2 -DNIRQ=1 -DNDRAIN=1
 	breaks busy "the drain reaches over from its own CPU" \
 		-DDRAIN_REMOTE -DNOPS=2 -DNIRQ=1 -DNDRAIN=1
+	breaks busy "the question is written over the mark" \
+		-DASK_STORES -DNOPS=2 -DNIRQ=1 -DNDRAIN=1
 
 	breaks mark "an allocation leaves the mark" -DTAKE_NO_CLEAR -DNBLK=1
 	breaks mark "an allocation does not look at the mark" \

@@ -2,7 +2,8 @@
 /*
  * The per-CPU cache's busy mark: one CPU's array of free blocks, used by two
  * tasks, a softirq and a hardirq that may interrupt one another at any step,
- * and drained from another CPU by an inter-processor interrupt.
+ * and drained from another CPU by an inter-processor interrupt. That CPU may also
+ * ask whether anybody comes by, by an atomic exchange of an idle mark.
  *
  * README.rst beside this file says what is shown and how the steps map to the
  * code; scripts/model.sh runs it.
@@ -29,6 +30,9 @@
 #ifndef NDRAIN
 #define NDRAIN	2	/* drains from the other CPU */
 #endif
+#ifndef NASK
+#define NASK	1	/* questions of the other CPU */
+#endif
 
 /*
  * ---- broken on purpose --------------------------------------------------------
@@ -39,6 +43,7 @@
  * DRAIN_TOUCHES  the drain empties the array whatever the mark says
  * PREEMPTIBLE    preemption stays on
  * DRAIN_REMOTE   the drainer looks at the mark and the array from its own CPU
+ * ASK_STORES     the question is written whatever the mark says
  */
 
 #define TASK_A	0
@@ -54,7 +59,10 @@
 /* ---- this CPU --------------------------------------------------------------- */
 byte running = TASK_A;		/* who has the CPU */
 byte preempt;			/* preemption is off while this is not 0 */
-bit  busy;			/* the mark */
+byte busy;			/* the mark */
+#define IDLE	0
+#define BUSY	1
+#define ASKED	2		/* nobody's: the fast paths miss, others set it */
 byte marker = NOBODY;		/* who set it; not in the code */
 byte nr;			/* blocks in the array */
 byte array[CAP];
@@ -71,8 +79,8 @@ byte nr_done;
 #define SET_MARK	skip
 #define CLEAR_MARK	skip
 #else
-#define SET_MARK	assert(!busy || ANYWAY); busy = 1; marker = me
-#define CLEAR_MARK	busy = 0; marker = NOBODY
+#define SET_MARK	assert(busy != BUSY || ANYWAY); busy = BUSY; marker = me
+#define CLEAR_MARK	busy = IDLE; marker = NOBODY
 #endif
 #ifdef PREEMPTIBLE
 #define PREEMPT_OFF	skip
@@ -85,13 +93,13 @@ byte nr_done;
 #define SLOW_MAY_TOUCH	true
 #define ANYWAY		true
 #else
-#define SLOW_MAY_TOUCH	(!busy)
+#define SLOW_MAY_TOUCH	(busy != BUSY)
 #define ANYWAY		false
 #endif
 #ifdef DRAIN_TOUCHES
 #define DRAIN_MAY_TOUCH	true
 #else
-#define DRAIN_MAY_TOUCH	(!busy)
+#define DRAIN_MAY_TOUCH	(busy != BUSY)
 #endif
 
 /* The claims. */
@@ -103,7 +111,7 @@ inline hand_out(b)
 
 inline touch()
 {
-	assert(!busy || marker == me)
+	assert(busy != BUSY || marker == me)
 }
 
 inline pick_from(set, b)
@@ -212,11 +220,11 @@ end_idle:
 		fi;
 		left--;
 		if
-		:: true -> BEGIN(!busy, slow_alloc)
+		:: true -> BEGIN(busy == IDLE, slow_alloc)
 		:: held != 0 ->
 			pick_from(held, block);
 			held = held & ~BIT(block);
-			BEGIN(!busy, slow_free);
+			BEGIN(busy == IDLE, slow_free);
 			goto free
 		fi
 	}
@@ -395,6 +403,25 @@ end_of_time:
 	od
 }
 
+/* The other CPU's atomic exchange: it does nothing where the mark is set. */
+active proctype asker()
+{
+	byte left = NASK;
+
+end_idle:
+	do
+	:: atomic {
+#ifdef ASK_STORES
+		left > 0 ->
+#else
+		left > 0 && busy == IDLE ->
+#endif
+		left--;
+		busy = ASKED
+	}
+	od
+}
+
 #ifndef DRAIN_REMOTE
 /* Another interrupt of this CPU: it does its work or says that it cannot now. */
 active proctype drain_interrupt()
@@ -456,7 +483,7 @@ active proctype at_rest()
 	atomic {
 		nr_done == NR_CONTEXTS + 1;
 		d_step {
-			assert(!busy && preempt == 0 && nr <= CAP);
+			assert(busy != BUSY && preempt == 0 && nr <= CAP);
 			assert((pool & held) == 0);
 			seen = pool | held;
 			for (i : 0 .. CAP - 1) {

@@ -23,6 +23,16 @@
 #include <asm/asm.h>
 
 /*
+ * A variable on the stack that CONFIG_INIT_STACK_ALL_ZERO does not have zeroed:
+ * all fields are set, and that would be a string instruction before them.
+ */
+#if __has_attribute(__uninitialized__)
+#define __kheap_uninitialized	__attribute__((__uninitialized__))
+#else
+#define __kheap_uninitialized
+#endif
+
+/*
  * How many pages the direct map can have. User-Mode Linux has one piece of
  * memory, every page of it with its struct page, in one array.
  */

@@ -97,7 +97,9 @@ EXPORT_SYMBOL_GPL(__kheap_refuse_gfp);
 
 /*
  * The scaling of the index drops the bits from KHEAP_SLACK_SHIFT on. Through a
- * pointer: kernels with CONFIG_UBSAN_BOUNDS compare each index of an array.
+ * pointer: kernels with CONFIG_UBSAN_BOUNDS compare each index of an array. A
+ * class can take the place of the cold one meanwhile, and none the place of it;
+ * a volatile load would be an instruction more.
  */
 static __always_inline struct kheap_class *
 class_of_words(struct kheap *heap, unsigned long words)
@@ -105,7 +107,7 @@ class_of_words(struct kheap *heap, unsigned long words)
 	struct kheap_class **classes = heap->block.by_words;
 
 	static_assert(sizeof(*heap->block.by_words) << KHEAP_SLACK_SHIFT == 0);
-	return READ_ONCE(classes[words]);
+	return data_race(classes[words]);
 }
 
 void *__kheap_alloc_words(struct kheap *heap, unsigned long words, gfp_t gfp)
@@ -117,7 +119,7 @@ void *__kheap_alloc_words(struct kheap *heap, unsigned long words, gfp_t gfp)
 	block = kheap_pop(class, 0);
 	if (unlikely(!block))
 		return words_missed(heap, words, gfp);
-	return kheap_finish_alloc(class, block, words_size(words), gfp);
+	return kheap_finish_popped(class, block, words_size(words), gfp, 1);
 }
 EXPORT_SYMBOL_GPL(__kheap_alloc_words);
 
@@ -143,7 +145,7 @@ static __always_inline void *alloc_size(struct kheap *heap, size_t size,
 	block = kheap_pop(class, 0);
 	if (unlikely(!block))
 		return size_missed(heap, size, gfp);
-	return kheap_finish_alloc(class, block, size, gfp);
+	return kheap_finish_popped(class, block, size, gfp, 1);
 }
 
 static noinline void *alloc_medium(struct kheap *heap, size_t size, gfp_t gfp)

@@ -124,18 +124,30 @@ static __always_inline void kheap_track_block(const struct kheap_class *class,
 			       gfp);
 }
 
-/* Zero a fresh block if that is wanted, and tell all checkers of it. */
-static __always_inline void *kheap_finish_alloc(struct kheap_class *class,
-						void *block, size_t size,
-						gfp_t gfp)
+/*
+ * Zero a fresh block if that is wanted, and tell all checkers of it. The first
+ * @nr_zero words, a constant, are zero: where a mark has been.
+ */
+static __always_inline void *kheap_finish_popped(struct kheap_class *class,
+						 void *block, size_t size,
+						 gfp_t gfp,
+						 unsigned int nr_zero)
 {
 	kheap_kasan_mark(class, block, KHEAP_KASAN_LIVE);
 	kheap_track_block(class, block, gfp);
 	if (want_init_on_alloc(gfp))
-		kheap_zero(class, block);
+		kheap_zero(class, block, nr_zero);
 	kheap_kmsan_alloc(class, block, size, gfp);
 	kheap_kasan_bound(class, block, size);
 	return block;
+}
+
+/* The same of a block that came another way. */
+static __always_inline void *kheap_finish_alloc(struct kheap_class *class,
+						void *block, size_t size,
+						gfp_t gfp)
+{
+	return kheap_finish_popped(class, block, size, gfp, 0);
 }
 
 /**
@@ -155,18 +167,18 @@ static __always_inline bool kheap_block_at(const struct kheap_class *class,
 	u32 offset = offset_in_page(ptr) + note->skip;
 
 	return likely(offset * class->recip_low < class->recip_low) &&
-	       likely(offset < READ_ONCE(note->limit) >> KHEAP_NOTE_SHIFT);
+	       likely(offset < data_race(note->limit) >> KHEAP_NOTE_SHIFT);
 }
 
 /* The class of a page that carries the tag of @heap's size classes. */
 static __always_inline struct kheap_class *
 kheap_page_class(struct kheap *heap, const struct page *page)
 {
-	u8 szidx = READ_ONCE(kheap_page_note(page)->limit);
+	u8 szidx = data_race(kheap_page_note(page)->limit);
 	struct kheap_class **classes = heap->block.classes;
 
-	/* Through a pointer, see class_of_words(); what a page says of us is so. */
-	return READ_ONCE(classes[szidx]);
+	/* See class_of_words(); what a page says of us is so. */
+	return data_race(classes[szidx]);
 }
 
 /**

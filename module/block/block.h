@@ -101,21 +101,29 @@ struct kheap_depot {
 
 #define KHEAP_STRAY_LOST	1	/* see &struct kheap_cpu_cache */
 
+#define KHEAP_BUSY		1
+#define KHEAP_ASKED		2
+
 /**
  * struct kheap_cpu_cache - one CPU's free blocks of a class
  * @top: slot above the last block of the loaded magazine
  * @base: first slot of the loaded magazine
  * @limit: slot above the last one of the loaded magazine
- * @busy: the busy mark: somebody on this CPU is between reading and writing
+ * @busy: the busy mark, see kheap_mark_busy(): KHEAP_BUSY while somebody on
+ *	this CPU is between reading and writing; or KHEAP_ASKED
  * @asleep: takes in no block until a request misses, see drain_marked()
+ * @answering: the next miss is one only because the maintenance work asked
+ * @nr_slots: slots of the magazines that the CPU gets now; smaller ones go
  * @nr_previous: blocks in the previous magazine: it is full or empty
- * @nr_slow: times that the fast path could not serve, ever
- * @seen_slow: @nr_slow when the maintenance work last looked
+ * @nr_slow: times that the fast path could not serve; may wrap around
+ * @nr_answers: times that somebody came by when the maintenance work had asked
+ * @seen_uses: @nr_slow + @nr_answers when the maintenance work last looked
  * @grown_slow: @nr_slow when the magazines became larger
  * @loaded: the magazine that the fast paths use; NULL before there is one
  * @previous: the other one
  * @full: full ones that this CPU has put by: what it has freed is in its lines
  * @empty: empty ones
+ * @outgrown: empty ones that are too small, to be freed where that is allowed
  * @nr_put_by: blocks in @full
  * @stray: a block that had no mark when it was taken out; for the slow path.
  *	With %KHEAP_STRAY_LOST added, its pool is out of use already
@@ -135,18 +143,22 @@ struct kheap_cpu_cache {
 	void **top;
 	void **limit;
 	void **base;
-	bool busy;
+	u8 busy;
 	bool asleep;
+	bool answering;
+	u8 nr_slots;
 	u16 nr_previous;
-	unsigned int nr_put_by;
+	u16 nr_put_by;
 	void *stray;
-	unsigned long nr_slow;
-	unsigned long seen_slow;
-	unsigned long grown_slow;
+	u32 nr_slow;
+	u32 nr_answers;
+	u32 seen_uses;
+	u32 grown_slow;
 	struct kheap_magazine *loaded;
 	struct kheap_magazine *previous;
 	struct kheap_stack full;
 	struct kheap_stack empty;
+	struct kheap_stack outgrown;
 	void *nil[1];
 } __aligned(32);	/* what the fast paths use is in one line */
 
@@ -205,6 +217,7 @@ enum kheap_zero_kind {
  * @zero_words: words of 8 bytes to zero when zeroing is wanted, see
  *	kheap_zero(); 0 with a constructor
  * @nr_blocks: blocks in a pool
+ * @line_blocks: so many blocks, from the pool's start, end where a line does
  * @mark_offset: where in a free block its mark is
  * @fill_shift: turns nr_used into a quarter, see kheap_pool_fill()
  * @span: order of a pool
@@ -259,6 +272,7 @@ struct kheap_class {
 	u16 front;
 	u16 max_slots;
 	u16 max_full;
+	u8 line_blocks;
 	bool wants_cpu;
 	bool rcu;
 	bool slow_free;
@@ -341,6 +355,7 @@ bool kheap_pool_setup(struct kheap_pool *pool, struct kheap_class *class,
 		      gfp_t gfp);
 unsigned int kheap_pool_join(struct kheap_pool *pool, void **slots,
 			     unsigned int nr, void **bad);
+void *kheap_pools_take_apart(struct kheap_class *class, int nid);
 unsigned int kheap_pools_take(struct kheap_class *class, int node,
 			      void **slots, unsigned int nr, void **bad);
 void kheap_pools_give(struct kheap_class *class, void **slots,
@@ -390,13 +405,12 @@ struct kheap_class *kheap_size_class_or_fail(struct kheap *heap, size_t size,
 void kheap_class_free_bulk(struct kheap_class *class, size_t nr, void **ptrs);
 
 /* cpu_cache.c */
-void kheap_set_watch(struct kheap *heap, unsigned int watch);
 void kheap_cpu_cache_settle(struct kheap_class *class,
 			    struct kheap_cpu_cache *cache);
-void kheap_cpu_caches_setup(struct kheap_class *class, gfp_t gfp);
-void kheap_cpu_caches_exit(struct kheap_class *class);
 void kheap_cpu_cache_grow(struct kheap_class *class,
 			  struct kheap_cpu_cache __percpu *caches);
+void kheap_cpu_cache_spare(struct kheap_class *class,
+			   struct kheap_cpu_cache __percpu *caches, size_t nr);
 bool kheap_cpu_cache_fill(struct kheap_class *class,
 			  struct kheap_cpu_cache *cache, void **bad);
 bool kheap_cpu_cache_make_room(struct kheap_class *class,
@@ -408,6 +422,11 @@ bool kheap_cpu_cache_push(struct kheap_class *class, bool alien, void *block);
 bool kheap_class_drain(struct kheap_class *class, bool only_idle);
 void kheap_class_drain_cpu(struct kheap_class *class, unsigned int cpu);
 unsigned long kheap_class_nr_cached(struct kheap_class *class);
+
+/* cpu_caches.c */
+void kheap_set_watch(struct kheap *heap, unsigned int watch);
+void kheap_cpu_caches_setup(struct kheap_class *class, gfp_t gfp);
+void kheap_cpu_caches_exit(struct kheap_class *class);
 
 /* depot.c */
 void kheap_magazine_put(struct kheap_stack *stack, struct kheap_magazine *mag);

@@ -18,16 +18,14 @@
 struct run {
 	void *stray;	/* a block without a mark */
 	void *bad;	/* a damaged place, see kheap_pools_take() */
+	bool missed;
 };
 
-/* A run of so many goes past the ends of small magazines without a miss. */
-static void grow(struct kheap_class *class, size_t nr)
+/* After a run that missed: small magazines make it miss often. */
+static __always_inline void grow(struct kheap_class *class, bool missed)
 {
-	struct kheap_cpu_cache __percpu *cpu = READ_ONCE(class->cpu);
-
-	if (cpu != &kheap_cold_cache &&
-	    nr > raw_cpu_read(cpu->limit) - raw_cpu_read(cpu->base))
-		kheap_cpu_cache_grow(class, cpu);
+	if (unlikely(missed))
+		kheap_cpu_cache_grow(class, READ_ONCE(class->caches));
 }
 
 /* Take up to @nr blocks out of the loaded magazine; under the busy mark. */
@@ -61,19 +59,23 @@ static size_t pop_run(struct kheap_class *class, void **ptrs, size_t nr)
 	struct run run = { };
 	size_t done = 0;
 
-	grow(class, nr);
 	nr = min_t(size_t, nr, RUN_MAX);
 	preempt_disable();
 	cache = raw_cpu_ptr(READ_ONCE(class->cpu));
 	if (likely(kheap_mark_busy(cache))) {
-		do
+		for (;;) {
 			done += pop_marked(class, cache, ptrs + done,
 					   nr - done, &run);
-		while (done < nr && likely(!run.stray) &&
-		       kheap_cpu_cache_fill(class, cache, &run.bad));
+			if (likely(done == nr) || unlikely(run.stray))
+				break;
+			run.missed = true;
+			if (!kheap_cpu_cache_fill(class, cache, &run.bad))
+				break;
+		}
 		kheap_clear_busy(cache);
 	}
 	preempt_enable();
+	grow(class, run.missed);
 	if (unlikely(run.stray))
 		kheap_pool_block_stray(class, run.stray, false);
 	kheap_refuse_link(class, run.bad);
@@ -168,6 +170,15 @@ static __always_inline bool claim(struct kheap_class *class, void *ptr)
 	       kheap_mark_put(class, ptr, class->mark_offset);
 }
 
+/* A run of so many fills magazines that are going to be put by. */
+static __always_inline void spare(struct kheap_class *class, size_t nr)
+{
+	struct kheap_cpu_cache __percpu *cpu = READ_ONCE(class->cpu);
+
+	if (cpu != &kheap_cold_cache && nr > raw_cpu_read(cpu->nr_slots))
+		kheap_cpu_cache_spare(class, cpu, nr);
+}
+
 /* Put blocks into the loaded magazine, while they are of @class. */
 static size_t push_marked(struct kheap_class *class,
 			  struct kheap_cpu_cache *cache, void **ptrs, size_t nr)
@@ -195,24 +206,30 @@ static size_t push_run(struct kheap_class *class, void **ptrs, size_t nr)
 {
 	struct kheap_cpu_cache *cache;
 	LIST_HEAD(empties);
+	bool missed = false;
 	size_t done = 0;
 
 	if (static_branch_unlikely(&kheap_careful_key) ||
 	    kheap_tracks_leaks() || unlikely(in_nmi()))
 		return 0;
-	grow(class, nr);
 	nr = min_t(size_t, nr, RUN_MAX);
+	spare(class, nr);
 	preempt_disable();
 	cache = raw_cpu_ptr(READ_ONCE(class->cpu));
 	if (likely(kheap_mark_busy(cache))) {
-		do
+		for (;;) {
 			done += push_marked(class, cache, ptrs + done,
 					    nr - done);
-		while (done < nr && cache->top == cache->limit &&
-		       kheap_cpu_cache_make_room(class, cache, &empties));
+			if (likely(done == nr) || cache->top != cache->limit)
+				break;
+			missed = true;
+			if (!kheap_cpu_cache_make_room(class, cache, &empties))
+				break;
+		}
 		kheap_clear_busy(cache);
 	}
 	preempt_enable();
+	grow(class, missed);
 	if (!list_empty(&empties))
 		kheap_pools_put(class->heap, &empties);
 	return done;

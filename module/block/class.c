@@ -149,6 +149,8 @@ static void class_set_geometry(struct kheap_class *class, size_t size,
 			   class->size;
 	class->recip = DIV_ROUND_UP_ULL(1ULL << 32, class->size);
 	class->recip_low = class->recip;
+	class->line_blocks = max(1UL, L1_CACHE_BYTES >>
+				 __ffs(class->size | L1_CACHE_BYTES));
 	class->fill_shift = max(fls(class->nr_blocks - 1) -
 				ilog2(KHEAP_NR_FILLS), 0);
 	class_set_caching(class);
@@ -391,6 +393,10 @@ static void *take_block(struct kheap_class *class, gfp_t gfp, int nid,
 
 	if (local && class->max_slots)
 		block = kheap_cpu_cache_refill(class);
+	/* This CPU's first block is going to be its hot one. */
+	if (!block && local && class->line_blocks > 1 && class->max_slots &&
+	    !raw_cpu_read(class->caches->nr_slots))
+		block = kheap_pools_take_apart(class, nid);
 	return block ?: take_from_pools(class, nid) ?:
 	       take_from_new_memory(class, gfp, nid);
 }

@@ -18,7 +18,7 @@
 
 /* Whoever looks at it finds somebody at it, and misses. */
 DEFINE_PER_CPU(struct kheap_cpu_cache, kheap_cold_cache) = {
-	.busy = true,
+	.busy = KHEAP_BUSY,
 };
 
 /* --- Magazines ---------------------------------------------------------- */
@@ -64,10 +64,17 @@ static void swap_magazines(struct kheap_cpu_cache *cache)
 	cache->previous = loaded;
 }
 
+/* An empty magazine of this CPU, to be used again unless it is too small. */
+static void put_empty(struct kheap_cpu_cache *cache, struct kheap_magazine *mag)
+{
+	kheap_magazine_put(mag->nr_slots < cache->nr_slots ? &cache->outgrown :
+			   &cache->empty, mag);
+}
+
 static unsigned int wanted_slots(const struct kheap_class *class,
 				 const struct kheap_cpu_cache *cache)
 {
-	unsigned long nr = READ_ONCE(cache->limit) - READ_ONCE(cache->base);
+	unsigned int nr = READ_ONCE(cache->nr_slots);
 
 	if (READ_ONCE(cache->asleep))
 		return 0;
@@ -101,6 +108,7 @@ static void switch_magazines(struct kheap_cpu_cache *cache,
 	nr += cache->top - cache->base;
 	WRITE_ONCE(cache->nr_previous, 0);
 	cache->grown_slow = cache->nr_slow;
+	WRITE_ONCE(cache->nr_slots, (*loaded)->nr_slots);
 	cache->previous = *previous;
 	load_magazine(cache, *loaded, nr);
 	*loaded = old;
@@ -113,12 +121,30 @@ static bool blocks_fit(const struct kheap_cpu_cache *cache, unsigned int nr)
 	return cache->top - cache->base + cache->nr_previous <= nr;
 }
 
+/* Free the magazines that were too small. */
+static void drop_outgrown(struct kheap_class *class,
+			  struct kheap_cpu_cache __percpu *caches)
+{
+	struct kheap_cpu_cache *cache;
+	struct kheap_stack mags = { };
+
+	preempt_disable();
+	cache = raw_cpu_ptr(caches);
+	if (kheap_mark_busy(cache)) {
+		swap(cache->outgrown, mags);
+		kheap_clear_busy(cache);
+	}
+	preempt_enable();
+	kheap_magazines_drop(class, &mags);
+}
+
 /**
  * kheap_cpu_cache_grow() - get magazines, or larger ones, where they are missed
  * @class: the class
  * @caches: its per-CPU caches, of which this CPU's may be served
  *
- * May find that it cannot, and then a later miss tries again.
+ * May find that it cannot, and then a later miss tries again. The small ones
+ * that are put by or in the depot go when they are empty.
  *
  * Context: Any context except NMI. Never sleeps.
  */
@@ -129,6 +155,8 @@ void kheap_cpu_cache_grow(struct kheap_class *class,
 	unsigned int nr = wanted_slots(class, cache);
 	struct kheap_magazine *loaded, *previous;
 
+	if (unlikely(READ_ONCE(cache->outgrown.nr)) && kheap_mm_allowed())
+		drop_outgrown(class, caches);
 	if (likely(!nr))
 		return;
 	loaded = magazine_alloc(class, nr);
@@ -138,8 +166,7 @@ void kheap_cpu_cache_grow(struct kheap_class *class,
 		cache = raw_cpu_ptr(caches);
 		if (kheap_mark_busy(cache)) {
 			if (!cache->asleep &&
-			    cache->limit - cache->base < nr &&
-			    blocks_fit(cache, nr))
+			    cache->nr_slots < nr && blocks_fit(cache, nr))
 				switch_magazines(cache, &loaded, &previous);
 			kheap_clear_busy(cache);
 		}
@@ -154,7 +181,10 @@ void kheap_cpu_cache_grow(struct kheap_class *class,
 /* Count a miss, and let a sleeping cache take in blocks again; under the mark. */
 static void note_miss(struct kheap_cpu_cache *cache)
 {
-	cache->nr_slow++;
+	if (unlikely(cache->answering))
+		cache->answering = false;
+	else
+		cache->nr_slow++;
 	if (!cache->asleep)
 		return;
 	WRITE_ONCE(cache->asleep, false);
@@ -168,7 +198,7 @@ static void load_full(struct kheap_cpu_cache *cache)
 
 	WRITE_ONCE(cache->nr_put_by, cache->nr_put_by - mag->nr_slots);
 	if (cache->previous)
-		kheap_magazine_put(&cache->empty, cache->previous);
+		put_empty(cache, cache->previous);
 	cache->previous = cache->loaded;
 	load_magazine(cache, mag, mag->nr_slots);
 }
@@ -350,17 +380,58 @@ bool kheap_cpu_cache_make_room(struct kheap_class *class,
 	return make_room(class, cache, false, empties);
 }
 
-/* An empty magazine, if the push to come is going to want one. */
-static struct kheap_magazine *spare_magazine(struct kheap_class *class,
-					     struct kheap_cpu_cache *cache)
+/* Give this CPU an empty magazine. Return false if that cannot be done. */
+static bool add_empty(struct kheap_class *class,
+		      struct kheap_cpu_cache __percpu *caches,
+		      unsigned int nr_slots)
 {
-	unsigned long nr = READ_ONCE(cache->limit) - READ_ONCE(cache->base);
+	struct kheap_magazine *mag = magazine_alloc(class, nr_slots);
+	struct kheap_cpu_cache *cache;
 
-	if (!nr || !cache->nr_previous || cache->top != cache->limit ||
-	    cache->empty.nr || cache->full.nr >= class->max_full ||
-	    kheap_depot_has_empty(class))
-		return NULL;
-	return magazine_alloc(class, nr);
+	if (!mag)
+		return false;
+	preempt_disable();
+	cache = raw_cpu_ptr(caches);
+	if (kheap_mark_busy(cache)) {
+		put_empty(cache, mag);
+		mag = NULL;
+		kheap_clear_busy(cache);
+	}
+	preempt_enable();
+	kheap_meta_free(class->heap, mag);
+	return !mag;
+}
+
+/**
+ * kheap_cpu_cache_spare() - have empty magazines for blocks to come
+ * @class: the class
+ * @caches: its per-CPU caches
+ * @nr: how many blocks are to be freed here
+ *
+ * With them, full magazines can be put by; without, their blocks would have to go
+ * back into the pools. What CPUs have put by before comes back as empty.
+ *
+ * Context: Any context except NMI. Never sleeps.
+ */
+void kheap_cpu_cache_spare(struct kheap_class *class,
+			   struct kheap_cpu_cache __percpu *caches, size_t nr)
+{
+	struct kheap_cpu_cache *cache = raw_cpu_ptr(caches);
+	unsigned int nr_slots = READ_ONCE(cache->nr_slots), want, i;
+	long room;
+
+	if (!nr_slots || kheap_depot_has_empty(class))
+		return;
+	room = READ_ONCE(cache->limit) - READ_ONCE(cache->top);
+	if (!cache->nr_previous)
+		room += nr_slots;
+	if ((long)nr <= room)
+		return;
+	want = min_t(size_t, DIV_ROUND_UP(nr - room, nr_slots),
+		     class->max_full - min(cache->full.nr, class->max_full));
+	for (i = READ_ONCE(cache->empty.nr); i < want; i++)
+		if (!add_empty(class, caches, nr_slots))
+			break;
 }
 
 /**
@@ -378,7 +449,6 @@ static struct kheap_magazine *spare_magazine(struct kheap_class *class,
 bool kheap_cpu_cache_push(struct kheap_class *class, bool alien, void *block)
 {
 	struct kheap_cpu_cache __percpu *caches = READ_ONCE(class->caches);
-	struct kheap_magazine *spare = NULL;
 	struct kheap_cpu_cache *cache;
 	LIST_HEAD(empties);
 	bool pushed = false;
@@ -389,13 +459,10 @@ bool kheap_cpu_cache_push(struct kheap_class *class, bool alien, void *block)
 		caches = class->alien;
 	kheap_cpu_cache_grow(class, caches);
 	if (!alien)
-		spare = spare_magazine(class, raw_cpu_ptr(caches));
+		kheap_cpu_cache_spare(class, caches, 1);
 	preempt_disable();
 	cache = raw_cpu_ptr(caches);
 	if (kheap_mark_busy(cache)) {
-		if (spare)
-			kheap_magazine_put(&cache->empty, spare);
-		spare = NULL;
 		pushed = make_room(class, cache, alien, &empties);
 		if (pushed) {
 			*cache->top = block;
@@ -404,7 +471,6 @@ bool kheap_cpu_cache_push(struct kheap_class *class, bool alien, void *block)
 		kheap_clear_busy(cache);
 	}
 	preempt_enable();
-	kheap_meta_free(class->heap, spare);
 	if (!list_empty(&empties))
 		kheap_pools_put(class->heap, &empties);
 	kheap_maint_later(class->heap);
@@ -481,6 +547,8 @@ static void drain_marked(struct kheap_class *class,
 	WRITE_ONCE(cache->nr_put_by, 0);
 	while ((mag = kheap_magazine_get(&cache->empty)))
 		kheap_magazine_put(mags, mag);
+	while ((mag = kheap_magazine_get(&cache->outgrown)))
+		kheap_magazine_put(mags, mag);
 	if (sleep && cache->loaded) {
 		WRITE_ONCE(cache->asleep, true);
 		WRITE_ONCE(cache->limit, cache->base);
@@ -530,6 +598,25 @@ static void drain_cpu(struct kheap_class *class,
 	kheap_magazines_drop(class, &request.mags);
 }
 
+/*
+ * Was a cache used since the last look? A busy one that never misses is not to
+ * be taken for idle: its blocks would be those of other CPUs' lines afterwards.
+ * So it is asked for one miss until the next look. Where it is marked busy, the
+ * question is answered by that.
+ */
+static bool was_used(struct kheap_cpu_cache *cache)
+{
+	u32 nr = READ_ONCE(cache->nr_slow) + READ_ONCE(cache->nr_answers);
+
+	if (cache->seen_uses == nr)
+		return false;
+	cache->seen_uses = nr;
+	/* Its CPU writes there without a lock, and what it writes stands. */
+	if (cmpxchg(&cache->busy, 0, KHEAP_ASKED) == KHEAP_BUSY)
+		cache->seen_uses--;
+	return true;
+}
+
 static bool drain_caches(struct kheap_class *class,
 			 struct kheap_cpu_cache __percpu *caches,
 			 bool only_idle)
@@ -539,18 +626,15 @@ static bool drain_caches(struct kheap_class *class,
 
 	for_each_online_cpu(cpu) {
 		struct kheap_cpu_cache *cache = per_cpu_ptr(caches, cpu);
-		unsigned long nr_slow = READ_ONCE(cache->nr_slow);
 
 		/* Asleep, or without magazines, no block can come in. */
 		if (only_idle ? READ_ONCE(cache->limit) == READ_ONCE(cache->base)
 			      : !nr_cached(cache) && !READ_ONCE(cache->empty.nr))
 			continue;
-		if (only_idle && cache->seen_slow != nr_slow) {
-			cache->seen_slow = nr_slow;
+		if (only_idle && was_used(cache))
 			cached = true;
-			continue;
-		}
-		drain_cpu(class, caches, only_idle, cpu);
+		else
+			drain_cpu(class, caches, only_idle, cpu);
 	}
 	return cached;
 }
@@ -631,132 +715,4 @@ unsigned long kheap_class_nr_cached(struct kheap_class *class)
 			nr += nr_cached(per_cpu_ptr(class->alien, cpu));
 	}
 	return nr;
-}
-
-/* --- Life cycle --------------------------------------------------------- */
-
-/* Without magazines they are both empty and full. */
-static struct kheap_cpu_cache __percpu *caches_alloc(struct kheap_class *class)
-{
-	struct kheap_cpu_cache __percpu *caches;
-	struct kheap_cpu_cache *cache;
-	int cpu;
-
-	caches = kheap_meta_alloc_percpu(class->heap, sizeof(*caches),
-					 __alignof__(*caches));
-	if (!caches)
-		return NULL;
-	for_each_possible_cpu(cpu) {
-		cache = per_cpu_ptr(caches, cpu);
-		cache->nil[0] = kheap_class_nil(class);
-		cache->base = cache->nil + 1;
-		cache->top = cache->base;
-		cache->limit = cache->base;
-	}
-	return caches;
-}
-
-static void caches_free(struct kheap_class *class,
-			struct kheap_cpu_cache __percpu *caches)
-{
-	struct kheap_cpu_cache *cache;
-	int cpu;
-
-	if (!caches)
-		return;
-	for_each_possible_cpu(cpu) {
-		cache = per_cpu_ptr(caches, cpu);
-		kheap_meta_free(class->heap, cache->loaded);
-		kheap_meta_free(class->heap, cache->previous);
-		kheap_magazines_drop(class, &cache->full);
-		kheap_magazines_drop(class, &cache->empty);
-	}
-	kheap_meta_free_percpu(class->heap, caches, sizeof(*caches));
-}
-
-static void choose_cpu(struct kheap_class *class)
-{
-	lockdep_assert_held(&class->heap->block.class_lock);
-	WRITE_ONCE(class->cpu, class->heap->base.watch ? &kheap_cold_cache :
-							 class->caches);
-}
-
-/* The per-CPU caches of a class are set up: let the fast paths use them. */
-static void class_choose_cpu(struct kheap_class *class)
-{
-	unsigned long flags;
-
-	raw_spin_lock_irqsave(&class->heap->block.class_lock, flags);
-	choose_cpu(class);
-	raw_spin_unlock_irqrestore(&class->heap->block.class_lock, flags);
-}
-
-/*
- * Set why a heap is watched: then the fast paths of all its classes miss. A class
- * that is not in the list yet gets its caches after it is.
- */
-void kheap_set_watch(struct kheap *heap, unsigned int watch)
-{
-	struct kheap_class *class;
-	unsigned long flags;
-
-	raw_spin_lock_irqsave(&heap->block.class_lock, flags);
-	WRITE_ONCE(heap->base.watch, watch);
-	list_for_each_entry(class, &heap->block.class_list, list)
-		choose_cpu(class);
-	raw_spin_unlock_irqrestore(&heap->block.class_lock, flags);
-}
-
-/**
- * kheap_cpu_caches_setup() - give a class its per-CPU caches
- * @class: the class
- * @gfp: what may be done; if that is less than %GFP_KERNEL, the maintenance
- *	work does it soon
- *
- * The caches start without arrays. Until this is done, every request misses.
- * Without memory for it, the maintenance work tries again when it runs anyway.
- */
-void kheap_cpu_caches_setup(struct kheap_class *class, gfp_t gfp)
-{
-	struct kheap_cpu_cache __percpu *cpu, *alien = NULL;
-
-	if (!class->max_slots)
-		return;
-	if ((gfp & GFP_KERNEL) != GFP_KERNEL) {
-		WRITE_ONCE(class->wants_cpu, true);
-		kheap_maint_now(class->heap);
-		return;
-	}
-	cpu = caches_alloc(class);
-	if (static_branch_unlikely(&kheap_numa_key))
-		alien = caches_alloc(class);
-	if (!cpu || (static_branch_unlikely(&kheap_numa_key) && !alien)) {
-		WRITE_ONCE(class->wants_cpu, true);
-		goto out_free;
-	}
-	if (alien && cmpxchg(&class->alien, NULL, alien))
-		goto out_free;
-	/* The caches are used as soon as they are seen here. */
-	if (cmpxchg(&class->caches, &kheap_cold_cache, cpu) ==
-	    &kheap_cold_cache) {
-		class_choose_cpu(class);
-		return;
-	}
-	alien = NULL;
-out_free:
-	caches_free(class, alien);
-	caches_free(class, cpu);
-}
-
-/* Free the caches of a class that nobody uses any more, full or not. */
-void kheap_cpu_caches_exit(struct kheap_class *class)
-{
-	if (class->caches == &kheap_cold_cache)
-		return;
-	kheap_depots_drop(class);
-	caches_free(class, class->caches);
-	caches_free(class, class->alien);
-	class->cpu = &kheap_cold_cache;
-	class->caches = &kheap_cold_cache;
-	class->alien = NULL;
 }

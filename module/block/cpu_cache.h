@@ -18,20 +18,30 @@
  * the look at the mark and its setting has cleared it again by then. So these
  * are plain loads and stores, in an order that matters on one CPU only; hence
  * compiler barriers. The protocol is modelled in Documentation/models/busy.pml.
+ *
+ * Where nobody is at it the maintenance work may write KHEAP_ASKED, to learn
+ * whether anybody comes by: the fast paths miss then, and who marks the cache
+ * busy has answered.
  */
 static __always_inline bool kheap_mark_busy(struct kheap_cpu_cache *cache)
 {
-	if (unlikely(READ_ONCE(cache->busy)))
+	u8 was = READ_ONCE(cache->busy);
+
+	if (unlikely(was == KHEAP_BUSY))
 		return false;
-	WRITE_ONCE(cache->busy, true);
+	WRITE_ONCE(cache->busy, KHEAP_BUSY);
 	barrier();
+	if (unlikely(was == KHEAP_ASKED)) {
+		WRITE_ONCE(cache->nr_answers, cache->nr_answers + 1);
+		cache->answering = true;
+	}
 	return true;
 }
 
 static __always_inline void kheap_clear_busy(struct kheap_cpu_cache *cache)
 {
 	barrier();
-	WRITE_ONCE(cache->busy, false);
+	WRITE_ONCE(cache->busy, 0);
 }
 
 /**
@@ -57,7 +67,7 @@ kheap_pop_from(const struct kheap_class *class,
 	preempt_disable();
 	if (unlikely(raw_cpu_read(cpu->busy)))
 		goto out;
-	raw_cpu_write(cpu->busy, true);
+	raw_cpu_write(cpu->busy, KHEAP_BUSY);
 	barrier();
 	top = raw_cpu_read(cpu->top) - 1;
 	block = *top;
@@ -65,7 +75,7 @@ kheap_pop_from(const struct kheap_class *class,
 		goto out_unmarked;
 	raw_cpu_write(cpu->top, top);
 	barrier();
-	raw_cpu_write(cpu->busy, false);
+	raw_cpu_write(cpu->busy, 0);
 	preempt_enable();
 	if (!block)
 		__builtin_unreachable();
@@ -83,7 +93,7 @@ out_unmarked:
 		raw_cpu_write(cpu->stray, block);
 	}
 	barrier();
-	raw_cpu_write(cpu->busy, false);
+	raw_cpu_write(cpu->busy, 0);
 out:
 	preempt_enable();
 	return NULL;
@@ -116,7 +126,7 @@ kheap_push_into(struct kheap_class *class, struct kheap_cpu_cache __percpu *cpu,
 
 	if (unlikely(raw_cpu_read(cpu->busy)))
 		return kheap_push_missed(class, block);
-	raw_cpu_write(cpu->busy, true);
+	raw_cpu_write(cpu->busy, KHEAP_BUSY);
 	barrier();
 	top = raw_cpu_read(cpu->top);
 	if (unlikely(top == raw_cpu_read(cpu->limit)))
@@ -124,7 +134,7 @@ kheap_push_into(struct kheap_class *class, struct kheap_cpu_cache __percpu *cpu,
 	*top = block;
 	raw_cpu_write(cpu->top, top + 1);
 	barrier();
-	raw_cpu_write(cpu->busy, false);
+	raw_cpu_write(cpu->busy, 0);
 	preempt_enable();
 }
 
@@ -173,18 +183,23 @@ static __always_inline void kheap_zero_lines(u64 *block, unsigned long nr_words)
  * kheap_zero() - zero a block as far as its class says
  * @class: its class
  * @block: the block
+ * @nr_zero: words at its start that need not be: a constant
  *
  * By stores up to %KHEAP_ZERO_STORES bytes: the string instruction takes longer
  * than that to start.
  */
 static __always_inline void kheap_zero(const struct kheap_class *class,
-				       void *block)
+				       void *block, unsigned int nr_zero)
 {
+	u8 kind;
+
 	if (likely(class->zero_kind == KHEAP_ZERO_LINE))
-		kheap_zero_words(block, 8);
-	else if (class->zero_kind == KHEAP_ZERO_FEW)
+		return kheap_zero_words((u64 *)block + nr_zero, 8 - nr_zero);
+	/* Read again, so that the comparison above needs no register. */
+	kind = READ_ONCE(class->zero_kind);
+	if (kind == KHEAP_ZERO_FEW)
 		kheap_zero_few(block, class->zero_words);
-	else if (class->zero_kind == KHEAP_ZERO_LINES)
+	else if (kind == KHEAP_ZERO_LINES)
 		kheap_zero_lines(block, class->zero_words);
 	else
 		memset64(block, 0, class->zero_words);

@@ -344,7 +344,22 @@ static void carve_object(void *block)
 	WRITE_ONCE(*(u32 *)block, 0);
 }
 
-/* Carve up to @nr virgin blocks. Return how many. */
+/*
+ * Where a run of virgin blocks from @idx ends. The CPU that gets it writes to all
+ * lines that it touches, so it ends with one if it can: the next run may be
+ * another CPU's.
+ */
+static unsigned int end_of_run(const struct kheap_class *class,
+			       unsigned int idx, unsigned int nr)
+{
+	unsigned int end = round_down(idx + nr, class->line_blocks);
+
+	if (idx + nr >= class->nr_blocks)
+		return class->nr_blocks;
+	return end > idx ? end : idx + nr;
+}
+
+/* Carve up to @nr virgin blocks. Return how many, one at least. */
 static unsigned int pool_carve(struct kheap_class *class,
 			       struct kheap_class_node *node,
 			       struct kheap_pool *pool,
@@ -353,7 +368,7 @@ static unsigned int pool_carve(struct kheap_class *class,
 	unsigned int idx = class->nr_blocks - kheap_pool_nr_virgin(class, pool);
 	unsigned int i;
 
-	nr = min_t(unsigned int, nr, class->nr_blocks - idx);
+	nr = end_of_run(class, idx, nr) - idx;
 	for (i = 0; i < nr; i++, idx++) {
 		slots[i] = kheap_block_address(class, pool, idx);
 		if (class->type)
@@ -365,6 +380,32 @@ static unsigned int pool_carve(struct kheap_class *class,
 	pool->nr_used += nr;
 	node->nr_virgin -= nr;
 	return nr;
+}
+
+/*
+ * Link the virgin blocks that share a line with what was carved before, so that
+ * the next one does not. Nothing is done where there is no such block left.
+ */
+static void pool_skip_line(struct kheap_class *class,
+			   struct kheap_class_node *node,
+			   struct kheap_pool *pool)
+{
+	unsigned int idx = class->nr_blocks - kheap_pool_nr_virgin(class, pool);
+	unsigned int next = DIV_ROUND_UP(L1_CACHE_ALIGN(pool->nextoffset),
+					 class->size);
+	void *block;
+
+	if (next >= class->nr_blocks)
+		return;
+	for (; idx < next; idx++) {
+		block = kheap_block_address(class, pool, idx);
+		if (class->type)
+			carve_object(block);
+		kheap_mark_set_link(class, block, pool->freeblock);
+		pool->freeblock = idx;
+		pool->nextoffset += class->size;
+		node->nr_virgin--;
+	}
 }
 
 /* Take up to @nr blocks of @pool: free ones first, then virgin ones. */
@@ -405,7 +446,8 @@ static void note_damage(struct kheap_class *class, void *here, void **bad)
  * @bad: set to the place of damage, if some is found; for kheap_refuse_link(),
  *	which the caller may not be able to call where it stands
  *
- * The fullest pools serve first, so that sparse ones can become empty.
+ * The fullest pools serve first, so that sparse ones can become empty. Where
+ * virgin blocks are taken, the run ends with a line, see end_of_run().
  *
  * Context: Any context except NMI. Never sleeps.
  * Return: How many blocks were taken; fewer than @nr when the used pools have
@@ -419,14 +461,16 @@ unsigned int kheap_pools_take(struct kheap_class *class, int nid,
 	struct kheap_pool *pool;
 	unsigned int taken = 0;
 	unsigned long flags;
+	bool cut = false;
 
 	raw_spin_lock_irqsave(&node->lock, flags);
-	while (taken < nr && (pool = fullest_used_pool(node))) {
+	while (taken < nr && !cut && (pool = fullest_used_pool(node))) {
 		unsigned int was = pool->nr_used;
 		void *here = NULL;
 
 		taken += pool_take(class, node, pool, slots + taken,
 				   nr - taken, &here);
+		cut = pool->nr_used != class->nr_blocks && likely(!here);
 		if (likely(!here))
 			pool_settle(class, node, pool, was, NULL);
 		else
@@ -437,6 +481,38 @@ unsigned int kheap_pools_take(struct kheap_class *class, int nid,
 	if (taken)
 		trace_kheap_refill(class, taken, nid, KHEAP_RUN_POOLS);
 	return taken;
+}
+
+/**
+ * kheap_pools_take_apart() - take a virgin block whose lines no other CPU has
+ * @class: the class
+ * @nid: the memory node
+ *
+ * For the first block of a CPU, which is going to be its hot one: beside that of
+ * another CPU, each would take the line from the other again and again.
+ *
+ * Context: Any context except NMI. Never sleeps.
+ * Return: The block with its mark; NULL if the pool that would serve has none.
+ */
+void *kheap_pools_take_apart(struct kheap_class *class, int nid)
+{
+	struct kheap_class_node *node = &class->node[nid];
+	struct kheap_pool *pool;
+	void *block = NULL;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&node->lock, flags);
+	pool = fullest_used_pool(node);
+	if (pool && kheap_pool_nr_virgin(class, pool)) {
+		pool_skip_line(class, node, pool);
+		node->nr_out += pool_carve(class, node, pool, &block, 1);
+		pool_settle(class, node, pool, pool->nr_used - 1, NULL);
+		node->nr_refills++;
+	}
+	raw_spin_unlock_irqrestore(&node->lock, flags);
+	if (block)
+		trace_kheap_refill(class, 1, nid, KHEAP_RUN_POOLS);
+	return block;
 }
 
 /**

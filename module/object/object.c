@@ -36,7 +36,7 @@ object_init(struct kheap_type *type, struct kheap_object *obj, gfp_t gfp)
 {
 	kheap_kasan_mark(&type->class, obj, KHEAP_KASAN_LIVE);
 	kheap_track_block(&type->class, obj, gfp);
-	kheap_zero(&type->class, obj);
+	kheap_zero(&type->class, obj, 0);
 	kheap_kmsan_alloc(&type->class, obj, type->class.usable,
 			  gfp | __GFP_ZERO);
 	kheap_kasan_bound(&type->class, obj, type->class.usable);
@@ -271,13 +271,18 @@ void __kheap_object_put(struct kheap_object *obj)
 	struct kheap_type *type = obj->type;
 
 	if (trace_kheap_object_release_enabled() ||
-	    trace_kheap_object_put_enabled() ||
-	    unlikely((u32)word != 1) || unlikely(!type->plain))
+	    trace_kheap_object_put_enabled() || unlikely((u32)word != 1))
 		return put_slowly(obj);
-	atomic64_set(&obj->word, word - 1);
-	if (unlikely(READ_ONCE(type->gc->running)))
-		return kheap_object_dispose(type, obj);
-	free_block(type, obj);
+	if (type->plain) {
+		atomic64_set(&obj->word, word - 1);
+		if (unlikely(READ_ONCE(type->gc->running)))
+			return kheap_object_dispose(type, obj);
+		return free_block(type, obj);
+	}
+	if (unlikely(!atomic64_try_cmpxchg(&obj->word, &word, (word - 1) &
+					   ~KHEAP_WORD(KHEAP_GC_NEW))))
+		return put_slowly(obj);
+	kheap_object_release(type, obj);
 }
 EXPORT_SYMBOL_GPL(__kheap_object_put);
 

@@ -61,7 +61,7 @@ static struct kheap_frame *find_in_crowd(unsigned long key)
 	return found;
 }
 
-static struct kheap_frame *find_frame(unsigned long key)
+static __always_inline struct kheap_frame *find_frame(unsigned long key)
 {
 	const struct slot *slot = slot_of(key);
 
@@ -71,6 +71,46 @@ static struct kheap_frame *find_frame(unsigned long key)
 	return likely(hlist_empty(&crowd)) ? NULL : find_in_crowd(key);
 }
 
+static noinline void join_crowd(struct kheap_frame *frame)
+{
+	unsigned long flags;
+
+	frame->place = KHEAP_FRAME_CROWD;
+	raw_spin_lock_irqsave(&crowd_lock, flags);
+	hlist_add_head(&frame->node, &crowd);
+	raw_spin_unlock_irqrestore(&crowd_lock, flags);
+}
+
+static noinline void leave_crowd(struct kheap_frame *frame)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&crowd_lock, flags);
+	hlist_del(&frame->node);
+	raw_spin_unlock_irqrestore(&crowd_lock, flags);
+}
+
+/* Have @frame found by its key, which no other frame has. */
+static __always_inline void place_frame(struct kheap_frame *frame,
+					struct slot *slot)
+{
+	if (unlikely(READ_ONCE(slot->key)) ||
+	    unlikely(cmpxchg(&slot->key, 0, frame->key)))
+		return join_crowd(frame);
+	slot->frame = frame;
+	frame->place = KHEAP_FRAME_SLOT;
+}
+
+static __always_inline void remove_frame(struct kheap_frame *frame,
+					 struct slot *slot)
+{
+	if (likely(frame->place == KHEAP_FRAME_SLOT))
+		/* What was done with it is done before another has the slot. */
+		smp_store_release(&slot->key, 0);
+	else if (frame->place == KHEAP_FRAME_CROWD)
+		leave_crowd(frame);
+}
+
 /**
  * kheap_trashcan_enter() - let objects that die here wait for a drain
  * @frame: the key is set to this context's; a frame that this has already goes
@@ -78,37 +118,15 @@ static struct kheap_frame *find_frame(unsigned long key)
  */
 void kheap_trashcan_enter(struct kheap_frame *frame)
 {
-	unsigned long key = this_context();
-	struct slot *slot = slot_of(key);
-	unsigned long flags;
-
-	frame->key = key;
+	frame->key = this_context();
 	frame->place = KHEAP_FRAME_NOWHERE;
-	if (find_frame(key))
-		return;
-	if (!READ_ONCE(slot->key) && !cmpxchg(&slot->key, 0, key)) {
-		slot->frame = frame;
-		frame->place = KHEAP_FRAME_SLOT;
-		return;
-	}
-	frame->place = KHEAP_FRAME_CROWD;
-	raw_spin_lock_irqsave(&crowd_lock, flags);
-	hlist_add_head(&frame->node, &crowd);
-	raw_spin_unlock_irqrestore(&crowd_lock, flags);
+	if (!find_frame(frame->key))
+		place_frame(frame, slot_of(frame->key));
 }
 
 void kheap_trashcan_leave(struct kheap_frame *frame)
 {
-	unsigned long flags;
-
-	if (likely(frame->place == KHEAP_FRAME_SLOT)) {
-		/* What was done with it is done before another has the slot. */
-		smp_store_release(&slot_of(frame->key)->key, 0);
-	} else if (frame->place == KHEAP_FRAME_CROWD) {
-		raw_spin_lock_irqsave(&crowd_lock, flags);
-		hlist_del(&frame->node);
-		raw_spin_unlock_irqrestore(&crowd_lock, flags);
-	}
+	remove_frame(frame, slot_of(frame->key));
 }
 
 /* A dead object's type field is the link: see kheap_type_of(). */
@@ -171,9 +189,10 @@ void kheap_trashcan_drain(struct kheap_frame *frame)
 }
 
 /* The frame that this context has, of which a run need not be told. */
-static struct kheap_frame *find_outer(struct kheap_gc *gc, unsigned long key)
+static __always_inline struct kheap_frame *find_outer(struct kheap_gc *gc,
+						      unsigned long key)
 {
-	if (key == (unsigned long)READ_ONCE(gc->owner) && gc->frame)
+	if (unlikely(key == (unsigned long)READ_ONCE(gc->owner)) && gc->frame)
 		return gc->frame;
 	return find_frame(key);
 }
@@ -182,6 +201,25 @@ static struct kheap_frame *find_outer(struct kheap_gc *gc, unsigned long key)
 bool kheap_trashcan_active(void)
 {
 	return find_frame(this_context());
+}
+
+/* Release an object inside of no other release of this context. */
+static __always_inline void release_outermost(struct kheap_type *type,
+					      struct kheap_object *obj,
+					      unsigned long key)
+{
+	struct kheap_frame frame __kheap_uninitialized;
+	struct slot *slot = slot_of(key);
+
+	frame.key = key;
+	frame.waiting = NULL;
+	frame.process = false;
+	frame.nr = 0;
+	place_frame(&frame, slot);
+	kheap_object_release_one(type, obj);
+	if (unlikely(frame.waiting))
+		kheap_trashcan_drain(&frame);
+	remove_frame(&frame, slot);
 }
 
 /**
@@ -197,31 +235,23 @@ bool kheap_trashcan_active(void)
 void kheap_object_release(struct kheap_type *type, struct kheap_object *obj)
 {
 	unsigned long key = this_context();
-	struct kheap_frame frame = { };
 	struct kheap_frame *outer;
 
 	if (trace_kheap_object_release_enabled())
 		trace_kheap_object_release(type, obj, 0,
 					   kheap_client_ip(_RET_IP_));
-	if (likely(type->plain)) {
-		kheap_object_dispose(type, obj);
-		return;
-	}
+	if (unlikely(type->plain))
+		return kheap_object_dispose(type, obj);
 	outer = find_outer(type->gc, key);
-	if (type->ops.flags & KHEAP_TYPE_PROCESS &&
+	if (unlikely(type->ops.flags & KHEAP_TYPE_PROCESS) &&
 	    !(outer && outer->process)) {
 		if (llist_add(kheap_object_link(obj), &type->gc->process))
 			queue_work(kheap_unbound_wq, &type->gc->process_work);
 		return;
 	}
-	if (outer) {
-		push(outer, obj);
-		return;
-	}
-	kheap_trashcan_enter(&frame);
-	kheap_object_release_one(type, obj);
-	kheap_trashcan_drain(&frame);
-	kheap_trashcan_leave(&frame);
+	if (outer)
+		return push(outer, obj);
+	release_outermost(type, obj, key);
 }
 
 /* Release the objects whose types ask for process context. */

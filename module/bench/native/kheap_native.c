@@ -58,6 +58,8 @@ static const struct figure figures[] = {
 	{ "free_rcu" },
 	{ "core" },
 	{ "core_2cpu", "core" },
+	{ "line" },
+	{ "line_2cpu", "line" },
 	{ "hot_pair_64_2cpu", "hot_pair_64" },
 	{ "interleaved_64_2cpu", "hot_pair_64", 64 },
 	{ "interleaved_16_2cpu", "kmalloc_pair_16", 16 },
@@ -76,7 +78,7 @@ static const struct bench_case *const groups[] = {
 	bench_remote_cases,
 	native_cold_cases,
 	native_rcu_cases,
-	native_core_cases,
+	native_floor_cases,
 };
 
 static char only[1024];

@@ -49,7 +49,7 @@ struct native_samples {
 extern const struct bench_case native_cold_cases[];
 extern const struct bench_case native_rcu_cases[];
 /* No memory at all: how much two CPUs get in each other's way. */
-extern const struct bench_case native_core_cases[];
+extern const struct bench_case native_floor_cases[];
 
 void native_calibrate(void);
 void native_calibration_report(void);
