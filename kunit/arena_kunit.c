@@ -588,11 +588,11 @@ static void refill_without_memory_for_descriptors_fails(struct kunit *test)
 
 	kheap_trim(heap);
 	KUNIT_ASSERT_EQ(test, arena->nr_holes, arena->nr_bare);
-	heap->limit_bytes = kheap_test_stats(heap).held_bytes + PAGE_SIZE;
+	heap->base.limit_bytes = kheap_test_stats(heap).held_bytes + PAGE_SIZE;
 	KUNIT_EXPECT_NULL(test, kheap_alloc(heap, SIZE, GFP_KERNEL));
 	KUNIT_EXPECT_EQ(test, pages_out(heap), KHEAP_CHUNK_POOLS);
 	kheap_test_expect_sound(test, heap);
-	heap->limit_bytes += kmalloc_size_roundup(CHUNK_BYTES);
+	heap->base.limit_bytes += kmalloc_size_roundup(CHUNK_BYTES);
 	more = kheap_test_alloc(test, heap, SIZE);
 	KUNIT_EXPECT_PTR_EQ(test, kheap_pool_of(more)->arena, arena);
 	kheap_free(heap, more);

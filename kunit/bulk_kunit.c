@@ -308,7 +308,7 @@ static void bulk_takes_a_class_lock_once_a_run(struct kunit *test)
 		kheap_free_bulk(heap, 640, ptrs);
 	}
 	kheap_trim(heap);
-	class = heap->classes[7];
+	class = heap->block.classes[7];
 	kheap_class_get_stats(class, &before);
 	KUNIT_ASSERT_EQ(test, kheap_alloc_bulk(heap, 64, GFP_KERNEL, 640, ptrs),
 			640);
@@ -336,7 +336,7 @@ static void bulk_again_and_again_takes_no_class_lock(struct kunit *test)
 
 	kheap_test_stay_on(test, 0);
 	for (round = 0; round < 16; round++) {
-		class = heap->classes[7];
+		class = heap->block.classes[7];
 		kheap_class_get_stats(class, &before);
 		KUNIT_ASSERT_EQ(test, kheap_alloc_bulk(heap, 64, GFP_KERNEL,
 						       250, ptrs), 250);

@@ -387,7 +387,7 @@ static void destroy_with_live_objects_reports_and_frees_them(struct kunit *test)
 	kheap_test_watch_log(test);
 	snprintf(text, sizeof(text),
 		 "heap '%s': cache 'objects' destroyed with 3 live objects",
-		 heap->name);
+		 heap->base.name);
 	kheap_cache_destroy(cache);
 	KHEAP_EXPECT_LOGGED(test, text);
 	KUNIT_EXPECT_EQ(test, kheap_test_stats(heap).nr_allocated, 1);
@@ -487,7 +487,7 @@ static void wrong_cache_report_names_both(struct kunit *test)
 
 	kheap_test_watch_log(test);
 	kheap_free(heap, object);
-	snprintf(text, sizeof(text), "heap '%s': refused: ", heap->name);
+	snprintf(text, sizeof(text), "heap '%s': refused: ", heap->base.name);
 	KHEAP_EXPECT_LOGGED(test, text);
 	KHEAP_EXPECT_LOGGED(test, "belongs to another cache of this heap");
 	KHEAP_EXPECT_LOGGED(test, "cache objects, blocks of 64 bytes");
@@ -616,8 +616,8 @@ static void cache_ends_after_a_block_freed_in_nmi(struct kunit *test)
 	kheap_test_nmi_end(flags);
 	task = kthread_run(end_cache, &end, "kheap-kunit-end");
 	KUNIT_EXPECT_FALSE(test, IS_ERR(task));
-	irq_work_sync(&heap->nmi_work);
-	flush_delayed_work(&heap->maint);
+	irq_work_sync(&heap->block.nmi_work);
+	flush_delayed_work(&heap->base.maint);
 	while (!READ_ONCE(end.over))
 		schedule_timeout_uninterruptible(1);
 	kthread_stop(task);

@@ -193,7 +193,7 @@ static void memory_of_the_recorder_is_the_heaps_and_comes_back(struct kunit *tes
 	kheap_callsites_stop(heap);
 	KUNIT_EXPECT_EQ(test, kheap_test_stats(heap).metadata_bytes, before);
 	kheap_callsites_stop(heap);
-	KUNIT_EXPECT_EQ(test, heap->watch & KHEAP_WATCH_CALLSITES, 0u);
+	KUNIT_EXPECT_EQ(test, heap->base.watch & KHEAP_WATCH_CALLSITES, 0u);
 }
 
 static void block_without_room_for_a_record_is_counted(struct kunit *test)
@@ -205,9 +205,9 @@ static void block_without_room_for_a_record_is_counted(struct kunit *test)
 	site_a(heap, a, NR_A);
 	kheap_test_free_many(heap, a, NR_A);
 	KUNIT_ASSERT_EQ(test, kheap_callsites_start(heap, 1), 0);
-	heap->limit_bytes = 1;
+	heap->base.limit_bytes = 1;
 	site_a(heap, a, NR_A);
-	heap->limit_bytes = 0;
+	heap->base.limit_bytes = 0;
 	stats = stats_of(heap);
 	KUNIT_EXPECT_GT(test, stats.nr_dropped, 0ul);
 	KUNIT_EXPECT_EQ(test, stats.nr_dropped + stats.nr_live,

@@ -62,8 +62,8 @@ DEFINE_OFF_BY_ONE(bare_holes_of_the_arena, p->arena->nr_bare)
 DEFINE_OFF_BY_ONE(pools_of_the_class, p->node->nr_pools)
 DEFINE_OFF_BY_ONE(blocks_of_the_used_pool, p->used->nr_used)
 DEFINE_OFF_BY_ONE(span_of_the_class, p->class->span)
-DEFINE_OFF_BY_ONE(large_blocks, p->heap->nr_large)
-DEFINE_OFF_BY_ONE(bytes_of_large_blocks, p->heap->large_bytes)
+DEFINE_OFF_BY_ONE(large_blocks, p->heap->raw.nr_large)
+DEFINE_OFF_BY_ONE(bytes_of_large_blocks, p->heap->raw.large_bytes)
 
 static void blocks_of_the_full_pool(struct parts *p, int by)
 {
@@ -186,7 +186,7 @@ static void list_in_a_loop(struct parts *p, int by)
 
 static struct kheap_large *first_large(struct parts *p)
 {
-	return rb_entry(rb_first(&p->heap->large), struct kheap_large, node);
+	return rb_entry(rb_first(&p->heap->raw.large), struct kheap_large, node);
 }
 
 static void large_block_without_bytes(struct parts *p, int by)
@@ -296,8 +296,8 @@ static void set_up(struct kunit *test, struct parts *p)
 	/* Two holes there, sixty-two here; then an empty pool. */
 	kheap_test_free_many(p->heap, p->blocks, 2 * POOL);
 	kheap_trim(p->heap);
-	cancel_delayed_work_sync(&p->heap->maint);
-	p->heap->maint_armed = true;
+	cancel_delayed_work_sync(&p->heap->base.maint);
+	p->heap->base.maint_armed = true;
 	p->empty = kheap_pool_of(kheap_test_alloc(test, p->heap, 256));
 	kheap_free(p->heap, kheap_block_address(p->empty->class, p->empty, 0));
 	kheap_test_free_many(p->heap, p->more + POOL + 3, 3);
@@ -321,7 +321,7 @@ static void falsified_heap_is_found_out(struct kunit *test)
 	KHEAP_EXPECT_LOGGED(test, "check: ");
 	KHEAP_EXPECT_LOGGED(test, lie->text);
 	KUNIT_EXPECT_EQ(test, kheap_check(p.heap), 0);
-	p.heap->maint_armed = false;
+	p.heap->base.maint_armed = false;
 	kheap_test_free_many(p.heap, p.blocks + 2 * POOL, ARENA - 2 * POOL);
 	kheap_test_free_many(p.heap, p.more, POOL + 3);
 	kheap_test_free_many(p.heap, p.large, 2);

@@ -51,7 +51,7 @@ static void sizes_up_to_the_boundary_are_served_by_the_class(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, kheap_usable_size(heap, block), size);
 		kheap_free(heap, block);
 	}
-	KUNIT_EXPECT_PTR_NE(test, heap->classes[param - sizes],
+	KUNIT_EXPECT_PTR_NE(test, heap->block.classes[param - sizes],
 			    &kheap_cold_class);
 }
 
@@ -229,10 +229,10 @@ static void classes_of_a_fresh_heap_do_not_exist(struct kunit *test)
 	unsigned int i;
 
 	for (i = 0; i < KHEAP_NR_CLASSES; i++)
-		KUNIT_EXPECT_PTR_EQ(test, heap->classes[i], &kheap_cold_class);
+		KUNIT_EXPECT_PTR_EQ(test, heap->block.classes[i], &kheap_cold_class);
 	kheap_free(heap, kheap_test_alloc(test, heap, 100));
 	for (i = 0; i < KHEAP_NR_CLASSES; i++)
-		KUNIT_EXPECT_EQ(test, heap->classes[i] != &kheap_cold_class,
+		KUNIT_EXPECT_EQ(test, heap->block.classes[i] != &kheap_cold_class,
 				i == 12);
 }
 
@@ -263,16 +263,16 @@ static void percpu_caches_without_memory_come_later(struct kunit *test)
 	size_t held = kheap_test_stats(heap).held_bytes;
 	struct kheap_cache *cache;
 
-	heap->limit_bytes = held;
+	heap->base.limit_bytes = held;
 	do {
-		heap->limit_bytes += 8;
+		heap->base.limit_bytes += 8;
 		cache = kheap_cache_create(heap, "late", 64, 0, 0, NULL);
 	} while (cache == ERR_PTR(-ENOMEM));
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, cache);
 	KUNIT_EXPECT_PTR_EQ(test, cache->class.caches, kheap_cold_class.caches);
 	kheap_test_maintain(heap);
 	KUNIT_EXPECT_PTR_EQ(test, cache->class.caches, kheap_cold_class.caches);
-	heap->limit_bytes = 0;
+	heap->base.limit_bytes = 0;
 	kheap_test_maintain(heap);
 	KUNIT_EXPECT_PTR_NE(test, cache->class.caches, kheap_cold_class.caches);
 }

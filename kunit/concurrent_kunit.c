@@ -467,7 +467,7 @@ static void first_uses_of_classes_may_race(struct kunit *test)
 	}
 	for (i = 0; i < ARRAY_SIZE(threads); i++)
 		kthread_stop(threads[i]);
-	list_for_each_entry(class, &storm->heaps[0]->class_list, list)
+	list_for_each_entry(class, &storm->heaps[0]->block.class_list, list)
 		nr_classes++;
 	KUNIT_EXPECT_EQ(test, nr_classes, KHEAP_NR_SIZE_CLASSES);
 	KUNIT_EXPECT_EQ(test, atomic_read(&storm->nr_failed), 0);

@@ -50,7 +50,7 @@ static struct kheap *warm_heap(struct kunit *test, struct kheap_class **class,
 
 	kheap_test_stay_on(test, 0);
 	warm_up(test, heap, SIZE);
-	*class = heap->classes[SZIDX];
+	*class = heap->block.classes[SZIDX];
 	*cache = cache_on(*class, 0);
 	KUNIT_ASSERT_GT(test, nr_slots(*cache), 0ul);
 	return heap;
@@ -71,8 +71,8 @@ static void unused_class_does_not_exist(struct kunit *test)
 	struct kheap *heap = kheap_test_heap(test);
 
 	kheap_free(heap, kheap_test_alloc(test, heap, SIZE));
-	KUNIT_EXPECT_PTR_NE(test, heap->classes[SZIDX], &kheap_cold_class);
-	KUNIT_EXPECT_PTR_EQ(test, heap->classes[SZIDX + 1], &kheap_cold_class);
+	KUNIT_EXPECT_PTR_NE(test, heap->block.classes[SZIDX], &kheap_cold_class);
+	KUNIT_EXPECT_PTR_EQ(test, heap->block.classes[SZIDX + 1], &kheap_cold_class);
 }
 
 static void used_class_gets_its_array_where_it_is_used(struct kunit *test)
@@ -106,7 +106,7 @@ static void use_makes_magazines_grow_to_the_classs_most(struct kunit *test)
 
 	kheap_test_stay_on(test, 0);
 	warm_up(test, heap, size);
-	class = heap->classes[size / 8 - 1];
+	class = heap->block.classes[size / 8 - 1];
 	KUNIT_EXPECT_EQ(test, nr_slots(cache_on(class, 0)), class->max_slots);
 }
 
@@ -119,7 +119,7 @@ static void magazines_of_all_classes_are_bounded_in_bytes(struct kunit *test)
 		struct kheap_class *class;
 
 		kheap_free(heap, kheap_test_alloc(test, heap, 8 * szidx + 8));
-		class = heap->classes[szidx];
+		class = heap->block.classes[szidx];
 		KUNIT_EXPECT_GE(test, class->max_slots, 2);
 		KUNIT_EXPECT_LE(test, class->max_slots * class->size, 16384);
 	}
@@ -155,8 +155,8 @@ static void atomic_first_use_gets_its_caches_soon(struct kunit *test)
 	block = kheap_alloc(heap, SIZE, GFP_ATOMIC);
 	local_irq_enable();
 	KUNIT_ASSERT_NOT_NULL(test, block);
-	class = heap->classes[SZIDX];
-	flush_delayed_work(&heap->maint);
+	class = heap->block.classes[SZIDX];
+	flush_delayed_work(&heap->base.maint);
 	KUNIT_EXPECT_PTR_NE(test, class->cpu, kheap_cold_class.cpu);
 	KUNIT_EXPECT_FALSE(test, class->wants_cpu);
 	kheap_free(heap, block);
@@ -170,7 +170,7 @@ static void heap_without_cpu_caches_caches_nothing(struct kunit *test)
 	struct kheap_class *class;
 
 	warm_up(test, heap, SIZE);
-	class = heap->classes[SZIDX];
+	class = heap->block.classes[SZIDX];
 	KUNIT_EXPECT_EQ(test, class->max_slots, 0);
 	KUNIT_EXPECT_PTR_EQ(test, class->cpu, kheap_cold_class.cpu);
 	KUNIT_EXPECT_EQ(test, kheap_test_stats(heap).cached_bytes, 0);
@@ -503,8 +503,8 @@ static void free_in_nmi(struct kunit *test, struct kheap_class *class,
 /* What was freed in NMI is freed when a grace period is over. */
 static void wait_for_sweep(struct kheap *heap)
 {
-	irq_work_sync(&heap->nmi_work);
-	flush_delayed_work(&heap->rcu_work);
+	irq_work_sync(&heap->block.nmi_work);
+	flush_delayed_work(&heap->block.rcu_work);
 }
 
 static void block_freed_in_nmi_comes_back_a_moment_later(struct kunit *test)
@@ -619,7 +619,7 @@ static void trim_drains_all_cpus(struct kunit *test)
 	long nr_pages;
 
 	nr = fill_everywhere(test, heap);
-	class = heap->classes[SZIDX];
+	class = heap->block.classes[SZIDX];
 	KUNIT_EXPECT_GE(test, kheap_class_nr_cached(class),
 			(unsigned long)nr * class->max_slots);
 	KUNIT_EXPECT_GT(test, kheap_trim(heap), 0);
@@ -637,7 +637,7 @@ static void idle_cache_is_drained_by_maintenance(struct kunit *test)
 	struct kheap_class *class;
 
 	fill_everywhere(test, heap);
-	class = heap->classes[SZIDX];
+	class = heap->block.classes[SZIDX];
 	KUNIT_ASSERT_GT(test, kheap_class_nr_cached(class), 0);
 	/* The first look remembers, the second one finds no change. */
 	kheap_test_maintain(heap);
@@ -654,7 +654,7 @@ static void busy_cache_is_left_by_maintenance(struct kunit *test)
 
 	for (round = 0; round < 4; round++) {
 		/* On a slow machine, it may have run twice by itself. */
-		cancel_delayed_work_sync(&heap->maint);
+		cancel_delayed_work_sync(&heap->base.maint);
 		warm_up(test, heap, SIZE);
 		cache->nr_slow++;
 		kheap_test_maintain(heap);
@@ -672,7 +672,7 @@ static void cache_that_never_misses_is_left_by_maintenance(struct kunit *test)
 	unsigned int round;
 
 	for (round = 0; round < 6; round++) {
-		cancel_delayed_work_sync(&heap->maint);
+		cancel_delayed_work_sync(&heap->base.maint);
 		kheap_test_maintain(heap);
 		kheap_free(heap, kheap_test_alloc(test, heap, SIZE));
 		KUNIT_EXPECT_GT(test, nr_slots(cache), 0ul);
@@ -688,7 +688,7 @@ static void question_finds_a_marked_cache_in_use(struct kunit *test)
 	struct kheap_class *class;
 	struct kheap *heap = warm_heap(test, &class, &cache);
 
-	cancel_delayed_work_sync(&heap->maint);
+	cancel_delayed_work_sync(&heap->base.maint);
 	preempt_disable();
 	cache->nr_slow++;
 	cache->busy = KHEAP_BUSY;
@@ -720,7 +720,7 @@ static void first_blocks_of_two_cpus_share_no_line(struct kunit *test)
 		kunit_skip(test, "needs two CPUs");
 	kheap_test_stay_on(test, 0);
 	block = kheap_test_alloc(test, heap, 24);
-	class = heap->classes[2];
+	class = heap->block.classes[2];
 	pool = kheap_block_pool(block);
 	KUNIT_EXPECT_EQ(test, pool->nextoffset, 24);
 	KUNIT_EXPECT_EQ(test, smp_call_on_cpu(FAR_CPU, alloc_on, heap, false),
@@ -744,7 +744,7 @@ static void virgin_run_ends_with_a_line(struct kunit *test)
 	unsigned int nr;
 
 	kheap_free(heap, kheap_test_alloc(test, heap, 24));
-	class = heap->classes[2];
+	class = heap->block.classes[2];
 	KUNIT_ASSERT_EQ(test, class->line_blocks, 8);
 	kheap_test_alloc(test, heap, 24);
 	nr = kheap_pools_take(class, numa_mem_id(), slots, 13, &bad);
@@ -784,11 +784,11 @@ static void cached_blocks_always_have_maintenance_ahead(struct kunit *test)
 	for (round = 0; round < 5; round++)
 		kheap_test_maintain(heap);
 	KUNIT_ASSERT_EQ(test, kheap_class_nr_cached(class), 0);
-	ahead = delayed_work_pending(&heap->maint);
+	ahead = delayed_work_pending(&heap->base.maint);
 	KUNIT_EXPECT_FALSE(test, ahead);
 	kheap_test_free_many(heap, blocks, 8);
 	KUNIT_EXPECT_GT(test, kheap_class_nr_cached(class), 0ul);
-	ahead = delayed_work_pending(&heap->maint);
+	ahead = delayed_work_pending(&heap->base.maint);
 	KUNIT_EXPECT_TRUE(test, ahead);
 	for (round = 0; round < 5; round++)
 		kheap_test_maintain(heap);
@@ -849,7 +849,7 @@ static void unplugged_cpu_is_drained(struct kunit *test)
 	if (!cpu)
 		kunit_skip(test, "there is one CPU only");
 	work_on_cpu(cpu, fill_here, &visit);
-	class = heap->classes[SZIDX];
+	class = heap->block.classes[SZIDX];
 	KUNIT_EXPECT_GT(test, kheap_class_nr_cached(class), 0ul);
 	err = remove_cpu(cpu);
 	if (err)

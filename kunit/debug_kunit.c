@@ -362,12 +362,12 @@ static void each_allocation_and_free_is_traced(struct kunit *test)
 		void *block = kheap_test_alloc(test, heap, traced[i]);
 
 		snprintf(text, sizeof(text), "heap '%s': alloc %p, %zu bytes, ",
-			 heap->name, block, traced[i]);
+			 heap->base.name, block, traced[i]);
 		KHEAP_EXPECT_LOGGED(test, text);
 		kheap_test_forget_log();
 		kheap_free(heap, block);
 		snprintf(text, sizeof(text), "heap '%s': free %p, ",
-			 heap->name, block);
+			 heap->base.name, block);
 		KHEAP_EXPECT_LOGGED(test, text);
 		KHEAP_EXPECT_LOGGED(test, __func__);
 		kheap_test_forget_log();
@@ -509,8 +509,8 @@ static void flags_are_fixed_by_the_first_use(struct kunit *test)
 
 	kheap_free(heap, kheap_test_alloc(test, heap, 64));
 	KUNIT_EXPECT_EQ(test, kheap_debug_set(heap, KHEAP_DEBUG_GUARD), -EBUSY);
-	KUNIT_EXPECT_EQ(test, atomic_read(&heap->debug), KHEAP_DEBUG_FIXED);
-	KUNIT_EXPECT_EQ(test, heap->watch & KHEAP_WATCH_DEBUG, 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&heap->watch.debug), KHEAP_DEBUG_FIXED);
+	KUNIT_EXPECT_EQ(test, heap->base.watch & KHEAP_WATCH_DEBUG, 0);
 }
 
 static void flags_can_be_changed_before_the_first_use(struct kunit *test)
@@ -519,9 +519,9 @@ static void flags_can_be_changed_before_the_first_use(struct kunit *test)
 	u8 *block;
 
 	KUNIT_EXPECT_EQ(test, kheap_debug_set(heap, 0), 0);
-	KUNIT_EXPECT_EQ(test, heap->watch & KHEAP_WATCH_DEBUG, 0);
+	KUNIT_EXPECT_EQ(test, heap->base.watch & KHEAP_WATCH_DEBUG, 0);
 	KUNIT_EXPECT_EQ(test, kheap_debug_set(heap, KHEAP_DEBUG_GUARD), 0);
-	KUNIT_EXPECT_NE(test, heap->watch & KHEAP_WATCH_DEBUG, 0);
+	KUNIT_EXPECT_NE(test, heap->base.watch & KHEAP_WATCH_DEBUG, 0);
 	block = kheap_test_alloc(test, heap, 64);
 	block[64] = 0;
 	kheap_free(heap, block);
@@ -549,7 +549,7 @@ static int set_and_clear(void *data)
 
 static bool has_flags(struct kheap *heap)
 {
-	bool has = atomic_read(&heap->debug);
+	bool has = atomic_read(&heap->watch.debug);
 
 	smp_rmb(); /* Pairs with the locked instruction that sets them. */
 	return has;
@@ -557,7 +557,7 @@ static bool has_flags(struct kheap *heap)
 
 static bool is_watched(struct kheap *heap)
 {
-	bool watched = READ_ONCE(heap->watch) & KHEAP_WATCH_DEBUG;
+	bool watched = READ_ONCE(heap->base.watch) & KHEAP_WATCH_DEBUG;
 
 	smp_rmb(); /* As above. */
 	return watched;

@@ -476,9 +476,9 @@ struct gone {
 
 static void trim_arenas(struct kheap *heap)
 {
-	mutex_lock(&heap->mutex);
+	mutex_lock(&heap->base.mutex);
 	kheap_arenas_trim(heap);
-	mutex_unlock(&heap->mutex);
+	mutex_unlock(&heap->base.mutex);
 }
 
 /* The page serves again, for blocks of @size. */

@@ -147,13 +147,13 @@ static void expect_nothing_lost(struct kunit *test, struct kheap *heap)
 	struct kheap_test_source *source = kheap_test_source(heap);
 	struct kheap_stats stats;
 
-	flush_delayed_work(&heap->maint);
+	flush_delayed_work(&heap->base.maint);
 	stats = kheap_test_stats(heap);
 	KUNIT_EXPECT_EQ(test, stats.nr_allocated, 0ul);
 	KUNIT_EXPECT_EQ(test, stats.nr_large, 0ul);
 	KUNIT_EXPECT_EQ(test, stats.nr_pools, 0ul);
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&source->nr_pages_out), 0l);
-	KUNIT_EXPECT_EQ(test, atomic_long_read(&heap->held_bytes),
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&heap->base.held_bytes),
 			(long)stats.held_bytes);
 	KUNIT_EXPECT_EQ(test, kheap_check(heap), 0);
 	KUNIT_EXPECT_EQ(test, kheap_test_sum(&stats), stats.held_bytes);
@@ -275,13 +275,13 @@ static void block_that_cannot_shrink_stays(struct kunit *test)
 
 	memset(block, 0x42, 512);
 	kheap_test_source(heap)->fail_all = true;
-	heap->limit_bytes = 1;
+	heap->base.limit_bytes = 1;
 	KUNIT_EXPECT_PTR_EQ(test, kheap_realloc(heap, block, 8, GFP_KERNEL),
 			    block);
 	KUNIT_EXPECT_NULL(test, kheap_realloc(heap, block, 50000, GFP_KERNEL |
 					      __GFP_NOWARN));
 	KUNIT_EXPECT_NULL(test, memchr_inv(block, 0x42, 512));
-	heap->limit_bytes = 0;
+	heap->base.limit_bytes = 0;
 	kheap_free(heap, block);
 }
 
@@ -302,7 +302,7 @@ static void any_limit_is_kept_and_loses_nothing(struct kunit *test)
 
 	limit = kheap_test_stats(heap).held_bytes;
 	while (!done && limit < 64 << 20) {
-		heap->limit_bytes = limit;
+		heap->base.limit_bytes = limit;
 		done = work_once(work);
 		KUNIT_EXPECT_LE(test, kheap_test_stats(heap).held_bytes,
 				limit + KMALLOC_MAX_CACHE_SIZE);
@@ -313,7 +313,7 @@ static void any_limit_is_kept_and_loses_nothing(struct kunit *test)
 		step += step / 16;
 	}
 	KUNIT_EXPECT_TRUE(test, done);
-	heap->limit_bytes = 0;
+	heap->base.limit_bytes = 0;
 	KUNIT_EXPECT_TRUE(test, work_once(work));
 	work_undo(work);
 }
@@ -337,7 +337,7 @@ static void every_allocation_may_be_made_to_fail(struct kunit *test)
 		rule.nth = ++nr_requests;
 		kheap_inject_start(heap, &rule);
 		done = work_once(work);
-		KUNIT_EXPECT_EQ(test, heap->inject.nr_failed, !done);
+		KUNIT_EXPECT_EQ(test, heap->watch.inject.nr_failed, !done);
 		KUNIT_EXPECT_EQ(test, kheap_test_stats(heap).nr_failed,
 				nr_requests - done);
 		work_undo(work);
@@ -365,7 +365,7 @@ static unsigned long count_failures(struct kunit *test, struct kheap *heap,
 		nr += !block;
 		kheap_free(heap, block);
 	}
-	KUNIT_EXPECT_EQ(test, heap->inject.nr_failed, nr);
+	KUNIT_EXPECT_EQ(test, heap->watch.inject.nr_failed, nr);
 	kheap_inject_stop(heap);
 	block = kheap_alloc(heap, size, GFP_KERNEL);
 	KUNIT_EXPECT_NOT_NULL(test, block);
@@ -421,7 +421,7 @@ static void requests_that_must_not_fail_do_not(struct kunit *test)
 	block = kheap_alloc(heap, 64, GFP_KERNEL | __GFP_NOFAIL);
 	others = kheap_test_alloc(test, other, 64);
 	KUNIT_EXPECT_NOT_NULL(test, block);
-	KUNIT_EXPECT_EQ(test, heap->inject.nr_seen, 0);
+	KUNIT_EXPECT_EQ(test, heap->watch.inject.nr_seen, 0);
 	kheap_free(heap, block);
 	kheap_free(other, others);
 }

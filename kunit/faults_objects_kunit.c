@@ -148,9 +148,9 @@ static void collection_over_the_limit_gives_up(struct kunit *test)
 	struct kheap *heap = node_gc_heap(test);
 
 	drop_ring(test, node_type(test, heap, &node_ops));
-	heap->limit_bytes = 1;
+	heap->base.limit_bytes = 1;
 	KUNIT_EXPECT_EQ(test, kheap_gc_collect(heap, KHEAP_GC_FULL), -ENOMEM);
-	heap->limit_bytes = 0;
+	heap->base.limit_bytes = 0;
 	KUNIT_EXPECT_EQ(test, nr_released(), 0);
 	KUNIT_EXPECT_EQ(test, kheap_gc_collect(heap, 0), NR_RING);
 	node_expect_empty(test, heap);
@@ -187,7 +187,7 @@ static void parked_blocks_are_freed_without_memory(struct kunit *test)
 	unsigned int i;
 
 	kheap_test_needs_faults(test);
-	heap->rcu_armed = true; /* So that the work does not come before us. */
+	heap->block.rcu_armed = true; /* So that the work does not come before us. */
 	for (i = 0; i < NR_PARKED; i++)
 		kheap_free_rcu(heap, blocks[i]);
 	KUNIT_EXPECT_GE(test, kheap_test_stats(heap).nr_pools, 40);

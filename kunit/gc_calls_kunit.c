@@ -9,7 +9,6 @@
 #include <linux/kthread.h>
 #include <linux/seq_file.h>
 
-#include "show/objects.h"
 #include "nodes.h"
 
 #define NR_RING	700U
@@ -173,7 +172,8 @@ static int remember_in_thread(void *data)
 /* A put that has no place in the buffer yet: is it pending? */
 static long pending_before_it_is_buffered(struct kheap_gc *gc, int cpu)
 {
-	struct kheap_gc_buffer *buffer = per_cpu_ptr(gc->buffers, cpu);
+	struct kheap_gc_buffer *buffer =
+		per_cpu_ptr(kheap_collector(gc)->buffers, cpu);
 	unsigned int tries = 20000;
 	unsigned long flags;
 	long nr;
@@ -182,7 +182,7 @@ static long pending_before_it_is_buffered(struct kheap_gc *gc, int cpu)
 	atomic_set_release(&put_now, 1);
 	do {
 		udelay(5);
-		nr = atomic_long_read(&gc->nr_pending);
+		nr = atomic_long_read(&kheap_collector(gc)->nr_pending);
 	} while (!nr && --tries);
 	raw_spin_unlock_irqrestore(&buffer->lock, flags);
 	return nr;
@@ -206,7 +206,7 @@ static void candidate_is_pending_before_it_is_buffered(struct kunit *test)
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
 	kthread_bind(task, cpu);
 	wake_up_process(task);
-	KUNIT_EXPECT_EQ(test, pending_before_it_is_buffered(heap->gc, cpu), 1);
+	KUNIT_EXPECT_EQ(test, pending_before_it_is_buffered(heap->object.gc, cpu), 1);
 	kthread_stop(task);
 	KUNIT_EXPECT_EQ(test, node_gc_stats(heap).nr_pending, 1);
 	node_put(node);
@@ -220,8 +220,9 @@ static void work_that_comes_late_finds_the_collector_off(struct kunit *test)
 	struct kheap *heap = node_gc_heap(test);
 
 	drop_ring(test, node_type(test, heap, &node_ops), 3);
-	mod_delayed_work(system_unbound_wq, &heap->gc->work, 0);
-	flush_delayed_work(&heap->gc->work);
+	mod_delayed_work(system_unbound_wq,
+			 &kheap_collector(heap->object.gc)->work, 0);
+	flush_delayed_work(&kheap_collector(heap->object.gc)->work);
 	KUNIT_EXPECT_EQ(test, node_gc_stats(heap).nr_automatic_runs, 0);
 	KUNIT_EXPECT_EQ(test, nr_released(), 0);
 	KUNIT_EXPECT_EQ(test, kheap_gc_collect(heap, 0), 3);
@@ -233,15 +234,18 @@ static void work_without_memory_comes_again(struct kunit *test)
 	struct kheap *heap = node_gc_heap(test);
 
 	drop_ring(test, node_type(test, heap, &node_ops), NR_RING);
-	heap->limit_bytes = 1;
+	heap->base.limit_bytes = 1;
 	kheap_gc_enable(heap, true);
-	mod_delayed_work(system_unbound_wq, &heap->gc->work, 0);
-	flush_work(&heap->gc->work.work);
+	mod_delayed_work(system_unbound_wq,
+			 &kheap_collector(heap->object.gc)->work, 0);
+	flush_work(&kheap_collector(heap->object.gc)->work.work);
 	KUNIT_EXPECT_EQ(test, nr_released(), 0);
-	KUNIT_EXPECT_TRUE(test, delayed_work_pending(&heap->gc->work));
-	heap->limit_bytes = 0;
-	mod_delayed_work(system_unbound_wq, &heap->gc->work, 0);
-	flush_delayed_work(&heap->gc->work);
+	KUNIT_EXPECT_TRUE(test,
+			  delayed_work_pending(&kheap_collector(heap->object.gc)->work));
+	heap->base.limit_bytes = 0;
+	mod_delayed_work(system_unbound_wq,
+			 &kheap_collector(heap->object.gc)->work, 0);
+	flush_delayed_work(&kheap_collector(heap->object.gc)->work);
 	KUNIT_EXPECT_EQ(test, nr_released(), NR_RING);
 	KUNIT_EXPECT_GE(test, node_gc_stats(heap).nr_automatic_runs, 2);
 	node_expect_empty(test, heap);
@@ -280,10 +284,10 @@ static void object_that_is_parked_late_waits_for_the_lock(struct kunit *test)
 {
 	struct kheap *heap = node_gc_heap(test);
 	struct kheap_type *type = node_type(test, heap, &node_leaf_ops);
-	struct kheap_gc *gc = heap->gc;
+	struct kheap_gc *gc = heap->object.gc;
 	struct node *node = node_new(test, type);
 
-	mutex_lock(&gc->mutex);
+	mutex_lock(&kheap_collector(gc)->mutex);
 	WRITE_ONCE(gc->running, true);
 	node_put(node);
 	WRITE_ONCE(gc->running, false);
@@ -291,7 +295,7 @@ static void object_that_is_parked_late_waits_for_the_lock(struct kunit *test)
 	msleep(20);
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&type->nr_held), 1);
 	KUNIT_EXPECT_FALSE(test, llist_empty(&gc->parked));
-	mutex_unlock(&gc->mutex);
+	mutex_unlock(&kheap_collector(gc)->mutex);
 	flush_work(&gc->parked_work);
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&type->nr_held), 0);
 	KUNIT_EXPECT_EQ(test, kheap_test_stats(heap).nr_allocated, 0);
@@ -306,12 +310,12 @@ static void lost_candidates_count_until_the_next_run(struct kunit *test)
 
 	for (i = 0; i < 20; i++)
 		all[i] = node_new(test, type);
-	heap->limit_bytes = 1;
+	heap->base.limit_bytes = 1;
 	for (i = 0; i < 20; i++) {
 		kheap_object_get(&all[i]->obj);
 		node_put(all[i]);
 	}
-	heap->limit_bytes = 0;
+	heap->base.limit_bytes = 0;
 	KUNIT_EXPECT_EQ(test, node_gc_stats(heap).nr_pending, 20);
 	KUNIT_EXPECT_EQ(test, kheap_gc_collect(heap, 0), 0);
 	KUNIT_EXPECT_EQ(test, node_gc_stats(heap).nr_visited, 20);

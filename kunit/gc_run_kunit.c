@@ -75,10 +75,10 @@ static void run_without_memory_gives_up_and_the_next_makes_up_for_it(struct kuni
 
 	node_ring(test, node_type(test, heap, &node_ops), ring, 3);
 	node_put_all(ring, 3);
-	heap->limit_bytes = 1;
+	heap->base.limit_bytes = 1;
 	KUNIT_EXPECT_EQ(test, node_collect(test, heap), -ENOMEM);
 	KUNIT_EXPECT_EQ(test, nr_released(), 0);
-	heap->limit_bytes = 0;
+	heap->base.limit_bytes = 0;
 	KUNIT_EXPECT_EQ(test, node_gc_stats(heap).nr_given_up, 1);
 	KUNIT_EXPECT_EQ(test, node_collect(test, heap), 3);
 	node_expect_empty(test, heap);
@@ -90,9 +90,9 @@ static void candidates_that_find_no_memory_make_the_next_run_full(struct kunit *
 	struct node *ring[3];
 
 	node_ring(test, node_type(test, heap, &node_ops), ring, 3);
-	heap->limit_bytes = 1;
+	heap->base.limit_bytes = 1;
 	node_put_all(ring, 3);
-	heap->limit_bytes = 0;
+	heap->base.limit_bytes = 0;
 	KUNIT_EXPECT_EQ(test, kheap_gc_collect(heap, 0), 3);
 	node_expect_empty(test, heap);
 }
@@ -111,7 +111,8 @@ static void stubborn_cycle_is_listed_and_stays_usable(struct kunit *test)
 	node_put_all(ring, 3);
 	KUNIT_EXPECT_EQ(test, node_collect(test, heap), 0);
 	KUNIT_EXPECT_EQ(test, node_gc_stats(heap).nr_uncollectable, 3);
-	KUNIT_EXPECT_EQ(test, heap->gc->listed[0].reason, KHEAP_GC_CLEAR_LEFT);
+	KUNIT_EXPECT_EQ(test, kheap_collector(heap->object.gc)->listed[0].reason,
+			KHEAP_GC_CLEAR_LEFT);
 	KUNIT_EXPECT_TRUE(test, kheap_object_tryget(&ring[0]->obj));
 	for (i = 0; i < 3; i++)
 		ring[i]->stubborn = false;
@@ -130,7 +131,8 @@ static void cycle_without_clear_is_listed(struct kunit *test)
 	node_ring(test, node_type(test, heap, &ops), ring, 2);
 	node_put_all(ring, 2);
 	KUNIT_EXPECT_EQ(test, node_collect(test, heap), 0);
-	KUNIT_EXPECT_EQ(test, heap->gc->listed[0].reason, KHEAP_GC_NO_CLEAR);
+	KUNIT_EXPECT_EQ(test, kheap_collector(heap->object.gc)->listed[0].reason,
+			KHEAP_GC_NO_CLEAR);
 	kheap_object_get(&ring[0]->obj);
 	node_link(ring[0], 0, NULL);
 	node_put(ring[0]);
@@ -168,7 +170,7 @@ static void automatic_run_without_memory_is_repeated(struct kunit *test)
 	node_ring(test, node_type(test, heap, &node_ops), ring, 10);
 	node_put_all(ring, 9);
 	/* The candidates have a place to go to; the run has none. */
-	heap->limit_bytes = 1;
+	heap->base.limit_bytes = 1;
 	kheap_gc_set_threshold(heap, 1);
 	kheap_object_get(&ring[9]->obj);
 	node_put(ring[9]);
@@ -177,7 +179,7 @@ static void automatic_run_without_memory_is_repeated(struct kunit *test)
 		msleep(20);
 	KUNIT_EXPECT_GT(test, node_gc_stats(heap).nr_given_up, 0);
 	KUNIT_EXPECT_EQ(test, nr_released(), 0);
-	heap->limit_bytes = 0;
+	heap->base.limit_bytes = 0;
 	for (i = 0; i < 500 && nr_released() < 10; i++)
 		msleep(20);
 	KUNIT_EXPECT_EQ(test, nr_released(), 10);

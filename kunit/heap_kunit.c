@@ -48,7 +48,7 @@ static void good_name_is_kept(struct kunit *test)
 	struct kheap *heap = kheap_create(param->name, NULL);
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, heap);
-	KUNIT_EXPECT_STREQ(test, heap->name, param->name);
+	KUNIT_EXPECT_STREQ(test, heap->base.name, param->name);
 	kheap_destroy(heap);
 }
 
@@ -105,7 +105,7 @@ static void name_is_copied(struct kunit *test)
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, heap);
 	memset(name, 'x', sizeof(name) - 1);
-	KUNIT_EXPECT_STREQ(test, heap->name, "kunit-copy");
+	KUNIT_EXPECT_STREQ(test, heap->base.name, "kunit-copy");
 	kheap_destroy(heap);
 }
 
@@ -210,14 +210,14 @@ static void heap_is_listed_while_it_exists(struct kunit *test)
 	bool found = false;
 
 	mutex_lock(&kheap_list_lock);
-	list_for_each_entry(other, &kheap_list, list)
+	list_for_each_entry(other, &kheap_list, base.list)
 		found |= other == heap;
 	mutex_unlock(&kheap_list_lock);
 	KUNIT_EXPECT_TRUE(test, found);
 	kheap_test_heap_destroy(test, heap);
 	found = false;
 	mutex_lock(&kheap_list_lock);
-	list_for_each_entry(other, &kheap_list, list)
+	list_for_each_entry(other, &kheap_list, base.list)
 		found |= other == heap;
 	mutex_unlock(&kheap_list_lock);
 	KUNIT_EXPECT_FALSE(test, found);
@@ -307,7 +307,7 @@ static void limit_report_names_the_heap(struct kunit *test)
 					    GFP_KERNEL | __GFP_NOWARN));
 	KUNIT_EXPECT_EQ(test, kheap_test_logged("refused"), 0);
 	KUNIT_EXPECT_NULL(test, kheap_alloc(heap, LIMIT, GFP_KERNEL));
-	snprintf(text, sizeof(text), "heap '%s': refused: ", heap->name);
+	snprintf(text, sizeof(text), "heap '%s': refused: ", heap->base.name);
 	KHEAP_EXPECT_LOGGED(test, text);
 	KHEAP_EXPECT_LOGGED(test, "the limit of the heap is reached");
 	KUNIT_EXPECT_EQ(test, kheap_test_stats(heap).nr_failed, 2);
@@ -345,7 +345,7 @@ static void destroy_with_live_blocks_reports_them_by_class(struct kunit *test)
 	kheap_test_source(heap)->nr_live = 6;
 	snprintf(text, sizeof(text),
 		 "heap '%s' destroyed with 6 live blocks, %u bytes",
-		 heap->name, 3 * 24 + 2 * 512 + 16384);
+		 heap->base.name, 3 * 24 + 2 * 512 + 16384);
 	kheap_test_watch_log(test);
 	kheap_test_heap_destroy(test, heap);
 	KHEAP_EXPECT_LOGGED(test, text);

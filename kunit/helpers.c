@@ -7,7 +7,8 @@
 #include <trace/events/printk.h>
 
 #include "helpers.h"
-#include "watch/trace.h"
+#include "base/trace.h"
+#include "gc/trace.h"
 
 bool kheap_test_sweep = true;
 module_param_named(sweep, kheap_test_sweep, bool, 0444);
@@ -64,7 +65,7 @@ static const struct kheap_page_ops source_ops = {
 
 struct kheap_test_source *kheap_test_source(struct kheap *heap)
 {
-	return heap->page_ctx;
+	return heap->raw.page_ctx;
 }
 
 void kheap_test_source_reset(struct kheap_test_source *source)
@@ -131,7 +132,7 @@ static void source_end(void *data)
 	if (!source->heap)
 		return;
 	/* Blocks that it is moving from a depot to their pools look allocated. */
-	flush_delayed_work(&source->heap->maint);
+	flush_delayed_work(&source->heap->base.maint);
 	stats = kheap_test_stats(source->heap);
 	KUNIT_EXPECT_EQ(test, stats.nr_allocated + stats.nr_large,
 			source->nr_live);
@@ -234,8 +235,8 @@ void kheap_test_untracked(struct kunit *test)
 /* flush_delayed_work() runs it again when it has armed itself by then. */
 void kheap_test_maintain(struct kheap *heap)
 {
-	mod_delayed_work(system_unbound_wq, &heap->maint, 0);
-	flush_work(&heap->maint.work);
+	mod_delayed_work(system_unbound_wq, &heap->base.maint, 0);
+	flush_work(&heap->base.maint.work);
 }
 
 /* --- Blocks ------------------------------------------------------------- */
@@ -285,7 +286,7 @@ void kheap_test_set_word(void *block, u64 word)
 
 unsigned long kheap_test_refused(struct kheap *heap, enum kheap_refusal why)
 {
-	return atomic_long_read(&heap->nr_refused[why]);
+	return atomic_long_read(&heap->base.nr_refused[why]);
 }
 
 unsigned long kheap_test_refused_any(struct kheap *heap)

@@ -8,7 +8,7 @@
 
 #include <kunit/test.h>
 
-#include "internal.h"
+#include "main.h"
 
 /* --- Heaps -------------------------------------------------------------- */
 

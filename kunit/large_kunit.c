@@ -166,8 +166,8 @@ static void vmalloc_block_freed_in_atomic_context_is_freed_later(struct kunit *t
 	KUNIT_EXPECT_EQ(test, kheap_test_stats(heap).nr_large, 0);
 	KUNIT_EXPECT_EQ(test, kheap_usable_size(heap, block), 0);
 	kheap_trim(heap);
-	flush_delayed_work(&heap->maint);
-	KUNIT_EXPECT_EQ(test, atomic_long_read(&heap->held_bytes),
+	flush_delayed_work(&heap->base.maint);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&heap->base.held_bytes),
 			kheap_test_stats(heap).held_bytes);
 }
 
@@ -179,12 +179,12 @@ static void vmalloc_block_freed_by_a_reader_of_rcu_is_freed_later(struct kunit *
 
 	rcu_read_lock();
 	kheap_free(heap, block);
-	KUNIT_EXPECT_NE(test, atomic_long_read(&heap->held_bytes),
+	KUNIT_EXPECT_NE(test, atomic_long_read(&heap->base.held_bytes),
 			kheap_test_stats(heap).held_bytes);
 	rcu_read_unlock();
 	kheap_trim(heap);
-	flush_delayed_work(&heap->maint);
-	KUNIT_EXPECT_EQ(test, atomic_long_read(&heap->held_bytes),
+	flush_delayed_work(&heap->base.maint);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&heap->base.held_bytes),
 			kheap_test_stats(heap).held_bytes);
 }
 
@@ -195,13 +195,13 @@ static void realloc_in_nmi_waits_for_nobody(struct kunit *test)
 	void *block = kheap_test_alloc(test, heap, 10000), *moved;
 	unsigned long flags;
 
-	raw_spin_lock_irqsave(&heap->large_lock, flags);
+	raw_spin_lock_irqsave(&heap->raw.large_lock, flags);
 	lockdep_off();
 	__preempt_count_add(NMI_OFFSET + HARDIRQ_OFFSET);
 	moved = kheap_realloc(heap, block, 20000, GFP_ATOMIC);
 	__preempt_count_sub(NMI_OFFSET + HARDIRQ_OFFSET);
 	lockdep_on();
-	raw_spin_unlock_irqrestore(&heap->large_lock, flags);
+	raw_spin_unlock_irqrestore(&heap->raw.large_lock, flags);
 	KUNIT_EXPECT_NULL(test, moved);
 	KUNIT_EXPECT_EQ(test, kheap_test_refused_any(heap), 0);
 	KUNIT_EXPECT_EQ(test, kheap_usable_size(heap, block), 12288);
@@ -238,12 +238,12 @@ static void account_of_large_blocks_agrees_with_the_sum(struct kunit *test)
 
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
 		blocks[i] = kheap_test_alloc(test, heap, sizes[i].size);
-		KUNIT_EXPECT_EQ(test, atomic_long_read(&heap->held_bytes),
+		KUNIT_EXPECT_EQ(test, atomic_long_read(&heap->base.held_bytes),
 				kheap_test_stats(heap).held_bytes);
 	}
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
 		kheap_free(heap, blocks[i]);
-		KUNIT_EXPECT_EQ(test, atomic_long_read(&heap->held_bytes),
+		KUNIT_EXPECT_EQ(test, atomic_long_read(&heap->base.held_bytes),
 				kheap_test_stats(heap).held_bytes);
 	}
 }
@@ -292,7 +292,7 @@ static void atomic_size_over_kmalloc_max_fails_without_a_warning(struct kunit *t
 					    GFP_ATOMIC));
 	KUNIT_EXPECT_NULL(test, kheap_alloc(heap, SZ_64M, GFP_NOWAIT));
 	KUNIT_EXPECT_EQ(test, kheap_test_stats(heap).nr_failed, 2);
-	KUNIT_EXPECT_EQ(test, atomic_long_read(&heap->held_bytes),
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&heap->base.held_bytes),
 			kheap_test_stats(heap).held_bytes);
 }
 

@@ -164,7 +164,7 @@ static void blocks_in_another_magazine_are_had(struct kunit *test)
 		kheap_free(heap, blocks[i]);
 	KUNIT_ASSERT_EQ(test, kheap_test_stats(heap).cached_bytes, 4 * SIZE);
 	kheap_test_stay_on(test, 0);
-	heap->limit_bytes = kheap_test_stats(heap).held_bytes;
+	heap->base.limit_bytes = kheap_test_stats(heap).held_bytes;
 	block = kheap_alloc(heap, SIZE, GFP_KERNEL);
 	KUNIT_EXPECT_NOT_NULL(test, block);
 	KUNIT_EXPECT_EQ(test, client->nr_calls, 0);
@@ -181,10 +181,10 @@ static void heap_in_use_is_not_waited_for(struct kunit *test)
 	hoard(test, client);
 	kheap_test_free_many(client->heap, client->hoard, NR_BLOCKS);
 	client->hoard = NULL;
-	mutex_lock(&client->heap->mutex);
+	mutex_lock(&client->heap->base.mutex);
 	KUNIT_EXPECT_NULL(test, kheap_alloc(client->heap, LIMIT - LIMIT / 8,
 					    GFP_KERNEL));
-	mutex_unlock(&client->heap->mutex);
+	mutex_unlock(&client->heap->base.mutex);
 	KUNIT_EXPECT_EQ(test, client->nr_calls, 1);
 	expect_refused_once(test, client);
 }
@@ -207,9 +207,9 @@ static void client_that_frees_is_asked_once_and_served(struct kunit *test)
 	void *block;
 
 	hoard(test, client);
-	client->heap->limit_bytes = kheap_test_stats(client->heap).held_bytes;
+	client->heap->base.limit_bytes = kheap_test_stats(client->heap).held_bytes;
 	kheap_trim(client->heap);
-	client->heap->limit_bytes = kheap_test_stats(client->heap).held_bytes;
+	client->heap->base.limit_bytes = kheap_test_stats(client->heap).held_bytes;
 	client->answer = true;
 	block = kheap_alloc(client->heap, size, GFP_KERNEL);
 	KUNIT_EXPECT_NOT_NULL(test, block);
@@ -308,7 +308,7 @@ static void first_request_of_a_span_asks_whatever_is_left(struct kunit *test)
 
 	for (extra = 0; extra <= 4 * PAGE_SIZE; extra += 256) {
 		heap_create(test, &client);
-		client.heap->limit_bytes =
+		client.heap->base.limit_bytes =
 			kheap_test_stats(client.heap).held_bytes + extra;
 		block = kheap_alloc(client.heap, 900,
 				    GFP_KERNEL | __GFP_NOWARN);
@@ -330,7 +330,7 @@ static void next_arena_leaves_room_for_its_descriptors(struct kunit *test)
 		heap_create(test, &client);
 		blocks = kheap_test_alloc_many(test, client.heap, SIZE,
 					       BLOCKS_AN_ARENA);
-		client.heap->limit_bytes =
+		client.heap->base.limit_bytes =
 			kheap_test_stats(client.heap).held_bytes +
 			(PAGE_SIZE << KHEAP_ARENA_ORDER) + extra;
 		block = kheap_alloc(client.heap, SIZE, GFP_KERNEL);
@@ -347,7 +347,7 @@ static void bulk_request_without_a_class_asks_and_counts(struct kunit *test)
 	struct client *client = client_create(test);
 	void *blocks[4];
 
-	client->heap->limit_bytes = kheap_test_stats(client->heap).held_bytes;
+	client->heap->base.limit_bytes = kheap_test_stats(client->heap).held_bytes;
 	KUNIT_EXPECT_EQ(test, kheap_alloc_bulk(client->heap, 24, GFP_KERNEL, 4,
 					       blocks), 0);
 	KUNIT_EXPECT_EQ(test, client->nr_calls, 1);
@@ -390,7 +390,7 @@ static void request_over_the_limit_is_not_charged_meanwhile(struct kunit *test)
 	task = kthread_run(ask_too_much, &asker, "kheap-asker");
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
 	while (!completion_done(&asker.done)) {
-		nr_over += atomic_long_read(&asker.heap->held_bytes) > LIMIT;
+		nr_over += atomic_long_read(&asker.heap->base.held_bytes) > LIMIT;
 		cond_resched();
 	}
 	/* As completion_done() does not, wait for whoever completes. */

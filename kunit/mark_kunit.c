@@ -122,7 +122,7 @@ static void free_past_the_cache_in_nmi(struct kunit *test, struct freed *f)
 /* Until the heap's bits are flushed by hand, nobody does it. */
 static void hold_sweep(struct kheap *heap)
 {
-	WRITE_ONCE(heap->rcu_armed, true);
+	WRITE_ONCE(heap->block.rcu_armed, true);
 }
 
 static struct freed freed_block(struct kunit *test, enum where where)

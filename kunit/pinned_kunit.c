@@ -174,7 +174,7 @@ static void blocks_in_magazines_are_told_from_live_ones(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, pinned->pools[0].blocks[0],
 			    (const void *)kept);
 	KUNIT_EXPECT_EQ(test, (unsigned long)pinned->pools[0].nr_cached,
-			kheap_class_nr_cached(heap->classes[SIZE / 8 - 1]));
+			kheap_class_nr_cached(heap->block.classes[SIZE / 8 - 1]));
 	kheap_free(heap, kept);
 }
 

@@ -466,8 +466,8 @@ static void bits_of_an_empty_pool_go_with_its_page(struct kunit *test)
 	before = atomic_long_read(&source->nr_pages_out);
 	pool->map = (unsigned long)bits;
 	pool->sz_map = 256 / sizeof(long);
-	atomic_long_add(256, &heap->metadata_bytes);
-	atomic_long_add(256, &heap->held_bytes);
+	atomic_long_add(256, &heap->base.metadata_bytes);
+	atomic_long_add(256, &heap->base.held_bytes);
 	kheap_trim(heap);
 	KUNIT_EXPECT_LT(test, atomic_long_read(&source->nr_pages_out), before);
 	KUNIT_EXPECT_EQ(test, pool->state, KHEAP_POOL_HOLE);
@@ -483,7 +483,7 @@ static void corrupted_link_report_names_heap_and_class(struct kunit *test)
 
 	kheap_test_watch_log(test);
 	expect_quarantined(test, &d, 2);
-	snprintf(text, sizeof(text), "heap '%s': refused: ", d.heap->name);
+	snprintf(text, sizeof(text), "heap '%s': refused: ", d.heap->base.name);
 	KHEAP_EXPECT_LOGGED(test, text);
 	KHEAP_EXPECT_LOGGED(test, "was written to while it was free");
 	KHEAP_EXPECT_LOGGED(test, "size class, blocks of 512 bytes");

@@ -22,8 +22,8 @@ static unsigned long nr_cached(struct kheap *heap)
 /* The maintenance work runs when it is told to, and not by itself. */
 static void hold_maintenance(struct kheap *heap)
 {
-	WRITE_ONCE(heap->maint_armed, true);
-	cancel_delayed_work_sync(&heap->maint);
+	WRITE_ONCE(heap->base.maint_armed, true);
+	cancel_delayed_work_sync(&heap->base.maint);
 }
 
 /* A heap whose blocks go straight to their pools, and to an arena: its spare. */
@@ -45,7 +45,7 @@ static void empty_pools_are_counted_and_given_back(struct kunit *test)
 	struct kheap *heap = heap_with_spare(test);
 	void *block = kheap_test_alloc(test, heap, BYTES);
 
-	WRITE_ONCE(heap->maint_armed, false);
+	WRITE_ONCE(heap->base.maint_armed, false);
 	KUNIT_EXPECT_EQ(test, kheap_pressure_count(),
 			before + KHEAP_ARENA_POOLS - 1);
 	KUNIT_EXPECT_GE(test, kheap_pressure_scan(ULONG_MAX),
@@ -98,10 +98,10 @@ static void busy_heap_is_left_alone(struct kunit *test)
 {
 	struct kheap *busy = heap_with_spare(test), *free = heap_with_spare(test);
 
-	mutex_lock(&busy->mutex);
+	mutex_lock(&busy->base.mutex);
 	KUNIT_EXPECT_EQ(test, kheap_pressure_scan(ULONG_MAX),
 			KHEAP_ARENA_POOLS);
-	mutex_unlock(&busy->mutex);
+	mutex_unlock(&busy->base.mutex);
 	KUNIT_EXPECT_EQ(test, pages_out(busy), KHEAP_ARENA_POOLS);
 	KUNIT_EXPECT_EQ(test, pages_out(free), 0);
 }
@@ -201,10 +201,10 @@ static void idle_pools_go_back_at_the_second_look(struct kunit *test)
 
 	kheap_test_maintain(heap);
 	KUNIT_EXPECT_EQ(test, pages_out(heap), KHEAP_ARENA_POOLS);
-	KUNIT_EXPECT_TRUE(test, delayed_work_pending(&heap->maint));
+	KUNIT_EXPECT_TRUE(test, delayed_work_pending(&heap->base.maint));
 	kheap_test_maintain(heap);
 	KUNIT_EXPECT_EQ(test, pages_out(heap), 1);
-	KUNIT_EXPECT_FALSE(test, delayed_work_pending(&heap->maint));
+	KUNIT_EXPECT_FALSE(test, delayed_work_pending(&heap->base.maint));
 	kheap_free(heap, block);
 }
 
@@ -252,7 +252,7 @@ static void an_eighth_of_what_is_used_stays(struct kunit *test)
 	kheap_test_maintain(heap);
 	KUNIT_EXPECT_EQ(test, pages_out(heap), KHEAP_ARENA_POOLS / 2 +
 					       KHEAP_ARENA_POOLS / 16);
-	KUNIT_EXPECT_FALSE(test, delayed_work_pending(&heap->maint));
+	KUNIT_EXPECT_FALSE(test, delayed_work_pending(&heap->base.maint));
 	kheap_test_free_many(heap, blocks, PER_ARENA / 2);
 }
 
@@ -264,14 +264,14 @@ static void new_arena_and_empty_pool_have_maintenance_ahead(struct kunit *test)
 	kheap_test_maintain(heap);
 	kheap_test_maintain(heap);
 	KUNIT_ASSERT_EQ(test, pages_out(heap), 0);
-	KUNIT_EXPECT_FALSE(test, delayed_work_pending(&heap->maint));
+	KUNIT_EXPECT_FALSE(test, delayed_work_pending(&heap->base.maint));
 	block = kheap_test_alloc(test, heap, BYTES);
-	KUNIT_EXPECT_TRUE(test, delayed_work_pending(&heap->maint));
+	KUNIT_EXPECT_TRUE(test, delayed_work_pending(&heap->base.maint));
 	kheap_test_maintain(heap);
 	kheap_test_maintain(heap);
-	KUNIT_EXPECT_FALSE(test, delayed_work_pending(&heap->maint));
+	KUNIT_EXPECT_FALSE(test, delayed_work_pending(&heap->base.maint));
 	kheap_free(heap, block);
-	KUNIT_EXPECT_TRUE(test, delayed_work_pending(&heap->maint));
+	KUNIT_EXPECT_TRUE(test, delayed_work_pending(&heap->base.maint));
 }
 
 static struct kunit_case pressure_cases[] = {

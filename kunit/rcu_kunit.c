@@ -402,13 +402,13 @@ static void nothing_is_lost_without_memory(struct kunit *test)
 	unsigned int i;
 
 	kheap_test_source(heap)->fail_all = true;
-	heap->limit_bytes = 1;
+	heap->base.limit_bytes = 1;
 	KUNIT_EXPECT_NULL(test, kheap_alloc(heap, LARGE, GFP_KERNEL |
 					    __GFP_NOWARN));
 	for (i = 0; i < 3000; i++)
 		kheap_free_rcu(heap, blocks[i]);
 	KUNIT_EXPECT_TRUE(test, all_freed_soon(heap));
-	heap->limit_bytes = 0;
+	heap->base.limit_bytes = 0;
 }
 
 /* --- Refusals ----------------------------------------------------------- */

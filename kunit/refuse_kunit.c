@@ -455,7 +455,7 @@ static void large_block_of_another_heap_is_refused(struct kunit *test)
 
 	kheap_test_watch_log(test);
 	expect_refused(test, heap, block, KHEAP_BAD_HEAP);
-	snprintf(text, sizeof(text), "heap '%s', large block", other->name);
+	snprintf(text, sizeof(text), "heap '%s', large block", other->base.name);
 	KHEAP_EXPECT_LOGGED(test, text);
 	expect_refused(test, heap, block + 100, KHEAP_BAD_HEAP);
 	KUNIT_EXPECT_EQ(test, kheap_test_refused_any(other), 0);
@@ -558,7 +558,7 @@ static void expect_report(struct kunit *test, struct kheap *heap,
 {
 	char line[KHEAP_NAME_MAX + 80];
 
-	snprintf(line, sizeof(line), "heap '%s': refused: %p %s", heap->name,
+	snprintf(line, sizeof(line), "heap '%s': refused: %p %s", heap->base.name,
 		 ptr, text);
 	KHEAP_EXPECT_LOGGED(test, line);
 	kheap_test_forget_log();
@@ -595,7 +595,7 @@ static void report_of_a_request_names_heap_and_reason(struct kunit *test)
 	char line[KHEAP_NAME_MAX + 80];
 
 	kheap_test_watch_log(test);
-	snprintf(line, sizeof(line), "heap '%s': refused: ", heap->name);
+	snprintf(line, sizeof(line), "heap '%s': refused: ", heap->base.name);
 	kheap_alloc(heap, 64, GFP_KERNEL | __GFP_DMA);
 	KHEAP_EXPECT_LOGGED(test, line);
 	KHEAP_EXPECT_LOGGED(test, "zone flags");

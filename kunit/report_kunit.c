@@ -12,7 +12,7 @@
 
 #include "gc/gc.h"
 #include "helpers.h"
-#include "watch/trace.h"
+#include "base/trace.h"
 
 #define SIZE		512
 #define NR_BLOCKS	8	/* of SIZE in a page */

@@ -19,8 +19,8 @@ static struct kheap *find_heap(const char *name)
 	struct kheap *heap, *found = NULL;
 
 	mutex_lock(&kheap_list_lock);
-	list_for_each_entry(heap, &kheap_list, list)
-		if (!strcmp(heap->name, name))
+	list_for_each_entry(heap, &kheap_list, base.list)
+		if (!strcmp(heap->base.name, name))
 			found = heap;
 	mutex_unlock(&kheap_list_lock);
 	return found;
@@ -172,7 +172,7 @@ static void heaps_come_and_go_with_their_caches(struct kunit *test)
 			    find_heap("kunit_owner"));
 	KUNIT_EXPECT_PTR_EQ(test, charged->class.heap,
 			    find_heap("kunit_owner.acct"));
-	KUNIT_EXPECT_TRUE(test, charged->class.heap->flags & KHEAP_ACCOUNT);
+	KUNIT_EXPECT_TRUE(test, charged->class.heap->base.flags & KHEAP_ACCOUNT);
 	kheap_slab_destroy(plain[0]);
 	KUNIT_EXPECT_NOT_NULL(test, find_heap("kunit_owner"));
 	kheap_slab_destroy(plain[1]);
@@ -233,10 +233,10 @@ static void relieve(struct work_struct *work)
 {
 	struct relief *relief = container_of(work, struct relief, work);
 
-	while (!atomic_long_read(&relief->heap->nr_failed))
+	while (!atomic_long_read(&relief->heap->base.nr_failed))
 		schedule_timeout_uninterruptible(1);
 	WRITE_ONCE(relief->was_short, true);
-	WRITE_ONCE(relief->heap->limit_bytes, 0);
+	WRITE_ONCE(relief->heap->base.limit_bytes, 0);
 }
 
 static void request_that_must_not_fail_waits(struct kunit *test)
@@ -246,7 +246,7 @@ static void request_that_must_not_fail_waits(struct kunit *test)
 	void *object;
 
 	INIT_WORK_ONSTACK(&relief.work, relieve);
-	relief.heap->limit_bytes = 1;
+	relief.heap->base.limit_bytes = 1;
 	schedule_work(&relief.work);
 	object = kheap_slab_alloc_nofail(cache, GFP_KERNEL | __GFP_NOWARN);
 	KUNIT_EXPECT_NOT_NULL(test, object);

@@ -20,7 +20,7 @@ static struct kheap_class_stats class_stats(struct kheap *heap, size_t size)
 {
 	struct kheap_class_stats stats;
 
-	kheap_class_get_stats(heap->classes[size / 8 - 1], &stats);
+	kheap_class_get_stats(heap->block.classes[size / 8 - 1], &stats);
 	return stats;
 }
 
@@ -359,7 +359,7 @@ static void class_numbers_add_up_while_others_allocate(struct kunit *test)
 	struct kheap_class *class;
 
 	kheap_free(heap, kheap_test_alloc(test, heap, 64));
-	class = heap->classes[7];
+	class = heap->block.classes[7];
 	nr_blocks = class->nr_blocks;
 	for (i = 0; i < 2; i++)
 		start_churn(test, heap);

@@ -7,6 +7,11 @@
 
 #include "helpers.h"
 #include "object/object.h"
+#include "base/trace.h"
+#include "block/trace.h"
+#include "gc/trace.h"
+#include "object/trace.h"
+#include "raw/trace.h"
 #include "watch/trace.h"
 
 #define NR_BLOCKS	97
@@ -261,9 +266,9 @@ static void nothing_is_told_after_the_end(struct kunit *test)
 	kheap_free(heap, block);
 	kheap_free(heap, kheap_test_alloc(test, heap, 40));
 	EXPECT_NR(test, seen, 1);
-	KUNIT_EXPECT_EQ(test, heap->watch, 0u);
-	KUNIT_EXPECT_PTR_EQ(test, heap->classes[4]->cpu,
-			    heap->classes[4]->caches);
+	KUNIT_EXPECT_EQ(test, heap->base.watch, 0u);
+	KUNIT_EXPECT_PTR_EQ(test, heap->block.classes[4]->cpu,
+			    heap->block.classes[4]->caches);
 }
 
 static void rcu_free_is_told_when_memory_is_free(struct kunit *test)

@@ -16,7 +16,7 @@
 
 static struct kheap_class *size_class(struct kheap *heap)
 {
-	return heap->classes[SZIDX];
+	return heap->block.classes[SZIDX];
 }
 
 static bool is_led_astray(const struct kheap_class *class)

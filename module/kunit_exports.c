@@ -6,11 +6,14 @@
 #include <kunit/visibility.h>
 #include <linux/export.h>
 
-#include "watch/callsite.h"
-#include "show/objects.h"
-#include "internal.h"
-#include "object/object.h"
+#include "base/trace.h"
+#include "block/trace.h"
+#include "gc/trace.h"
+#include "main.h"
+#include "object/trace.h"
+#include "raw/trace.h"
 #include "show/pinned.h"
+#include "watch/callsite.h"
 #include "watch/trace.h"
 
 EXPORT_SYMBOL_IF_KUNIT(kheap_map);

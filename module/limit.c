@@ -5,10 +5,11 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/init.h>
 #include <linux/preempt.h>
 #include <linux/sched.h>
 
-#include "internal.h"
+#include "main.h"
 
 /**
  * struct limit_call - a call of a heap's on_limit that is under way
@@ -28,12 +29,12 @@ static bool limit_call_begin(struct kheap *heap, struct limit_call *call)
 	unsigned long flags;
 
 	call->task = current;
-	raw_spin_lock_irqsave(&heap->limit_lock, flags);
-	list_for_each_entry(other, &heap->limit_calls, list)
+	raw_spin_lock_irqsave(&heap->limit.lock, flags);
+	list_for_each_entry(other, &heap->limit.calls, list)
 		nested |= other->task == current;
 	if (!nested)
-		list_add(&call->list, &heap->limit_calls);
-	raw_spin_unlock_irqrestore(&heap->limit_lock, flags);
+		list_add(&call->list, &heap->limit.calls);
+	raw_spin_unlock_irqrestore(&heap->limit.lock, flags);
 	return !nested;
 }
 
@@ -41,9 +42,9 @@ static void limit_call_end(struct kheap *heap, struct limit_call *call)
 {
 	unsigned long flags;
 
-	raw_spin_lock_irqsave(&heap->limit_lock, flags);
+	raw_spin_lock_irqsave(&heap->limit.lock, flags);
 	list_del(&call->list);
-	raw_spin_unlock_irqrestore(&heap->limit_lock, flags);
+	raw_spin_unlock_irqrestore(&heap->limit.lock, flags);
 }
 
 static bool ask_client(struct kheap *heap, size_t bytes, gfp_t gfp)
@@ -51,9 +52,9 @@ static bool ask_client(struct kheap *heap, size_t bytes, gfp_t gfp)
 	struct limit_call call;
 	bool freed;
 
-	if (!heap->on_limit || !limit_call_begin(heap, &call))
+	if (!heap->limit.on_limit || !limit_call_begin(heap, &call))
 		return false;
-	freed = heap->on_limit(heap->limit_ctx, bytes, gfp);
+	freed = heap->limit.on_limit(heap->limit.ctx, bytes, gfp);
 	limit_call_end(heap, &call);
 	return freed;
 }
@@ -65,15 +66,15 @@ static bool ask_client(struct kheap *heap, size_t bytes, gfp_t gfp)
  */
 static bool give_back_own(struct kheap *heap, gfp_t gfp)
 {
-	if (!gfpflags_allow_blocking(gfp) || !mutex_trylock(&heap->mutex))
+	if (!gfpflags_allow_blocking(gfp) || !mutex_trylock(&heap->base.mutex))
 		return false;
 	kheap_give_back_all(heap);
-	mutex_unlock(&heap->mutex);
+	mutex_unlock(&heap->base.mutex);
 	return true;
 }
 
 /**
- * kheap_relieve() - make room below a heap's limit for a request that failed
+ * relieve() - make room below a heap's limit for a request that failed
  * @heap: the heap
  * @bytes: how much was asked of the system
  * @gfp: the request's flags
@@ -82,8 +83,8 @@ static bool give_back_own(struct kheap *heap, gfp_t gfp)
  * Context: As the request's, no kheap lock held.
  * Return: true if the request is to be made again.
  */
-bool kheap_relieve(struct kheap *heap, size_t bytes, gfp_t gfp,
-		   unsigned int *step)
+static bool relieve(struct kheap *heap, size_t bytes, gfp_t gfp,
+		    unsigned int *step)
 {
 	if (unlikely(in_nmi()))
 		return false;
@@ -100,4 +101,13 @@ bool kheap_relieve(struct kheap *heap, size_t bytes, gfp_t gfp,
 		return true;
 	}
 	return false;
+}
+
+static const struct kheap_reliever reliever = {
+	.relieve = relieve,
+};
+
+void __init kheap_limit_init(void)
+{
+	kheap_reliever = &reliever;
 }

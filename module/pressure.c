@@ -9,7 +9,7 @@
 #include <linux/cpumask.h>
 #include <linux/rculist.h>
 
-#include "internal.h"
+#include "main.h"
 
 static struct shrinker *shrinker;
 
@@ -21,7 +21,7 @@ static unsigned long depot_pages(struct kheap *heap)
 	int nid;
 
 	rcu_read_lock();
-	list_for_each_entry_rcu(class, &heap->class_list, list)
+	list_for_each_entry_rcu(class, &heap->block.class_list, list)
 		for (nid = 0; nid < nr_node_ids; nid++)
 			bytes += READ_ONCE(class->node[nid].depot.nr_blocks) *
 				 class->size;
@@ -42,7 +42,7 @@ static unsigned long freeable_pages(struct kheap *heap)
 
 	kheap_for_each_set(set, heap, i)
 		nr += READ_ONCE(set->nr_empty) << set->span;
-	if (READ_ONCE(heap->maint_armed))
+	if (READ_ONCE(heap->base.maint_armed))
 		nr += num_online_cpus() + depot_pages(heap);
 	return nr;
 }
@@ -51,15 +51,15 @@ static unsigned long freeable_pages(struct kheap *heap)
  * kheap_give_back_all() - empty the magazines, and return all empty pools
  * @heap: the heap
  *
- * Context: Process context, interrupts on, under kheap.mutex, any lock of a
+ * Context: Process context, interrupts on, under heap->base.mutex, any lock of a
  * client held.
  */
 void kheap_give_back_all(struct kheap *heap)
 {
 	struct kheap_class *class;
 
-	lockdep_assert_held(&heap->mutex);
-	list_for_each_entry(class, &heap->class_list, list)
+	lockdep_assert_held(&heap->base.mutex);
+	list_for_each_entry(class, &heap->block.class_list, list)
 		kheap_class_drain(class, false);
 	kheap_arenas_trim(heap);
 }
@@ -75,15 +75,15 @@ static unsigned long give_back(void (*how)(struct kheap *heap),
 	struct kheap *heap;
 
 	lockdep_assert_held(&kheap_list_lock);
-	list_for_each_entry(heap, &kheap_list, list) {
+	list_for_each_entry(heap, &kheap_list, base.list) {
 		if (freed >= nr)
 			break;
-		if (!mutex_trylock(&heap->mutex))
+		if (!mutex_trylock(&heap->base.mutex))
 			continue;
-		before = atomic_long_read(&heap->nr_pages_freed);
+		before = atomic_long_read(&heap->raw.nr_pages_freed);
 		how(heap);
-		freed += atomic_long_read(&heap->nr_pages_freed) - before;
-		mutex_unlock(&heap->mutex);
+		freed += atomic_long_read(&heap->raw.nr_pages_freed) - before;
+		mutex_unlock(&heap->base.mutex);
 	}
 	return freed;
 }
@@ -103,7 +103,7 @@ unsigned long kheap_pressure_count(void)
 
 	if (!mutex_trylock(&kheap_list_lock))
 		return 0;
-	list_for_each_entry(heap, &kheap_list, list)
+	list_for_each_entry(heap, &kheap_list, base.list)
 		nr += freeable_pages(heap);
 	mutex_unlock(&kheap_list_lock);
 	return nr;

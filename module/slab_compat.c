@@ -18,6 +18,7 @@
 #include <kheap/slab_calls.h>
 
 #include "block/alloc.h"
+#include "main.h"
 
 /* What the heap of charged caches has behind the module's name. */
 #define ACCOUNT_SUFFIX	".acct"
@@ -147,9 +148,9 @@ static bool name_taken(struct kheap *heap, const char *name, unsigned int nr)
 	bool taken;
 
 	make_name(numbered, name, nr);
-	mutex_lock(&heap->mutex);
+	mutex_lock(&heap->base.mutex);
 	taken = kheap_class_find(heap, numbered);
-	mutex_unlock(&heap->mutex);
+	mutex_unlock(&heap->base.mutex);
 	return taken;
 }
 
@@ -451,7 +452,7 @@ static void *resized_where_it_is(struct kheap_class *class, void *ptr,
 	kheap_kasan_bound(class, ptr, size);
 	if (!(gfp & __GFP_ZERO))
 		kheap_kmsan_bound(class, ptr, size);
-	if (unlikely(READ_ONCE(class->heap->watch)))
+	if (unlikely(READ_ONCE(class->heap->base.watch)))
 		kheap_debug_resized(class->heap, ptr, size);
 	return ptr;
 }

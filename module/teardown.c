@@ -8,8 +8,7 @@
 
 #include <linux/slab.h>
 
-#include "watch/callsite.h"
-#include "gc/gc.h"
+#include "main.h"
 
 /* A pool has at most so many: longer blocks are in pools of more pages. */
 #define POOL_OBJECTS_MAX	(PAGE_SIZE / sizeof(struct kheap_object))
@@ -83,7 +82,7 @@ static void pass_over(struct kheap *heap, struct kheap_object **objs,
 {
 	struct pass pass = {
 		.walk = { .reserve = act_on_last, .look = note },
-		.frame = heap->gc->frame,
+		.frame = heap->object.gc->frame,
 		.act = how,
 		.objs = objs,
 	};
@@ -137,44 +136,18 @@ static void forget_names(struct kheap_walk *walk, struct kheap_type *type,
 	atomic_or(KHEAP_GC_BUFFERED | KHEAP_GC_FROZEN, kheap_gc_word(obj));
 }
 
-/**
- * kheap_objects_settle() - have the memory of dead objects free
- * @gc: the collector, which is locked
- *
- * Dead objects can have their memory still, because
- * 1. they wait to be released in process context: that work is waited for;
- * 2. a put is about to put the name in a buffer: it does that under
- *    rcu_read_lock(), and the grace period waits for it;
- * 3. their name is in a buffer: the buffers are gone through. A put of an object
- *    of another type may have a chunk of names in its hands, so those who need
- *    all of them call again;
- * 4. a run was under way: the lock keeps us from that, and those are free now;
- * 5. they wait for a grace period.
- *
- * Context: Process context. May sleep.
- */
-void kheap_objects_settle(struct kheap_gc *gc)
-{
-	flush_work(&gc->process_work);
-	synchronize_rcu();
-	kheap_gc_compact(gc);
-	kheap_gc_free_parked(gc);
-	kheap_rcu_flush(gc->heap);
-	kheap_finish_deferred(gc->heap);
-}
-
 static unsigned long report_live(struct kheap *heap)
 {
 	struct kheap_class *class;
 	unsigned long nr, sum = 0;
 
-	list_for_each_entry(class, &heap->class_list, list)
+	list_for_each_entry(class, &heap->block.class_list, list)
 		if (class->type)
 			sum += kheap_type_nr_live(class->type);
 	if (!sum)
 		return 0;
-	pr_warn("heap '%s' destroyed with %lu live objects\n", heap->name, sum);
-	list_for_each_entry(class, &heap->class_list, list) {
+	pr_warn("heap '%s' destroyed with %lu live objects\n", heap->base.name, sum);
+	list_for_each_entry(class, &heap->block.class_list, list) {
 		nr = class->type ? kheap_type_nr_live(class->type) : 0;
 		if (!nr)
 			continue;
@@ -198,11 +171,11 @@ static void release_all(struct kheap *heap)
 	pass_over(heap, objs, finalize);
 	pass_over(heap, objs, clear);
 	pass_over(heap, objs, unpin);
-	WRITE_ONCE(heap->gc->exiting, true);
+	WRITE_ONCE(heap->object.gc->exiting, true);
 	pass_over(heap, objs, force_counted);
 	pass_over(heap, objs, force);
 	/* A callback may have had somebody else put what it waited for. */
-	flush_work(&heap->gc->process_work);
+	flush_work(&heap->object.gc->process_work);
 	kfree(objs);
 }
 
@@ -215,12 +188,12 @@ static void release_all(struct kheap *heap)
 void kheap_objects_exit(struct kheap *heap)
 {
 	struct kheap_frame frame = { .process = true };
-	struct kheap_gc *gc = heap->gc;
+	struct kheap_gc *gc = heap->object.gc;
 
 	if (!gc)
 		return;
-	WRITE_ONCE(gc->enabled, false);
-	cancel_delayed_work_sync(&gc->work);
+	WRITE_ONCE(kheap_collector(gc)->enabled, false);
+	cancel_delayed_work_sync(&kheap_collector(gc)->work);
 	flush_work(&gc->process_work);
 	flush_work(&gc->parked_work);
 	/*
@@ -232,7 +205,7 @@ void kheap_objects_exit(struct kheap *heap)
 	kheap_trashcan_enter(&frame);
 	gc->frame = &frame;
 	kheap_trashcan_drain(&frame);
-	kheap_objects_settle(gc);
+	kheap_gc_settle(gc);
 	WRITE_ONCE(gc->running, true);
 	if (report_live(heap))
 		release_all(heap);
@@ -246,7 +219,7 @@ void kheap_objects_exit(struct kheap *heap)
 /* Free the memory of dead objects whose names are in buffers. */
 void kheap_objects_trim(struct kheap *heap)
 {
-	struct kheap_gc *gc = READ_ONCE(heap->gc);
+	struct kheap_gc *gc = READ_ONCE(heap->object.gc);
 
 	if (!gc || !kheap_gc_lock(gc))
 		return;
@@ -260,9 +233,9 @@ void kheap_objects_free(struct kheap *heap)
 {
 	struct kheap_class *class;
 
-	list_for_each_entry(class, &heap->class_list, list)
+	list_for_each_entry(class, &heap->block.class_list, list)
 		if (class->type)
 			kheap_type_exit(class->type);
-	if (heap->gc)
-		kheap_gc_destroy(heap->gc);
+	if (heap->object.gc)
+		kheap_gc_destroy(heap->object.gc);
 }

@@ -27,7 +27,8 @@ LEFT_OUT = ("samples", "torture", "bench")
 
 # Its branches are those of the kernel's macros: for each event a probe of perf
 # and one of ftrace, with filters and triggers.
-GENERATED = ("module/watch/trace.h",)
+GENERATED = tuple(f"module/{layer}/trace.h" for layer in (
+    "base", "raw", "block", "object", "gc", "watch"))
 
 # Not arena, bulk and cpu_cache: they count what there is on one memory node.
 MANY_NODES = "kheap_[c-z][!p]*"

@@ -5,7 +5,7 @@
 #
 # usage: scripts/lint.sh [TOOL...]
 # tools: w1 sparse checkpatch kernel-doc coccicheck shellcheck codespell
-#        python mutants
+#        python mutants layers sizes
 # coccicheck runs where spatch is installed.
 
 set -u
@@ -134,6 +134,24 @@ lint_mutants()
 	[ "${PIPESTATUS[0]}" -eq 0 ]
 }
 
+# Who calls, includes or looks at what is above; and that the guard sees it.
+lint_layers()
+{
+	scripts/layers.py --self-test && scripts/layers.py 2>/dev/null
+}
+
+# Files of over 800 lines, functions of over 80.
+lint_sizes()
+{
+	sources | xargs awk '
+		FNR == 801 { print FILENAME ": has more than 800 lines" }
+		/^{/ { start = FNR }
+		/^}/ && start && FNR - start > 81 {
+			print FILENAME ":" start ": has " FNR - start - 1 " lines"
+		}
+		/^}/ { start = 0 }'
+}
+
 run_tool()
 {
 	local tool=$1 out status
@@ -157,7 +175,7 @@ case ${1-} in
 esac
 tools=("$@")
 [ $# -gt 0 ] || tools=(w1 sparse checkpatch kernel-doc coccicheck shellcheck
-		       codespell python mutants)
+		       codespell python mutants layers sizes)
 for tool in "${tools[@]}"; do
 	if [ "$(type -t "lint_${tool//-/_}")" != function ]; then
 		echo "lint.sh: no tool '$tool'" >&2

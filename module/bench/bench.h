@@ -9,10 +9,10 @@
 
 #include <linux/gfp.h>
 #include <linux/irqflags.h>
-#include <linux/jiffies.h>
 #include <linux/preempt.h>
-#include <linux/timekeeping.h>
 #include <linux/types.h>
+
+#include "clock.h"
 
 /* Nothing that is timed may sleep. */
 #define BENCH_GFP		GFP_ATOMIC
@@ -111,41 +111,6 @@ struct bench_run {
 void bench_inputs_init(void);
 void bench_run_init(struct bench_run *run, void *ctx, void **ptrs);
 
-/* The kernel is a process of the host, see native/native.h, and time is ticks. */
-#define BENCH_NATIVE		IS_ENABLED(CONFIG_UML)
-
-/* One operation is one tick of the time stamp counter: see clock.c. */
-extern bool bench_exact;
-
-static __always_inline u64 bench_tsc(void)
-{
-	u32 low, high;
-
-	asm volatile("rdtsc" : "=a" (low), "=d" (high));
-	return (u64)high << 32 | low;
-}
-
-/* All that is before it is over, and nothing that comes after has begun. */
-static __always_inline u64 bench_tsc_ordered(void)
-{
-	u32 low, high;
-
-	asm volatile("lfence; rdtsc; lfence"
-		     : "=a" (low), "=d" (high) : : "memory");
-	return (u64)high << 32 | low;
-}
-
-static __always_inline u64 bench_clock(void)
-{
-	if (BENCH_NATIVE)
-		return bench_tsc_ordered();
-	return bench_exact ? bench_tsc() : ktime_get_ns();
-}
-
-unsigned long bench_quiet_begin(void);
-void bench_tick_begin(void);
-void bench_wait_for_tick(void);
-
 /* For fast paths: interrupts are off until bench_stop(). */
 static __always_inline void bench_start(struct bench_run *run)
 {
@@ -194,8 +159,5 @@ static inline void bench_stop_busy(struct bench_run *run, u64 nr_ops)
 	run->ticks = bench_busy_ns() - run->start;
 	run->nr_ops = nr_ops;
 }
-
-void bench_sort(u64 *ticks, unsigned int nr);
-void bench_clock_init(void);
 
 #endif /* _KHEAP_BENCH_H */

@@ -3,24 +3,17 @@
  * The clock. Under QEMU's -icount shift=0 the time stamp counter advances by
  * one with each instruction; that this is so is measured, not assumed.
  */
+#include <linux/irqflags.h>
+#include <linux/jiffies.h>
 #include <linux/kernel.h>
+#include <linux/preempt.h>
 #include <linux/processor.h>
 #include <linux/sched.h>
 #include <linux/sort.h>
 
-#include "bench.h"
-
-#define LOOP_ROUNDS		100000
+#include "clock.h"
 
 bool bench_exact;
-
-/* Two instructions a round, and nothing else. */
-static __always_inline void known_loop(unsigned long nr_rounds)
-{
-	asm volatile("1:	decq %0\n"
-		     "	jnz 1b"
-		     : "+r" (nr_rounds) : : "cc");
-}
 
 static u64 known_loop_tsc(unsigned long nr_rounds)
 {
@@ -29,7 +22,7 @@ static u64 known_loop_tsc(unsigned long nr_rounds)
 
 	local_irq_save(irqs);
 	start = bench_tsc();
-	known_loop(nr_rounds);
+	bench_known_loop(nr_rounds);
 	ticks = bench_tsc() - start;
 	local_irq_restore(irqs);
 	return ticks;
@@ -38,10 +31,10 @@ static u64 known_loop_tsc(unsigned long nr_rounds)
 /* Does the difference between two loops equal the one in instructions? */
 void bench_clock_init(void)
 {
-	u64 one = known_loop_tsc(LOOP_ROUNDS);
-	u64 two = known_loop_tsc(2 * LOOP_ROUNDS);
+	u64 one = known_loop_tsc(BENCH_LOOP_ROUNDS);
+	u64 two = known_loop_tsc(2 * BENCH_LOOP_ROUNDS);
 
-	bench_exact = two - one == 2 * LOOP_ROUNDS;
+	bench_exact = two - one == 2 * BENCH_LOOP_ROUNDS;
 }
 
 /*
@@ -101,36 +94,3 @@ void bench_sort(u64 *ticks, unsigned int nr)
 {
 	sort(ticks, nr, sizeof(*ticks), compare_ticks, NULL);
 }
-
-/* What reading the clock twice costs; part of every figure, once a sample. */
-static void clock_reads(struct bench_run *run)
-{
-	bench_start(run);
-	bench_stop(run, 1);
-}
-
-static void clock_loop(struct bench_run *run)
-{
-	bench_start(run);
-	known_loop(LOOP_ROUNDS);
-	bench_stop(run, LOOP_ROUNDS);
-}
-
-/* A string instruction counts once for each word, not once. */
-static void clock_string(struct bench_run *run)
-{
-	unsigned long nr_words = BENCH_NR_OBJECTS;
-	void **words = run->ptrs;
-
-	bench_start(run);
-	asm volatile("rep stosq"
-		     : "+D" (words), "+c" (nr_words) : "a" (0) : "memory");
-	bench_stop(run, BENCH_NR_OBJECTS);
-}
-
-const struct bench_case bench_clock_cases[] = {
-	{ "clock_reads", &bench_no_side, clock_reads },
-	{ "clock_loop", &bench_no_side, clock_loop },
-	{ "clock_string", &bench_no_side, clock_string },
-	{ }
-};

@@ -28,7 +28,7 @@ static struct kheap_class *class_of_size(struct kheap *heap, size_t size,
 
 	if (likely(!in_nmi()))
 		return kheap_size_class(heap, szidx, gfp);
-	class = READ_ONCE(heap->classes[szidx]);
+	class = READ_ONCE(heap->block.classes[szidx]);
 	return class != &kheap_cold_class ? class : NULL;
 }
 
@@ -50,7 +50,7 @@ struct kheap_class *kheap_size_class_or_fail(struct kheap *heap, size_t size,
 
 	do
 		class = class_of_size(heap, size, gfp);
-	while (!class && kheap_relieve(heap, bytes, gfp, &step));
+	while (!class && kheap_reliever->relieve(heap, bytes, gfp, &step));
 	if (!class)
 		kheap_alloc_failed(heap, NULL, bytes, gfp);
 	return class;
@@ -104,9 +104,9 @@ EXPORT_SYMBOL_GPL(__kheap_refuse_gfp);
 static __always_inline struct kheap_class *
 class_of_words(struct kheap *heap, unsigned long words)
 {
-	struct kheap_class **classes = heap->by_words;
+	struct kheap_class **classes = heap->block.by_words;
 
-	static_assert(sizeof(*heap->by_words) << KHEAP_SLACK_SHIFT == 0);
+	static_assert(sizeof(*heap->block.by_words) << KHEAP_SLACK_SHIFT == 0);
 	return data_race(classes[words]);
 }
 
@@ -197,7 +197,7 @@ static noinline void free_unusual(struct kheap *heap, const void *ptr)
 
 	if (!ptr)
 		return;
-	if (kheap_owned_pool(ptr, &heap->tag, &pool) &&
+	if (kheap_owned_pool(ptr, &heap->block.tag, &pool) &&
 	    kheap_block_claim(pool->class, pool, ptr))
 		kheap_class_free_careful(pool->class, (void *)ptr);
 	else if (!kheap_large_free(heap, ptr, _RET_IP_))
@@ -206,7 +206,7 @@ static noinline void free_unusual(struct kheap *heap, const void *ptr)
 
 void kheap_free(struct kheap *heap, const void *ptr)
 {
-	const struct page *page = kheap_owned_page(ptr, &heap->tag);
+	const struct page *page = kheap_owned_page(ptr, &heap->block.tag);
 	struct kheap_class *class;
 
 	if (unlikely(!page))
@@ -228,11 +228,13 @@ static size_t usable_or_refuse(struct kheap *heap, const void *ptr)
 	unsigned long idx;
 	size_t size;
 
-	if (kheap_owned_pool(ptr, &heap->tag, &pool) &&
+	if (kheap_owned_pool(ptr, &heap->block.tag, &pool) &&
 	    kheap_block_index(pool->class, pool, ptr, &idx) &&
 	    kheap_block_is_allocated(pool->class, pool, idx)) {
 		kheap_kasan_mark(pool->class, (void *)ptr, KHEAP_KASAN_LIVE);
-		return kheap_debug_usable(pool->class, ptr);
+		return pool->class->debug ?
+		       kheap_watcher->usable(pool->class, ptr) :
+		       pool->class->usable;
 	}
 	/* Large blocks are found under a lock, which an NMI may have come into. */
 	if (in_nmi())
@@ -249,12 +251,12 @@ static void *resized(struct kheap *heap, void *ptr, size_t size)
 	struct kheap_pool *pool;
 
 	if ((IS_ENABLED(CONFIG_KASAN_GENERIC) || IS_ENABLED(CONFIG_KMSAN)) &&
-	    kheap_owned_pool(ptr, &heap->tag, &pool)) {
+	    kheap_owned_pool(ptr, &heap->block.tag, &pool)) {
 		kheap_kasan_bound(pool->class, ptr, size);
 		kheap_kmsan_bound(pool->class, ptr, size);
 	}
-	if (unlikely(READ_ONCE(heap->watch)))
-		kheap_debug_resized(heap, ptr, size);
+	if (unlikely(READ_ONCE(heap->base.watch)))
+		kheap_watcher->resized(heap, ptr, size);
 	return ptr;
 }
 

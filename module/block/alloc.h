@@ -175,7 +175,7 @@ static __always_inline struct kheap_class *
 kheap_page_class(struct kheap *heap, const struct page *page)
 {
 	u8 szidx = data_race(kheap_page_note(page)->limit);
-	struct kheap_class **classes = heap->classes;
+	struct kheap_class **classes = heap->block.classes;
 
 	/* See class_of_words(); what a page says of us is so. */
 	return data_race(classes[szidx]);

@@ -265,7 +265,7 @@ void kheap_free_bulk(struct kheap *heap, size_t nr, void **ptrs)
 	size_t i = 0;
 
 	while (i < nr) {
-		if (kheap_owned_pool(ptrs[i], &heap->tag, &pool))
+		if (kheap_owned_pool(ptrs[i], &heap->block.tag, &pool))
 			i += push_run(READ_ONCE(pool->class), ptrs + i,
 				      nr - i);
 		if (i < nr)

@@ -9,15 +9,14 @@
 #include <linux/module.h>
 
 #include "block/alloc.h"
-#include "watch/callsite.h"
 
-/* Find a cache or a type by name; under kheap.mutex. */
+/* Find a cache or a type by name; under heap->base.mutex. */
 struct kheap_class *kheap_class_find(struct kheap *heap, const char *name)
 {
 	struct kheap_class *class;
 
-	lockdep_assert_held(&heap->mutex);
-	list_for_each_entry(class, &heap->class_list, list)
+	lockdep_assert_held(&heap->base.mutex);
+	list_for_each_entry(class, &heap->block.class_list, list)
 		if (class->name && !strcmp(class->name, name))
 			return class;
 	return NULL;
@@ -60,12 +59,12 @@ struct kheap_cache *kheap_cache_create(struct kheap *heap, const char *name,
 	cache->class.rcu = flags & KHEAP_CACHE_RCU;
 	cache->class.slow_free |= cache->class.rcu;
 	if (!err) {
-		mutex_lock(&heap->mutex);
+		mutex_lock(&heap->base.mutex);
 		if (kheap_class_find(heap, name))
 			err = -EEXIST;
 		else
 			kheap_class_publish(&cache->class);
-		mutex_unlock(&heap->mutex);
+		mutex_unlock(&heap->base.mutex);
 	}
 	if (err) {
 		kheap_class_free(&cache->class);
@@ -92,16 +91,16 @@ void kheap_cache_destroy(struct kheap_cache *cache)
 	kheap_class_get_stats(class, &stats);
 	if (stats.nr_allocated)
 		pr_warn("heap '%s': cache '%s' destroyed with %lu live objects, %zu bytes\n",
-			heap->name, class->name, stats.nr_allocated,
+			heap->base.name, class->name, stats.nr_allocated,
 			(size_t)stats.nr_allocated * class->size);
 	if (stats.nr_allocated)
-		kheap_callsites_report(heap, class);
-	kheap_callsites_forget(class);
-	mutex_lock(&heap->mutex);
-	kheap_trace_class_end(class);
+		kheap_reporter->sites(heap, class);
+	kheap_watcher->forget(class);
+	mutex_lock(&heap->base.mutex);
+	kheap_watcher->class_end(class);
 	kheap_class_purge(class);
 	kheap_class_exit(class);
-	mutex_unlock(&heap->mutex);
+	mutex_unlock(&heap->base.mutex);
 	kheap_class_free(class);
 }
 EXPORT_SYMBOL_GPL(kheap_cache_destroy);
@@ -173,10 +172,10 @@ void kheap_cache_shrink(struct kheap_class *class)
 
 	kheap_rcu_flush(heap);
 	kheap_finish_deferred(heap);
-	mutex_lock(&heap->mutex);
+	mutex_lock(&heap->base.mutex);
 	kheap_class_drain(class, false);
 	kheap_arenas_trim(heap);
-	mutex_unlock(&heap->mutex);
+	mutex_unlock(&heap->base.mutex);
 }
 
 /**

@@ -12,8 +12,8 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
+#include "base/trace.h"
 #include "block/alloc.h"
-#include "watch/trace.h"
 
 /* About this many bytes of a class may be in each magazine, and put by. */
 #define MAGAZINE_BYTES	8192
@@ -32,6 +32,38 @@ struct kheap_class kheap_cold_class = {
 	.nr_blocks = PAGE_SIZE / 8,
 	.szidx = KHEAP_SZIDX_NONE,
 };
+
+/* There is more than one memory node. */
+DEFINE_STATIC_KEY_FALSE(kheap_numa_key);
+
+/* Frees have more to do than the fast path: zeroing, or sending blocks home. */
+DEFINE_STATIC_KEY_FALSE(kheap_careful_key);
+
+/* What raw memory has to know of classes. */
+static void count_pool(struct kheap_class *class, int node, long nr)
+{
+	class->node[node].nr_pools += nr;
+}
+
+static unsigned int block_size(const struct kheap_class *class)
+{
+	return class == &kheap_cold_class ? 0 : class->size;
+}
+
+static const struct kheap_tenants tenants = {
+	.nobody = &kheap_cold_class,
+	.count = count_pool,
+	.size = block_size,
+};
+
+void __init kheap_block_init(void)
+{
+	kheap_tenants = &tenants;
+	if (nr_node_ids > 1)
+		static_branch_enable(&kheap_numa_key);
+	if (nr_node_ids > 1 || want_init_on_free())
+		static_branch_enable(&kheap_careful_key);
+}
 
 /* A tag that no page has: see kheap_owned_pool(). */
 unsigned long kheap_new_tag(void)
@@ -106,7 +138,7 @@ static void class_set_geometry(struct kheap_class *class, size_t size,
 		stride += 1 << KHEAP_BLOCK_SHIFT;
 	}
 	if (class->debug)
-		stride = kheap_debug_geometry(class, align) ?: stride;
+		stride = kheap_watcher->geometry(class, align) ?: stride;
 	class->zero_kind = class->zero_words == 8 ? KHEAP_ZERO_LINE :
 			   class->zero_words < 8 ? KHEAP_ZERO_FEW :
 			   class->zero_words <= KHEAP_ZERO_STORES / 8 ?
@@ -145,15 +177,15 @@ int kheap_class_init(struct kheap_class *class, struct kheap *heap,
 	class->heap = heap;
 	class->cpu = &kheap_cold_cache;
 	class->caches = &kheap_cold_cache;
-	class->tag = name ? kheap_new_tag() : heap->tag;
+	class->tag = name ? kheap_new_tag() : heap->block.tag;
 	class->key = get_random_long();
 	class->ctor = ctor;
 	class->szidx = KHEAP_SZIDX_NONE;
 	class->bad_gfp = GFP_ZONEMASK | (ctor ? __GFP_ZERO : 0);
-	class->debug = kheap_debug_fix(heap);
+	class->debug = kheap_watcher->fix(heap);
 	class->slow_free = class->debug & KHEAP_DEBUG_CONSISTENCY;
 	class_set_geometry(class, size, align);
-	if (heap->flags & KHEAP_NO_CPU_CACHE)
+	if (heap->base.flags & KHEAP_NO_CPU_CACHE)
 		class->max_slots = 0;
 	for (i = 0; i < nr_node_ids; i++) {
 		struct kheap_class_node *node = &class->node[i];
@@ -178,9 +210,9 @@ void kheap_class_publish(struct kheap_class *class)
 	struct kheap *heap = class->heap;
 	unsigned long flags;
 
-	raw_spin_lock_irqsave(&heap->class_lock, flags);
-	list_add_tail_rcu(&class->list, &heap->class_list);
-	raw_spin_unlock_irqrestore(&heap->class_lock, flags);
+	raw_spin_lock_irqsave(&heap->block.class_lock, flags);
+	list_add_tail_rcu(&class->list, &heap->block.class_list);
+	raw_spin_unlock_irqrestore(&heap->block.class_lock, flags);
 }
 
 /* --- Size classes ------------------------------------------------------- */
@@ -226,21 +258,21 @@ static struct kheap_class *size_class_create(struct kheap *heap,
 static struct kheap_class *publish_size_class(struct kheap_class *class)
 {
 	struct kheap *heap = class->heap;
-	struct kheap_class **slot = &heap->classes[class->szidx];
+	struct kheap_class **slot = &heap->block.classes[class->szidx];
 	struct kheap_class *old;
 	unsigned long flags;
 
-	raw_spin_lock_irqsave(&heap->class_lock, flags);
+	raw_spin_lock_irqsave(&heap->block.class_lock, flags);
 	old = *slot;
 	if (old == &kheap_cold_class) {
-		list_add_tail_rcu(&class->list, &heap->class_list);
+		list_add_tail_rcu(&class->list, &heap->block.class_list);
 		/* Pairs with whoever reads the pointer and uses the class. */
 		smp_store_release(slot, class);
 		if (!class->szidx)
-			smp_store_release(&heap->for_none, class); /* as well */
+			smp_store_release(&heap->block.for_none, class); /* as well */
 		old = class;
 	}
-	raw_spin_unlock_irqrestore(&heap->class_lock, flags);
+	raw_spin_unlock_irqrestore(&heap->block.class_lock, flags);
 	return old;
 }
 
@@ -255,7 +287,7 @@ static struct kheap_class *publish_size_class(struct kheap_class *class)
 struct kheap_class *kheap_size_class(struct kheap *heap, unsigned int szidx,
 				     gfp_t gfp)
 {
-	struct kheap_class *class = READ_ONCE(heap->classes[szidx]);
+	struct kheap_class *class = READ_ONCE(heap->block.classes[szidx]);
 	struct kheap_class *old;
 
 	/* Pairs with publish_size_class() through the address. */
@@ -279,7 +311,8 @@ struct kheap_class *kheap_size_class(struct kheap *heap, unsigned int szidx,
 
 static void *take_from_new_pool(struct kheap_class *class, gfp_t gfp, int nid)
 {
-	struct kheap_pool *pool = kheap_pool_get(class, gfp, nid);
+	struct kheap_pool *pool = kheap_pool_get(class->heap, class->span,
+						 class, gfp, nid);
 	LIST_HEAD(empties);
 
 	if (!pool)
@@ -303,7 +336,7 @@ static void *take_from_new_pool(struct kheap_class *class, gfp_t gfp, int nid)
 void kheap_alloc_failed(struct kheap *heap, const struct kheap_class *class,
 			size_t bytes, gfp_t gfp)
 {
-	atomic_long_inc(&heap->nr_failed);
+	atomic_long_inc(&heap->base.nr_failed);
 	if (trace_kheap_fail_enabled())
 		trace_kheap_fail(heap, bytes, gfp, kheap_client_ip(_RET_IP_));
 	if (kheap_at_limit(heap, bytes) && !(gfp & __GFP_NOWARN))
@@ -406,8 +439,8 @@ void *kheap_class_alloc_slow(struct kheap_class *class, gfp_t gfp, int nid)
 		while ((block = take_block(class, gfp, nid, local)))
 			if (likely(own_block(class, block)))
 				return block;
-	} while (kheap_relieve(class->heap, kheap_pool_bytes(class), gfp,
-			       &step));
+	} while (kheap_reliever->relieve(class->heap, kheap_pool_bytes(class),
+					 gfp, &step));
 	kheap_alloc_failed(class->heap, class, kheap_pool_bytes(class), gfp);
 	return NULL;
 }
@@ -426,8 +459,8 @@ void *kheap_class_alloc_slow(struct kheap_class *class, gfp_t gfp, int nid)
 void *kheap_class_alloc_missed(struct kheap_class *class, size_t size,
 			       gfp_t gfp, int nid, unsigned long caller)
 {
-	if (unlikely(READ_ONCE(class->heap->watch)))
-		return kheap_watched_alloc(class, size, gfp, nid, caller);
+	if (unlikely(READ_ONCE(class->heap->base.watch)))
+		return kheap_watcher->alloc(class, size, gfp, nid, caller);
 	return kheap_class_alloc_slow(class, gfp, nid);
 }
 
@@ -560,8 +593,8 @@ static void bury(struct kheap_class *class, void *block, unsigned long caller)
 {
 	/* What is beyond what was asked for is ours now. */
 	kheap_kasan_mark(class, block, KHEAP_KASAN_LIVE);
-	if (unlikely(READ_ONCE(class->heap->watch)))
-		kheap_watched_free(class, block, caller);
+	if (unlikely(READ_ONCE(class->heap->base.watch)))
+		kheap_watcher->free(class, block, caller);
 	if (want_init_on_free())
 		zero_around_mark(class, block);
 	kheap_kasan_mark(class, block, KHEAP_KASAN_FREE);
@@ -584,7 +617,7 @@ void kheap_class_free_careful(struct kheap_class *class, void *block)
 	const struct kheap_pool *pool = kheap_block_pool(block);
 
 	if (in_nmi() &&
-	    (kheap_tracks_leaks() || READ_ONCE(class->heap->watch)))
+	    (kheap_tracks_leaks() || READ_ONCE(class->heap->base.watch)))
 		return kheap_rcu_park_marked(class, block);
 	if (kheap_tracks_leaks())
 		kmemleak_free(block);
@@ -674,15 +707,15 @@ void kheap_class_purge(struct kheap_class *class)
 	}
 }
 
-/* Undo kheap_class_publish() and the per-CPU caches; under kheap.mutex. */
+/* Undo kheap_class_publish() and the per-CPU caches; under heap->base.mutex. */
 void kheap_class_exit(struct kheap_class *class)
 {
 	struct kheap *heap = class->heap;
 	unsigned long flags;
 
-	raw_spin_lock_irqsave(&heap->class_lock, flags);
+	raw_spin_lock_irqsave(&heap->block.class_lock, flags);
 	list_del_rcu(&class->list);
-	raw_spin_unlock_irqrestore(&heap->class_lock, flags);
+	raw_spin_unlock_irqrestore(&heap->block.class_lock, flags);
 	synchronize_rcu();
 	kheap_cpu_caches_exit(class);
 }

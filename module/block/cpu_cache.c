@@ -759,6 +759,39 @@ static void caches_free(struct kheap_class *class,
 	kheap_meta_free_percpu(class->heap, caches, sizeof(*caches));
 }
 
+static void choose_cpu(struct kheap_class *class)
+{
+	lockdep_assert_held(&class->heap->block.class_lock);
+	WRITE_ONCE(class->cpu, class->heap->base.watch ? &kheap_cold_cache :
+							 class->caches);
+}
+
+/* The per-CPU caches of a class are set up: let the fast paths use them. */
+static void class_choose_cpu(struct kheap_class *class)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&class->heap->block.class_lock, flags);
+	choose_cpu(class);
+	raw_spin_unlock_irqrestore(&class->heap->block.class_lock, flags);
+}
+
+/*
+ * Set why a heap is watched: then the fast paths of all its classes miss. A class
+ * that is not in the list yet gets its caches after it is.
+ */
+void kheap_set_watch(struct kheap *heap, unsigned int watch)
+{
+	struct kheap_class *class;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&heap->block.class_lock, flags);
+	WRITE_ONCE(heap->base.watch, watch);
+	list_for_each_entry(class, &heap->block.class_list, list)
+		choose_cpu(class);
+	raw_spin_unlock_irqrestore(&heap->block.class_lock, flags);
+}
+
 /**
  * kheap_cpu_caches_setup() - give a class its per-CPU caches
  * @class: the class
@@ -791,7 +824,7 @@ void kheap_cpu_caches_setup(struct kheap_class *class, gfp_t gfp)
 	/* The caches are used as soon as they are seen here. */
 	if (cmpxchg(&class->caches, &kheap_cold_cache, cpu) ==
 	    &kheap_cold_cache) {
-		kheap_class_choose_cpu(class);
+		class_choose_cpu(class);
 		return;
 	}
 	alien = NULL;

@@ -8,7 +8,7 @@
 
 #include <linux/string.h>
 
-#include "internal.h"
+#include "block/block.h"
 
 /*
  * The busy mark makes the few instructions between reading and writing a cache

@@ -6,7 +6,8 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include "watch/trace.h"
+#include "block/block.h"
+#include "block/trace.h"
 
 void kheap_magazine_put(struct kheap_stack *stack, struct kheap_magazine *mag)
 {

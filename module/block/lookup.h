@@ -1,76 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The way from an address to its pool, its block and its bits, and from a class
- * or a pool to what it belongs to. Included by internal.h.
+ * The way from an address in a pool to its block and its bits, from a size to its
+ * class, and from a class or a pool to what it belongs to. Included by
+ * block/block.h.
  */
 #ifndef _KHEAP_LOOKUP_H
 #define _KHEAP_LOOKUP_H
-
-/**
- * struct kheap_map - how an address leads to its pool; constant after init
- * @base: start of the direct map
- * @nr_pages: pages that the direct map can have
- * @pages: the struct page of @base
- * @secret: what the two words that lead to a pool differ by; even
- */
-struct kheap_map {
-	unsigned long base;
-	unsigned long nr_pages;
-	struct page *pages;
-	unsigned long secret;
-};
-
-extern struct kheap_map kheap_map;
-
-static inline struct kheap_arena_set **
-kheap_set_slot(struct kheap *heap, unsigned int span, int node)
-{
-	return &heap->sets[span * nr_node_ids + node];
-}
-
-/* The heap's set number @i, or the next one that there is; NULL at the end. */
-static inline struct kheap_arena_set *kheap_set_from(struct kheap *heap,
-						     unsigned int *i)
-{
-	struct kheap_arena_set *set;
-
-	for (; *i < KHEAP_NR_SPANS * nr_node_ids; ++*i) {
-		set = READ_ONCE(heap->sets[*i]);
-		if (set)
-			return set;
-	}
-	return NULL;
-}
-
-#define kheap_for_each_set(set, heap, i)				\
-	for ((i) = 0; ((set) = kheap_set_from(heap, &(i))); (i)++)
-
-/* Descriptor number @i of an arena; NULL for a hole that has none. */
-static inline struct kheap_pool *
-kheap_arena_pool(const struct kheap_arena *arena, unsigned int i)
-{
-	struct kheap_pool *chunk = READ_ONCE(arena->chunks[i /
-							   KHEAP_CHUNK_POOLS]);
-
-	return chunk ? &chunk[i % KHEAP_CHUNK_POOLS] : NULL;
-}
-
-/* The arena's pool number @i, or the next with a descriptor; NULL at the end. */
-static inline struct kheap_pool *
-kheap_pool_from(const struct kheap_arena *arena, unsigned int *i)
-{
-	struct kheap_pool *pool;
-
-	for (; *i < arena->nr_totalpools; ++*i) {
-		pool = kheap_arena_pool(arena, *i);
-		if (pool)
-			return pool;
-	}
-	return NULL;
-}
-
-#define kheap_for_each_pool(pool, arena, i)				\
-	for ((i) = 0; ((pool) = kheap_pool_from(arena, &(i))); (i)++)
 
 static inline struct kheap_class_node *kheap_pool_node(struct kheap_pool *pool)
 {
@@ -80,39 +15,6 @@ static inline struct kheap_class_node *kheap_pool_node(struct kheap_pool *pool)
 static inline size_t kheap_pool_bytes(const struct kheap_class *class)
 {
 	return PAGE_SIZE << class->span;
-}
-
-/* The number of the page that @ptr is in, counted from the direct map's. */
-static __always_inline unsigned long kheap_page_number(const void *ptr)
-{
-	return ((unsigned long)ptr - kheap_map.base) >> PAGE_SHIFT;
-}
-
-/**
- * kheap_pool_of() - find the pool that an address is in
- * @ptr: any address at all
- *
- * The struct page of a pool's page carries the pool's address twice, once as
- * it is and once xor a per-boot secret, in fields that nothing else reads while
- * the page is ours (the lowest bit of the second, which means a tail page to
- * the kernel, is clear). Another page's words would agree by chance once in
- * 2^63. The loads cannot fault, so holes in the memory map need no look-up.
- *
- * Return: The pool, or NULL.
- */
-static __always_inline struct kheap_pool *kheap_pool_of(const void *ptr)
-{
-	unsigned long nr = kheap_page_number(ptr);
-	const struct page *page = kheap_map.pages + nr;
-	unsigned long pool, check;
-
-	if (unlikely(nr >= kheap_map.nr_pages))
-		return NULL;
-	pool = kheap_load_nofault(&page->private);
-	check = kheap_load_nofault((unsigned long *)&page->lru.next);
-	if (unlikely((pool ^ check) != kheap_map.secret))
-		return NULL;
-	return (struct kheap_pool *)pool;
 }
 
 /**
@@ -141,58 +43,6 @@ kheap_page_note(const struct page *page)
 {
 	static_assert(sizeof(struct kheap_page_note) == sizeof(page->lru.prev));
 	return (struct kheap_page_note *)&page->lru.prev;
-}
-
-/**
- * kheap_owned_page() - the page that an address is in, if it has a tag
- * @ptr: any address at all
- * @tag: the tag of a heap's size classes, or of a cache or type
- *
- * A tag is 64 random bits. One comparison says that the page is a pool's, and
- * whose: another page would have the tag by chance once in 2^64.
- *
- * Return: The struct page, or NULL if it does not carry @tag.
- */
-static __always_inline const struct page *
-kheap_owned_page(const void *ptr, const unsigned long *tag)
-{
-	unsigned long nr = kheap_page_number(ptr);
-	const struct page *page;
-
-	if (unlikely(nr >= kheap_map.nr_pages))
-		return NULL;
-	page = kheap_map.pages + nr;
-	if (unlikely(kheap_load_nofault(kheap_page_tag(page)) != *tag))
-		return NULL;
-	if (!page)
-		__builtin_unreachable();
-	return page;
-}
-
-/* The pool of a page that is one's. */
-static __always_inline struct kheap_pool *
-kheap_page_pool(const struct page *page)
-{
-	return (struct kheap_pool *)page->private;
-}
-
-/* As kheap_owned_page(): set @pool to the pool if the answer is true. */
-static __always_inline bool kheap_owned_pool(const void *ptr,
-					     const unsigned long *tag,
-					     struct kheap_pool **pool)
-{
-	const struct page *page = kheap_owned_page(ptr, tag);
-
-	if (unlikely(!page))
-		return false;
-	*pool = kheap_page_pool(page);
-	return true;
-}
-
-/* The pool of a block that is known to be one. */
-static __always_inline struct kheap_pool *kheap_block_pool(const void *block)
-{
-	return kheap_page_pool(kheap_map.pages + kheap_page_number(block));
 }
 
 /**

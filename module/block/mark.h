@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The mark by which a free block says so itself. Included by internal.h.
+ * The mark by which a free block says so itself. Included by block/block.h.
  *
  * While a block is free, a word of it is its mark: its class's secret xor the
  * block's address, and in the lowest 16 bits, inverted, what follows it in its

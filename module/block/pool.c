@@ -12,7 +12,9 @@
 
 #include <kheap/object.h>
 
-#include "watch/trace.h"
+#include "block/block.h"
+#include "block/trace.h"
+#include "raw/trace.h"
 
 /* --- Links -------------------------------------------------------------- */
 
@@ -207,19 +209,6 @@ void kheap_pool_quarantine(struct kheap_pool *pool)
 /* --- Setting up --------------------------------------------------------- */
 
 /*
- * Detach the bits that a pool has outside its descriptor, if any. Return them,
- * for kheap_meta_free(). Nobody looks at the pool, or the set's lock is held.
- */
-void *kheap_pool_detach_map(struct kheap_pool *pool)
-{
-	void *map = pool->sz_map ? (void *)pool->map : NULL;
-
-	pool->sz_map = 0;
-	pool->map = 0;
-	return map;
-}
-
-/*
  * Attach parked bits for @class, all clear. On PREEMPT_RT a pool that became
  * empty where nothing may be freed has kept its bits, and they do.
  */
@@ -292,7 +281,7 @@ bool kheap_pool_setup(struct kheap_pool *pool, struct kheap_class *class,
 			     class->debug || class->ctor ? KHEAP_KASAN_LIVE :
 			     KHEAP_KASAN_BEYOND, false);
 	if (class->debug)
-		kheap_debug_pool_setup(class, pool);
+		kheap_watcher->pool_setup(class, pool);
 	if (class->ctor)
 		pool_construct(pool, class);
 	set_skip(class, pool);
@@ -443,7 +432,7 @@ static unsigned int pool_take(struct kheap_class *class,
 static void note_damage(struct kheap_class *class, void *here, void **bad)
 {
 	if (*bad)
-		atomic_long_inc(&class->heap->nr_refused[KHEAP_BAD_LINK]);
+		atomic_long_inc(&class->heap->base.nr_refused[KHEAP_BAD_LINK]);
 	else
 		*bad = here;
 }
@@ -624,7 +613,7 @@ static __cold void keep_stray(struct kheap_class *class, void *block)
 	if (caches == &kheap_cold_cache ||
 	    cmpxchg(&raw_cpu_ptr(caches)->stray, NULL,
 		    block + KHEAP_STRAY_LOST))
-		atomic_long_inc(&class->heap->nr_refused[KHEAP_BAD_LINK]);
+		atomic_long_inc(&class->heap->base.nr_refused[KHEAP_BAD_LINK]);
 }
 
 /* --- Giving blocks back ------------------------------------------------- */

@@ -12,8 +12,8 @@
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
 
-#include "object/object.h"
-#include "watch/trace.h"
+#include "block/block.h"
+#include "block/trace.h"
 
 /* How long blocks are gathered before a grace period is asked for. */
 #define GATHER_DELAY	(HZ / 50 ?: 1)
@@ -53,10 +53,10 @@ struct sweep {
 /* Have what waits freed after a while; not in NMI. */
 void kheap_rcu_arm(struct kheap *heap)
 {
-	if (READ_ONCE(heap->rcu_armed))
+	if (READ_ONCE(heap->block.rcu_armed))
 		return;
-	WRITE_ONCE(heap->rcu_armed, true);
-	queue_delayed_work(kheap_unbound_wq, &heap->rcu_work, GATHER_DELAY);
+	WRITE_ONCE(heap->block.rcu_armed, true);
+	queue_delayed_work(kheap_unbound_wq, &heap->block.rcu_work, GATHER_DELAY);
 }
 
 /* The bit of a block is set: the sweep has to come to its arena. */
@@ -87,7 +87,7 @@ static bool park_block_at(struct kheap_class *class, struct kheap_pool *pool,
 		return false;
 	}
 	if (unlikely(class->debug))
-		kheap_debug_park(class, block);
+		kheap_watcher->park(class, block);
 	note_arena(pool);
 	return true;
 }
@@ -133,7 +133,7 @@ void kheap_rcu_park_marked(struct kheap_class *class, void *block)
 	set_bit(idx, kheap_parked_bits(pool));
 	smp_mb__after_atomic(); /* as in park_block_at() */
 	note_arena(pool);
-	irq_work_queue(&class->heap->nmi_work);
+	irq_work_queue(&class->heap->block.nmi_work);
 }
 
 /* A typed object ends with its last reference, and not here. */
@@ -308,14 +308,14 @@ static void free_word(const struct parked_word *word)
 	void *first = word_block(word, 0);
 	unsigned long bits;
 
-	lockdep_assert_held(&class->heap->rcu_mutex);
+	lockdep_assert_held(&class->heap->block.rcu_mutex);
 	bits = unpark_word(class, word, &nr);
 	/* With the last of them the pool may go. */
 	for_each_set_bit(bit, &bits, BITS_PER_LONG)
 		kheap_class_free_careful(class, first + bit * class->size);
 	/* The type is there: its end waits for the mutex. */
-	if (class->type)
-		atomic_long_sub(nr, &class->type->nr_held);
+	if (class->nr_held)
+		atomic_long_sub(nr, class->nr_held);
 }
 
 /* Wait for a grace period, and free what was gathered before it. */
@@ -390,7 +390,7 @@ static void words_alloc(struct sweep *sweep, struct parked_word *few)
 static void sweep_all(struct kheap *heap)
 {
 	struct parked_word few[FEW_WORDS];
-	struct sweep sweep = { .large = llist_del_all(&heap->parked_large) };
+	struct sweep sweep = { .large = llist_del_all(&heap->raw.parked_large) };
 	struct kheap_arena_set *set;
 	unsigned int i;
 
@@ -405,7 +405,7 @@ static void sweep_all(struct kheap *heap)
 static void rcu_work(struct work_struct *work)
 {
 	struct kheap *heap = container_of(to_delayed_work(work), struct kheap,
-					  rcu_work);
+					  block.rcu_work);
 
 	kheap_rcu_flush(heap);
 }
@@ -421,23 +421,23 @@ static void rcu_work(struct work_struct *work)
  */
 void kheap_rcu_flush(struct kheap *heap)
 {
-	mutex_lock(&heap->rcu_mutex);
-	WRITE_ONCE(heap->rcu_armed, false);
+	mutex_lock(&heap->block.rcu_mutex);
+	WRITE_ONCE(heap->block.rcu_armed, false);
 	smp_mb(); /* Pairs with park_in_pool(): a bit not seen here re-arms. */
 	sweep_all(heap);
-	mutex_unlock(&heap->rcu_mutex);
+	mutex_unlock(&heap->block.rcu_mutex);
 }
 
 void kheap_rcu_init(struct kheap *heap)
 {
-	mutex_init(&heap->rcu_mutex);
-	INIT_DELAYED_WORK(&heap->rcu_work, rcu_work);
-	init_llist_head(&heap->parked_large);
+	mutex_init(&heap->block.rcu_mutex);
+	INIT_DELAYED_WORK(&heap->block.rcu_work, rcu_work);
+	init_llist_head(&heap->raw.parked_large);
 }
 
 /* Wait for the work and for every pending block; nobody parks any more. */
 void kheap_rcu_exit(struct kheap *heap)
 {
-	cancel_delayed_work_sync(&heap->rcu_work);
+	cancel_delayed_work_sync(&heap->block.rcu_work);
 	kheap_rcu_flush(heap);
 }

@@ -35,7 +35,7 @@ static void chunk_compact(struct kheap_gc *gc, struct kheap_gc_chunk *chunk)
 		else
 			chunk->names[nr++] = obj;
 	}
-	atomic_long_sub(chunk->nr - nr, &gc->nr_pending);
+	atomic_long_sub(chunk->nr - nr, &kheap_collector(gc)->nr_pending);
 	chunk->nr = nr;
 }
 
@@ -68,7 +68,7 @@ static bool chunk_renew(struct kheap_gc *gc, struct kheap_gc_buffer *buffer,
 		if (full->nr < KHEAP_GC_NAMES / 2 &&
 		    chunk_install(buffer, full))
 			return true;
-		llist_add(&full->node, &gc->full_chunks);
+		llist_add(&full->node, &kheap_collector(gc)->full_chunks);
 	}
 	if (!kheap_mm_allowed())
 		return false;
@@ -116,23 +116,25 @@ static bool chunk_add(struct kheap_gc_buffer *buffer, struct kheap_object *obj,
  */
 void kheap_gc_remember(struct kheap_gc *gc, struct kheap_object *obj)
 {
-	struct kheap_gc_buffer *buffer = raw_cpu_ptr(gc->buffers);
+	struct kheap_collector *collector = kheap_collector(gc);
+	struct kheap_gc_buffer *buffer = raw_cpu_ptr(collector->buffers);
 	struct kheap_gc_chunk *full;
 
 	/* First: a run counts it off when it has found the name. */
-	atomic_long_inc(&gc->nr_pending);
+	atomic_long_inc(&collector->nr_pending);
 	while (unlikely(!chunk_add(buffer, obj, &full))) {
 		if (chunk_renew(gc, buffer, full))
 			continue;
-		WRITE_ONCE(gc->need_full, true);
-		atomic_long_inc(&gc->nr_lost);
+		WRITE_ONCE(collector->need_full, true);
+		atomic_long_inc(&collector->nr_lost);
 		kheap_gc_forget(obj);
 		break;
 	}
-	if (unlikely(atomic_long_read(&gc->nr_pending) >=
-		     READ_ONCE(gc->limit)) && READ_ONCE(gc->enabled) &&
-	    !delayed_work_pending(&gc->work))
-		queue_delayed_work(kheap_unbound_wq, &gc->work, 0);
+	if (unlikely(atomic_long_read(&collector->nr_pending) >=
+		     READ_ONCE(collector->limit)) &&
+	    READ_ONCE(collector->enabled) &&
+	    !delayed_work_pending(&collector->work))
+		queue_delayed_work(kheap_unbound_wq, &collector->work, 0);
 }
 
 static struct kheap_gc_chunk *take_chunk(struct kheap_gc_buffer *buffer)
@@ -155,11 +157,11 @@ static struct llist_node *take_chunks(struct kheap_gc *gc)
 	unsigned int cpu;
 
 	for_each_possible_cpu(cpu) {
-		chunk = take_chunk(per_cpu_ptr(gc->buffers, cpu));
+		chunk = take_chunk(per_cpu_ptr(kheap_collector(gc)->buffers, cpu));
 		if (chunk)
-			llist_add(&chunk->node, &gc->full_chunks);
+			llist_add(&chunk->node, &kheap_collector(gc)->full_chunks);
 	}
-	node = llist_del_all(&gc->full_chunks);
+	node = llist_del_all(&kheap_collector(gc)->full_chunks);
 	return node;
 }
 
@@ -176,10 +178,10 @@ struct kheap_gc_chunk *kheap_gc_take_candidates(struct kheap_gc *gc)
 	struct kheap_gc_chunk *chunk;
 	long nr;
 
-	nr = atomic_long_xchg(&gc->nr_lost, 0);
+	nr = atomic_long_xchg(&kheap_collector(gc)->nr_lost, 0);
 	llist_for_each_entry(chunk, node, node)
 		nr += chunk->nr;
-	atomic_long_sub(nr, &gc->nr_pending);
+	atomic_long_sub(nr, &kheap_collector(gc)->nr_pending);
 	if (!node)
 		return NULL;
 	return llist_entry(node, struct kheap_gc_chunk, node);
@@ -193,7 +195,7 @@ void kheap_gc_compact(struct kheap_gc *gc)
 	llist_for_each_entry_safe(chunk, next, take_chunks(gc), node) {
 		chunk_compact(gc, chunk);
 		if (chunk->nr)
-			llist_add(&chunk->node, &gc->full_chunks);
+			llist_add(&chunk->node, &kheap_collector(gc)->full_chunks);
 		else
 			kheap_meta_free(gc->heap, chunk);
 		cond_resched();

@@ -9,7 +9,7 @@
 #include <linux/sched.h>
 
 #include "gc/gc.h"
-#include "watch/trace.h"
+#include "object/trace.h"
 
 /*
  * An object whose name is in a buffer of candidates as well is that one's to

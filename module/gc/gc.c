@@ -6,13 +6,15 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/init.h>
 #include <linux/list.h>
 #include <linux/module.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/static_call.h>
 
 #include "gc/gc.h"
-#include "watch/trace.h"
+#include "gc/trace.h"
 
 /* When a run by itself has given up, it is repeated after this time. */
 #define RETRY_DELAY	HZ
@@ -38,13 +40,13 @@ static DEFINE_RAW_SPINLOCK(locked_lock);
 /* Has the caller locked a collector, of whatever heap? */
 static bool has_locked(void)
 {
-	struct kheap_gc *gc;
+	struct kheap_collector *collector;
 	unsigned long flags;
 	bool mine = false;
 
 	raw_spin_lock_irqsave(&locked_lock, flags);
-	list_for_each_entry(gc, &locked, locked)
-		mine |= gc->owner == current;
+	list_for_each_entry(collector, &locked, locked)
+		mine |= collector->shared.owner == current;
 	raw_spin_unlock_irqrestore(&locked_lock, flags);
 	return mine;
 }
@@ -59,24 +61,28 @@ static bool has_locked(void)
  */
 bool kheap_gc_lock(struct kheap_gc *gc)
 {
+	struct kheap_collector *collector = kheap_collector(gc);
+
 	if (READ_ONCE(gc->owner) == current || kheap_trashcan_active() ||
 	    has_locked())
 		return false;
-	mutex_lock(&gc->mutex);
+	mutex_lock(&collector->mutex);
 	raw_spin_lock_irq(&locked_lock);
 	WRITE_ONCE(gc->owner, current);
-	list_add(&gc->locked, &locked);
+	list_add(&collector->locked, &locked);
 	raw_spin_unlock_irq(&locked_lock);
 	return true;
 }
 
 void kheap_gc_unlock(struct kheap_gc *gc)
 {
+	struct kheap_collector *collector = kheap_collector(gc);
+
 	raw_spin_lock_irq(&locked_lock);
-	list_del(&gc->locked);
+	list_del(&collector->locked);
 	WRITE_ONCE(gc->owner, NULL);
 	raw_spin_unlock_irq(&locked_lock);
-	mutex_unlock(&gc->mutex);
+	mutex_unlock(&collector->mutex);
 }
 
 /* --- A run -------------------------------------------------------------- */
@@ -109,6 +115,32 @@ static void free_late(struct work_struct *work)
 	kheap_gc_unlock(gc);
 }
 
+/**
+ * kheap_gc_settle() - have the memory of dead objects free
+ * @gc: the collector, which is locked
+ *
+ * Dead objects can have their memory still, because
+ * 1. they wait to be released in process context: that work is waited for;
+ * 2. a put is about to put the name in a buffer: it does that under
+ *    rcu_read_lock(), and the grace period waits for it;
+ * 3. their name is in a buffer: the buffers are gone through. A put of an object
+ *    of another type may have a chunk of names in its hands, so those who need
+ *    all of them call again;
+ * 4. a run was under way: the lock keeps us from that, and those are free now;
+ * 5. they wait for a grace period.
+ *
+ * Context: Process context. May sleep.
+ */
+void kheap_gc_settle(struct kheap_gc *gc)
+{
+	flush_work(&gc->process_work);
+	synchronize_rcu();
+	kheap_gc_compact(gc);
+	kheap_gc_free_parked(gc);
+	kheap_rcu_flush(gc->heap);
+	kheap_finish_deferred(gc->heap);
+}
+
 /* From here on the memory of every object stays: see kheap_object_dispose(). */
 void kheap_gc_begin(struct kheap_gc *gc)
 {
@@ -138,10 +170,11 @@ static u64 lap(u64 *start)
 static u64 note_phase(struct kheap_gc_run *run, enum kheap_gc_phase phase,
 		      u64 *start)
 {
+	struct kheap_collector *collector = kheap_collector(run->gc);
 	u64 ns = lap(start);
 
-	trace_kheap_gc_phase(run->gc->heap, run->gc->stats.nr_runs + 1, phase,
-			     run->nr ? run->nr - 1 : 0, ns);
+	trace_kheap_gc_phase(run->gc->heap, collector->stats.nr_runs + 1,
+			     phase, run->nr ? run->nr - 1 : 0, ns);
 	return ns;
 }
 
@@ -170,7 +203,7 @@ static void run_steps(struct kheap_gc_run *run)
 static void add_stats(struct kheap_gc *gc, const struct kheap_gc_run *run)
 {
 	const struct kheap_gc_stats *s = &run->stats;
-	struct kheap_gc_stats *sum = &gc->stats;
+	struct kheap_gc_stats *sum = &kheap_collector(gc)->stats;
 
 	sum->nr_runs++;
 	sum->nr_full_runs += run->full;
@@ -198,12 +231,16 @@ static void add_stats(struct kheap_gc *gc, const struct kheap_gc_run *run)
 /* A run that looked at much for little is not to be repeated too soon. */
 static void set_limit(struct kheap_gc *gc, unsigned long nr_visited)
 {
-	WRITE_ONCE(gc->limit, max(gc->threshold, nr_visited / 4));
+	struct kheap_collector *collector = kheap_collector(gc);
+
+	WRITE_ONCE(collector->limit,
+		   max(collector->threshold, nr_visited / 4));
 }
 
 /* Under kheap_gc_lock(). Return the number of objects reclaimed or -ENOMEM. */
 static long collect(struct kheap_gc *gc, bool full)
 {
+	struct kheap_collector *collector = kheap_collector(gc);
 	struct kheap_gc_run *run;
 	long ret;
 
@@ -211,19 +248,19 @@ static long collect(struct kheap_gc *gc, bool full)
 	if (!run)
 		return -ENOMEM;
 	run->gc = gc;
-	run->full = full || READ_ONCE(gc->need_full);
-	WRITE_ONCE(gc->need_full, false);
+	run->full = full || READ_ONCE(collector->need_full);
+	WRITE_ONCE(collector->need_full, false);
 	kheap_gc_begin(gc);
-	trace_kheap_gc_start(gc->heap, gc->stats.nr_runs + 1, run->full,
-			     atomic_long_read(&gc->nr_pending));
+	trace_kheap_gc_start(gc->heap, collector->stats.nr_runs + 1, run->full,
+			     atomic_long_read(&collector->nr_pending));
 	run_steps(run);
 	kheap_gc_end(gc);
 	kheap_gc_table_free(run);
 	if (run->given_up)
-		WRITE_ONCE(gc->need_full, true);
+		WRITE_ONCE(collector->need_full, true);
 	else
 		set_limit(gc, run->stats.nr_visited);
-	trace_kheap_gc_end(gc->heap, gc->stats.nr_runs + 1, &run->stats,
+	trace_kheap_gc_end(gc->heap, collector->stats.nr_runs + 1, &run->stats,
 			   run->given_up);
 	add_stats(gc, run);
 	ret = run->given_up ? -ENOMEM : run->stats.nr_reclaimed;
@@ -233,7 +270,7 @@ static long collect(struct kheap_gc *gc, bool full)
 
 long kheap_gc_collect(struct kheap *heap, unsigned int flags)
 {
-	struct kheap_gc *gc = READ_ONCE(heap->gc);
+	struct kheap_gc *gc = READ_ONCE(heap->object.gc);
 	long ret;
 
 	if (flags & ~KHEAP_GC_FULL)
@@ -251,18 +288,21 @@ EXPORT_SYMBOL_GPL(kheap_gc_collect);
 
 static void run_by_itself(struct work_struct *work)
 {
-	struct kheap_gc *gc = container_of(to_delayed_work(work),
-					   struct kheap_gc, work);
+	struct kheap_collector *collector =
+		container_of(to_delayed_work(work), struct kheap_collector,
+			     work);
+	struct kheap_gc *gc = &collector->shared;
 	bool again = false;
 
 	if (!kheap_gc_lock(gc))
 		return;
-	if (READ_ONCE(gc->enabled)) {
-		gc->stats.nr_automatic_runs++;
+	if (READ_ONCE(collector->enabled)) {
+		collector->stats.nr_automatic_runs++;
 		again = collect(gc, false) == -ENOMEM;
 	}
 	if (again)
-		queue_delayed_work(kheap_unbound_wq, &gc->work, RETRY_DELAY);
+		queue_delayed_work(kheap_unbound_wq, &collector->work,
+				   RETRY_DELAY);
 	kheap_gc_unlock(gc);
 }
 
@@ -272,11 +312,11 @@ static void run_by_itself(struct work_struct *work)
 void kheap_gc_list(struct kheap_gc_run *run, struct kheap_object *obj,
 		   enum kheap_gc_reason reason)
 {
-	struct kheap_gc *gc = run->gc;
-	struct kheap_gc_listed *listed, *oldest = gc->listed;
+	struct kheap_collector *collector = kheap_collector(run->gc);
+	struct kheap_gc_listed *listed, *oldest = collector->listed;
 
-	for (listed = gc->listed; listed < gc->listed + KHEAP_GC_NR_LISTED;
-	     listed++) {
+	for (listed = collector->listed;
+	     listed < collector->listed + KHEAP_GC_NR_LISTED; listed++) {
 		if (listed->obj == obj) {
 			oldest = listed;
 			break;
@@ -287,7 +327,7 @@ void kheap_gc_list(struct kheap_gc_run *run, struct kheap_object *obj,
 	strscpy(oldest->type, kheap_type_of(obj)->class.name,
 		sizeof(oldest->type));
 	oldest->obj = obj;
-	oldest->run = gc->stats.nr_runs + 1;
+	oldest->run = collector->stats.nr_runs + 1;
 	oldest->reason = reason;
 }
 
@@ -298,12 +338,12 @@ void kheap_gc_enable(struct kheap *heap, bool on)
 	struct kheap_gc *gc;
 
 	/* Both or none, whoever else calls. */
-	mutex_lock(&heap->mutex);
-	heap->gc_off = !on;
-	gc = heap->gc;
+	mutex_lock(&heap->base.mutex);
+	heap->gc.off = !on;
+	gc = heap->object.gc;
 	if (gc)
-		WRITE_ONCE(gc->enabled, on);
-	mutex_unlock(&heap->mutex);
+		WRITE_ONCE(kheap_collector(gc)->enabled, on);
+	mutex_unlock(&heap->base.mutex);
 	/* A callback is in a run, or may be: that one cannot be waited for. */
 	if (gc && kheap_gc_lock(gc))
 		kheap_gc_unlock(gc);
@@ -316,34 +356,36 @@ void kheap_gc_set_threshold(struct kheap *heap, unsigned long nr)
 
 	if (!nr)
 		nr = KHEAP_GC_THRESHOLD;
-	mutex_lock(&heap->mutex);
-	heap->gc_threshold = nr;
-	gc = heap->gc;
+	mutex_lock(&heap->base.mutex);
+	heap->gc.threshold = nr;
+	gc = heap->object.gc;
 	if (gc) {
-		gc->threshold = nr;
-		WRITE_ONCE(gc->limit, nr);
+		kheap_collector(gc)->threshold = nr;
+		WRITE_ONCE(kheap_collector(gc)->limit, nr);
 	}
-	mutex_unlock(&heap->mutex);
+	mutex_unlock(&heap->base.mutex);
 }
 EXPORT_SYMBOL_GPL(kheap_gc_set_threshold);
 
 void kheap_gc_get_stats(struct kheap *heap, struct kheap_gc_stats *stats)
 {
-	struct kheap_gc *gc = READ_ONCE(heap->gc);
+	struct kheap_gc *gc = READ_ONCE(heap->object.gc);
+	struct kheap_collector *collector;
 	bool locked;
 
 	memset(stats, 0, sizeof(*stats));
-	stats->threshold = heap->gc_threshold;
-	stats->enabled = !heap->gc_off;
+	stats->threshold = heap->gc.threshold;
+	stats->enabled = !heap->gc.off;
 	if (!gc)
 		return;
+	collector = kheap_collector(gc);
 	locked = kheap_gc_lock(gc);
-	*stats = gc->stats;
+	*stats = collector->stats;
 	if (locked)
 		kheap_gc_unlock(gc);
-	stats->nr_pending = atomic_long_read(&gc->nr_pending);
-	stats->threshold = gc->threshold;
-	stats->enabled = READ_ONCE(gc->enabled);
+	stats->nr_pending = atomic_long_read(&collector->nr_pending);
+	stats->threshold = collector->threshold;
+	stats->enabled = READ_ONCE(collector->enabled);
 }
 EXPORT_SYMBOL_GPL(kheap_gc_get_stats);
 
@@ -406,7 +448,7 @@ static long freeze_walk(struct kheap *heap, bool on)
 	struct freeze_walk freezing = {
 		.walk = { .look = on ? freeze : unfreeze },
 	};
-	struct kheap_gc *gc = READ_ONCE(heap->gc);
+	struct kheap_gc *gc = READ_ONCE(heap->object.gc);
 
 	might_sleep();
 	if (!gc)
@@ -416,7 +458,7 @@ static long freeze_walk(struct kheap *heap, bool on)
 	if (on)
 		forget_candidates(gc);
 	else
-		WRITE_ONCE(gc->need_full, true);
+		WRITE_ONCE(kheap_collector(gc)->need_full, true);
 	kheap_walk_objects(heap, &freezing.walk);
 	kheap_gc_unlock(gc);
 	return freezing.nr;
@@ -436,33 +478,37 @@ EXPORT_SYMBOL_GPL(kheap_gc_unfreeze);
 
 /* --- Life cycle --------------------------------------------------------- */
 
-struct kheap_gc *kheap_gc_create(struct kheap *heap)
+static struct kheap_gc *create(struct kheap *heap)
 {
+	struct kheap_collector *collector;
 	struct kheap_gc *gc;
 	unsigned int cpu;
 
-	gc = kheap_meta_alloc(heap, sizeof(*gc), GFP_KERNEL, NUMA_NO_NODE);
-	if (!gc)
+	collector = kheap_meta_alloc(heap, sizeof(*collector), GFP_KERNEL,
+				     NUMA_NO_NODE);
+	if (!collector)
 		return NULL;
-	gc->buffers = kheap_meta_alloc_percpu(heap, sizeof(*gc->buffers),
-					      __alignof__(*gc->buffers));
-	if (!gc->buffers) {
-		kheap_meta_free(heap, gc);
+	collector->buffers =
+		kheap_meta_alloc_percpu(heap, sizeof(*collector->buffers),
+					__alignof__(*collector->buffers));
+	if (!collector->buffers) {
+		kheap_meta_free(heap, collector);
 		return NULL;
 	}
 	for_each_possible_cpu(cpu)
-		raw_spin_lock_init(&per_cpu_ptr(gc->buffers, cpu)->lock);
+		raw_spin_lock_init(&per_cpu_ptr(collector->buffers, cpu)->lock);
+	collector->enabled = !heap->gc.off;
+	collector->threshold = heap->gc.threshold;
+	collector->limit = collector->threshold;
+	init_llist_head(&collector->full_chunks);
+	INIT_DELAYED_WORK(&collector->work, run_by_itself);
+	mutex_init(&collector->mutex);
+	gc = &collector->shared;
 	gc->heap = heap;
-	gc->enabled = !heap->gc_off;
-	gc->threshold = heap->gc_threshold;
-	gc->limit = gc->threshold;
-	init_llist_head(&gc->full_chunks);
 	init_llist_head(&gc->parked);
 	init_llist_head(&gc->process);
 	INIT_WORK(&gc->parked_work, free_late);
 	INIT_WORK(&gc->process_work, kheap_trashcan_work);
-	INIT_DELAYED_WORK(&gc->work, run_by_itself);
-	mutex_init(&gc->mutex);
 	raw_spin_lock_init(&gc->weak_lock);
 	return gc;
 }
@@ -470,6 +516,7 @@ struct kheap_gc *kheap_gc_create(struct kheap *heap)
 /* The heap's objects are dead, or never were. */
 void kheap_gc_destroy(struct kheap_gc *gc)
 {
+	struct kheap_collector *collector = kheap_collector(gc);
 	struct kheap_gc_chunk *chunk = kheap_gc_take_candidates(gc);
 	struct llist_node *node = chunk ? &chunk->node : NULL;
 	struct kheap_gc_chunk *next;
@@ -477,6 +524,20 @@ void kheap_gc_destroy(struct kheap_gc *gc)
 	llist_for_each_entry_safe(chunk, next, node, node)
 		kheap_meta_free(gc->heap, chunk);
 	cancel_work_sync(&gc->parked_work);
-	kheap_meta_free_percpu(gc->heap, gc->buffers, sizeof(*gc->buffers));
+	kheap_meta_free_percpu(gc->heap, collector->buffers,
+			       sizeof(*collector->buffers));
 	kheap_meta_free(gc->heap, gc);
+}
+
+static const struct kheap_gc_ops ops = {
+	.create = create,
+	.lock = kheap_gc_lock,
+	.unlock = kheap_gc_unlock,
+	.settle = kheap_gc_settle,
+};
+
+void __init kheap_gc_init(void)
+{
+	kheap_gc_ops = &ops;
+	static_call_update(kheap_remember, &kheap_gc_remember);
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The private side of the collector. The steps are those of section "The
- * collector" in Documentation/design.rst; the same names are in the model,
- * Documentation/models/gc.pml.
+ * gc/: the collector of cycles, a step a file. It knows objects, their words, and
+ * how to walk them; to it a type is what traverses and clears. It may call
+ * object/ and below, which call it through &struct kheap_gc_ops. The steps are
+ * those of section "The collector" in Documentation/design.rst; the same names
+ * are in the model, Documentation/models/gc.pml.
  */
 #ifndef _KHEAP_GC_H
 #define _KHEAP_GC_H
@@ -11,6 +13,17 @@
 #include <linux/sched.h>
 
 #include "object/object.h"
+
+/*
+ * The locks of this layer:
+ *
+ * 8. kheap_gc_buffer.lock (raw): one CPU's names of candidates.
+ *
+ * 9. kheap_collector.mutex: a run of the collector, its statistics. Taken before
+ *    2 and heap->block.rcu_mutex, with kheap_gc_lock(), which refuses in
+ *    callbacks; nobody has two. The list of locked collectors has a raw lock of
+ *    its own, as a leaf.
+ */
 
 /* Change an object's gc word, whatever mutators do to it meanwhile. */
 static __always_inline void kheap_gc_set_word(struct kheap_object *obj,
@@ -48,19 +61,6 @@ struct kheap_gc_buffer {
 	raw_spinlock_t lock;
 	struct kheap_gc_chunk *chunk;
 };
-
-/* --- The verdict -------------------------------------------------------- */
-
-/*
- * One word a heap: the number of the attempt and what came of it. To commit is
- * to change OPEN to COMMITTED; an upgrade that finds its object condemned
- * changes OPEN to ABORTED. Whoever is first is right.
- */
-#define KHEAP_VERDICT_OPEN	1L
-#define KHEAP_VERDICT_COMMITTED	2L
-#define KHEAP_VERDICT_ABORTED	3L
-#define KHEAP_VERDICT_STATE	3L
-#define KHEAP_VERDICT_ATTEMPT	4L
 
 /* --- The table of a run ------------------------------------------------- */
 
@@ -269,71 +269,51 @@ struct kheap_gc_listed {
 };
 
 /**
- * struct kheap_gc - a heap's collector, made with its first type
- * @heap: the heap
- * @running: a run is under way: dead objects are parked
- * @verdict: see above
+ * struct kheap_collector - a heap's collector, made with its first type
+ * @shared: what the heap's objects know of it
+ * @need_full: candidates were lost: the next run has to look at everything
+ * @enabled: runs by itself
  * @buffers: candidates by CPU
  * @full_chunks: chunks of candidates that are full
  * @nr_pending: candidates remembered or about to be, and @nr_lost; never less
  *	than what the buffers have
  * @nr_lost: candidates since the last run that found no memory
  * @limit: @nr_pending that makes it run
- * @need_full: candidates were lost: the next run has to look at everything
- * @enabled: runs by itself
- * @exiting: the heap is being destroyed: see teardown.c
  * @threshold: as set
- * @parked: objects that died during the run
- * @parked_work: frees those that came late, between two runs
- * @process: objects that wait to be released in process context
- * @process_work: releases them
  * @work: runs by itself
  * @mutex: lock 9
- * @owner: the task that holds @mutex, or that destroys the heap
  * @locked: in the list of collectors that are locked, while @mutex is held
- * @frame: where objects wait that die by @owner's hand, or NULL; @owner's own;
- *	before any other frame that its context has
- * @has_finalize: there was a type with a finalizer
- * @has_weak: there was a type with weak references
  * @stats: sums over the runs; under @mutex
  * @listed: garbage that could not be collected, the last ones; under @mutex
- * @weak_lock: lock 7
- * @weak_calls: callbacks of weak references that are running
  */
-struct kheap_gc {
-	struct kheap *heap;
-	bool running;
+struct kheap_collector {
+	struct kheap_gc shared;
 	bool need_full;
 	bool enabled;
-	bool exiting;
-	atomic_long_t verdict;
 	struct kheap_gc_buffer __percpu *buffers;
 	struct llist_head full_chunks;
 	atomic_long_t nr_pending;
 	atomic_long_t nr_lost;
 	unsigned long limit;
 	unsigned long threshold;
-	struct llist_head parked;
-	struct work_struct parked_work;
-	struct llist_head process;
-	struct work_struct process_work;
 	struct delayed_work work;
 	struct mutex mutex;
-	struct task_struct *owner;
 	struct list_head locked;
-	struct kheap_frame *frame;
-	bool has_finalize;
-	bool has_weak;
 	struct kheap_gc_stats stats;
 	struct kheap_gc_listed listed[KHEAP_GC_NR_LISTED];
-	raw_spinlock_t weak_lock;
-	struct hlist_head weak_calls;
 };
 
+/* Whoever has a heap's &struct kheap_gc has its collector. */
+static inline struct kheap_collector *kheap_collector(struct kheap_gc *gc)
+{
+	return container_of(gc, struct kheap_collector, shared);
+}
+
 /* gc.c */
-struct kheap_gc *kheap_gc_create(struct kheap *heap);
+void kheap_gc_init(void);
 void kheap_gc_destroy(struct kheap_gc *gc);
 bool kheap_gc_lock(struct kheap_gc *gc);
+void kheap_gc_settle(struct kheap_gc *gc);
 void kheap_gc_unlock(struct kheap_gc *gc);
 void kheap_gc_begin(struct kheap_gc *gc);
 void kheap_gc_end(struct kheap_gc *gc);

@@ -163,11 +163,11 @@ static bool reserve_for_all(struct kheap_gc_run *run)
 	struct kheap_class *class;
 	unsigned long nr = 0;
 
-	mutex_lock(&heap->mutex);
-	list_for_each_entry(class, &heap->class_list, list)
+	mutex_lock(&heap->base.mutex);
+	list_for_each_entry(class, &heap->block.class_list, list)
 		if (class->type && kheap_type_is_collectable(class->type))
 			nr += kheap_type_nr_live(class->type);
-	mutex_unlock(&heap->mutex);
+	mutex_unlock(&heap->base.mutex);
 	return kheap_gc_reserve(run, min_t(unsigned long, KHEAP_GC_INDEX_MAX,
 					   nr + nr / 16 + NR_A_POOL));
 }

@@ -8,7 +8,7 @@
 #include <linux/sched.h>
 
 #include "gc/gc.h"
-#include "watch/trace.h"
+#include "gc/trace.h"
 
 /* Attempts to pass a verdict before the rest is left for another run. */
 #define NR_ATTEMPTS	16
@@ -180,7 +180,8 @@ static bool commit(struct kheap_gc_run *run)
 {
 	bool committed = pass_verdict(run);
 
-	trace_kheap_gc_verdict(run->gc->heap, run->gc->stats.nr_runs + 1,
+	trace_kheap_gc_verdict(run->gc->heap,
+			       kheap_collector(run->gc)->stats.nr_runs + 1,
 			       run->nr - 1, committed);
 	return committed;
 }
@@ -212,7 +213,7 @@ bool kheap_gc_verify(struct kheap_gc_run *run)
 	if (run->nr > 1) {
 		unsigned int idx;
 
-		WRITE_ONCE(run->gc->need_full, true);
+		WRITE_ONCE(kheap_collector(run->gc)->need_full, true);
 		for (idx = 1; idx < run->nr; idx++)
 			kheap_gc_entry(run, idx)->obj |= KHEAP_GC_DROPPED;
 		compact(run, 0);

@@ -7,9 +7,10 @@
 
 #include <linux/export.h>
 #include <linux/rcupdate.h>
+#include <linux/static_call.h>
 
-#include "gc/gc.h"
-#include "watch/trace.h"
+#include "object/object.h"
+#include "object/trace.h"
 
 /* --- Reports ------------------------------------------------------------ */
 
@@ -190,6 +191,15 @@ struct kheap_object *__kheap_object_get(struct kheap_object *obj)
 }
 EXPORT_SYMBOL_GPL(__kheap_object_get);
 
+const struct kheap_gc_ops *kheap_gc_ops __ro_after_init;
+
+/* There is a collector before there is an object. */
+void kheap_remember_nothing(struct kheap_gc *gc, struct kheap_object *obj)
+{
+}
+
+DEFINE_STATIC_CALL(kheap_remember, kheap_remember_nothing);
+
 /*
  * Put an object that is left with references and not BUFFERED yet. The flag is
  * set in the very step of the decrement: after it the object can be anybody's
@@ -206,7 +216,7 @@ static noinline bool put_and_remember(struct kheap_object *obj, s64 word)
 				    ~KHEAP_WORD(KHEAP_GC_NEW)) |
 				    KHEAP_WORD(KHEAP_GC_BUFFERED));
 	if (done)
-		kheap_gc_remember(gc, obj);
+		static_call(kheap_remember)(gc, obj);
 	rcu_read_unlock();
 	return done;
 }
@@ -432,7 +442,7 @@ static bool end_of_finalizer(struct kheap_type *type, struct kheap_object *obj)
 	if ((s32)new)
 		atomic_long_inc(&type->nr_resurrected);
 	if ((s32)new > 0 && !(word & KHEAP_WORD(KHEAP_GC_BUFFERED)))
-		kheap_gc_remember(type->gc, obj);
+		static_call(kheap_remember)(type->gc, obj);
 	rcu_read_unlock();
 	return !(s32)new;
 }

@@ -1,17 +1,31 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The private side of typed objects: types, the release of dead objects, weak
- * references, and what of it the collector (gc.h) has to do with.
+ * object/: typed objects. Types, references, the release of dead objects, weak
+ * references, the trashcan, and the walk over all objects there are. It knows
+ * that there may be a collector, of which it has the words that both write, see
+ * &struct kheap_gc. It may call block/ and below.
  */
 #ifndef _KHEAP_PRIVATE_OBJECT_H
 #define _KHEAP_PRIVATE_OBJECT_H
 
 #include <linux/atomic.h>
+#include <linux/llist.h>
+#include <linux/sched.h>
+#include <linux/static_call_types.h>
+#include <linux/workqueue.h>
 #include <kheap/object.h>
 
 #include "block/alloc.h"
 
-struct kheap_gc;
+/*
+ * The locks of this layer:
+ *
+ * 7. kheap_gc.weak_lock (raw): which weak references an object has, and which
+ *    of their callbacks run. A release takes it before the memory goes, so
+ *    that under it the target of a weak reference is there.
+ *
+ * The crowd of the trashcan has a raw lock of its own, as a leaf.
+ */
 
 #define KHEAP_REFS_IMMORTAL	(INT_MIN / 4)		/* 0xe0000000 */
 #define KHEAP_REFS_SATURATED	REFCOUNT_SATURATED	/* 0xc0000000 */
@@ -139,6 +153,78 @@ kheap_look_at_pool(struct kheap_walk *walk, struct kheap_pool *pool,
 	}
 }
 
+/* --- What objects and the collector share ------------------------------- */
+
+/*
+ * One word a heap: the number of the attempt and what came of it. To commit is
+ * to change OPEN to COMMITTED; an upgrade that finds its object condemned
+ * changes OPEN to ABORTED. Whoever is first is right.
+ */
+#define KHEAP_VERDICT_OPEN	1L
+#define KHEAP_VERDICT_COMMITTED	2L
+#define KHEAP_VERDICT_ABORTED	3L
+#define KHEAP_VERDICT_STATE	3L
+#define KHEAP_VERDICT_ATTEMPT	4L
+
+/**
+ * struct kheap_gc - what a heap's objects know of its collector
+ * @heap: the heap
+ * @running: a run is under way: dead objects are parked
+ * @exiting: the heap is being destroyed: see teardown.c
+ * @verdict: see above
+ * @parked: objects that died during the run
+ * @parked_work: frees those that came late, between two runs
+ * @process: objects that wait to be released in process context
+ * @process_work: releases them
+ * @owner: the task that has the collector locked, or that destroys the heap
+ * @frame: where objects wait that die by @owner's hand, or NULL; @owner's own;
+ *	before any other frame that its context has
+ * @has_finalize: there was a type with a finalizer
+ * @has_weak: there was a type with weak references
+ * @weak_lock: lock 7
+ * @weak_calls: callbacks of weak references that are running
+ */
+struct kheap_gc {
+	struct kheap *heap;
+	bool running;
+	bool exiting;
+	bool has_finalize;
+	bool has_weak;
+	atomic_long_t verdict;
+	struct llist_head parked;
+	struct work_struct parked_work;
+	struct llist_head process;
+	struct work_struct process_work;
+	struct task_struct *owner;
+	struct kheap_frame *frame;
+	raw_spinlock_t weak_lock;
+	struct hlist_head weak_calls;
+};
+
+/**
+ * struct kheap_gc_ops - what the collector does for objects: set by gc/gc.c
+ * @create: make a heap's; NULL without memory
+ * @lock: keep it from running; false in a callback
+ * @unlock: let it run again
+ * @settle: have the memory of dead objects free, as far as can be; it is locked
+ */
+struct kheap_gc_ops {
+	struct kheap_gc *(*create)(struct kheap *heap);
+	bool (*lock)(struct kheap_gc *gc);
+	void (*unlock)(struct kheap_gc *gc);
+	void (*settle)(struct kheap_gc *gc);
+};
+
+/* Set before there is a heap, and never again. */
+extern const struct kheap_gc_ops *kheap_gc_ops;
+
+/*
+ * Remember an object that a put has left with references: a candidate. Puts are
+ * many, so this is a call of its target and not by a pointer.
+ */
+void kheap_remember_nothing(struct kheap_gc *gc, struct kheap_object *obj);
+DECLARE_STATIC_CALL(kheap_remember, kheap_remember_nothing);
+
 enum kheap_upgrade {
 	KHEAP_UPGRADE_DONE,	/* there is a reference */
 	KHEAP_UPGRADE_DEAD,	/* there is none */
@@ -201,12 +287,6 @@ void kheap_type_exit(struct kheap_type *type);
 unsigned long kheap_type_nr_live(struct kheap_type *type);
 unsigned long kheap_type_nr_created(const struct kheap_type *type);
 bool kheap_walk_objects(struct kheap *heap, struct kheap_walk *walk);
-
-/* teardown.c */
-void kheap_objects_trim(struct kheap *heap);
-void kheap_objects_settle(struct kheap_gc *gc);
-void kheap_objects_exit(struct kheap *heap);
-void kheap_objects_free(struct kheap *heap);
 
 /* weakref.c */
 void kheap_weakrefs_dead(struct kheap_type *type, struct kheap_object *obj);

@@ -13,7 +13,8 @@
 #include <linux/preempt.h>
 #include <linux/sched.h>
 
-#include "watch/trace.h"
+#include "object/object.h"
+#include "object/trace.h"
 
 #define SLOT_BITS	7
 #define NR_A_RESCHED	64	/* releases, when they may sleep */

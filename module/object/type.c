@@ -9,8 +9,7 @@
 #include <linux/module.h>
 #include <linux/sched/clock.h>
 
-#include "watch/callsite.h"
-#include "gc/gc.h"
+#include "object/object.h"
 
 /* How many live objects are listed when a type cannot be destroyed. */
 #define NR_LISTED	8
@@ -50,6 +49,7 @@ static int type_init(struct kheap_type *type, struct kheap *heap,
 	type->plain = !ops->release && !ops->traverse && !ops->clear &&
 		      !ops->finalize && !ops->flags;
 	type->class.type = type;
+	type->class.nr_held = &type->nr_held;
 	err = kheap_class_init(&type->class, heap, ops->name, size,
 			       max_t(size_t, ops->align, sizeof(long)), NULL);
 	if (err)
@@ -61,12 +61,12 @@ static int type_init(struct kheap_type *type, struct kheap *heap,
 	return type->nr_created ? 0 : -ENOMEM;
 }
 
-/* The heap's collector, made with the first type; under kheap.mutex. */
+/* The heap's collector, made with the first type; under heap->base.mutex. */
 static struct kheap_gc *gc_of(struct kheap *heap)
 {
-	if (!heap->gc)
-		WRITE_ONCE(heap->gc, kheap_gc_create(heap));
-	return heap->gc;
+	if (!heap->object.gc)
+		WRITE_ONCE(heap->object.gc, kheap_gc_ops->create(heap));
+	return heap->object.gc;
 }
 
 static void publish(struct kheap_type *type)
@@ -84,7 +84,7 @@ static int type_add(struct kheap *heap, struct kheap_type *type)
 {
 	int err = 0;
 
-	mutex_lock(&heap->mutex);
+	mutex_lock(&heap->base.mutex);
 	type->gc = gc_of(heap);
 	if (!type->gc)
 		err = -ENOMEM;
@@ -92,7 +92,7 @@ static int type_add(struct kheap *heap, struct kheap_type *type)
 		err = -EEXIST;
 	else
 		publish(type);
-	mutex_unlock(&heap->mutex);
+	mutex_unlock(&heap->base.mutex);
 	return err;
 }
 
@@ -265,16 +265,16 @@ static void refuse_destroy(struct kheap_type *type, unsigned long nr_live)
 	};
 	unsigned int i;
 
-	atomic_long_inc(&type->heap->nr_refused[KHEAP_BAD_TYPE]);
+	atomic_long_inc(&type->heap->base.nr_refused[KHEAP_BAD_TYPE]);
 	kheap_walk_objects(type->heap, &list.walk);
 	pr_err("heap '%s': refused: type '%s' is not destroyed, it has %lu live objects\n",
-	       type->heap->name, type->class.name, nr_live);
+	       type->heap->base.name, type->class.name, nr_live);
 	for (i = 0; i < list.nr; i++)
 		pr_err("  object %p, %d references\n", list.obj[i],
 		       list.refs[i]);
 	if (nr_live > list.nr)
 		pr_err("  and %lu more\n", nr_live - list.nr);
-	kheap_callsites_report(type->heap, &type->class);
+	kheap_reporter->sites(type->heap, &type->class);
 }
 
 void kheap_type_destroy(struct kheap_type *type)
@@ -287,26 +287,26 @@ void kheap_type_destroy(struct kheap_type *type)
 		return;
 	might_sleep();
 	heap = type->heap;
-	if (!kheap_gc_lock(type->gc)) {
+	if (!kheap_gc_ops->lock(type->gc)) {
 		kheap_refuse(heap, KHEAP_BAD_CONTEXT, type, NULL);
 		return;
 	}
 	do {
-		kheap_objects_settle(type->gc);
+		kheap_gc_ops->settle(type->gc);
 	} while (atomic_long_read(&type->nr_held) && tries--);
 	/* Nobody moves blocks between caches and pools under it. */
-	mutex_lock(&heap->mutex);
+	mutex_lock(&heap->base.mutex);
 	kheap_class_get_stats(&type->class, &stats);
 	if (stats.nr_allocated) {
-		mutex_unlock(&heap->mutex);
+		mutex_unlock(&heap->base.mutex);
 		refuse_destroy(type, stats.nr_allocated);
-		kheap_gc_unlock(type->gc);
+		kheap_gc_ops->unlock(type->gc);
 		return;
 	}
 	kheap_class_purge(&type->class);
 	kheap_class_exit(&type->class);
-	mutex_unlock(&heap->mutex);
-	kheap_gc_unlock(type->gc);
+	mutex_unlock(&heap->base.mutex);
+	kheap_gc_ops->unlock(type->gc);
 	kheap_type_exit(type);
 	kheap_class_free(&type->class);
 }

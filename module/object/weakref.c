@@ -10,8 +10,8 @@
 #include <linux/sched.h>
 #include <linux/sched/clock.h>
 
-#include "gc/gc.h"
-#include "watch/trace.h"
+#include "object/object.h"
+#include "object/trace.h"
 
 /* References that are detached in one go under the lock. */
 #define BATCH	64

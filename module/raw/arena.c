@@ -7,7 +7,8 @@
 
 #include <linux/slab.h>
 
-#include "watch/trace.h"
+#include "raw/raw.h"
+#include "raw/trace.h"
 
 /* --- The order of usable arenas ----------------------------------------- */
 
@@ -156,7 +157,7 @@ static void arenas_release(struct kheap *heap, struct list_head *release)
 		return;
 	}
 	list_for_each_entry_safe(arena, next, release, list)
-		llist_add(&arena->dead, &heap->released);
+		llist_add(&arena->dead, &heap->raw.released);
 	kheap_maint_now(heap);
 }
 
@@ -166,7 +167,7 @@ void kheap_arenas_release_deferred(struct kheap *heap)
 	struct kheap_arena *arena, *next;
 
 	llist_for_each_entry_safe(arena, next,
-				  llist_del_all(&heap->released), dead)
+				  llist_del_all(&heap->raw.released), dead)
 		arena_free(arena);
 }
 
@@ -208,7 +209,7 @@ static struct kheap_arena *arena_describe(struct kheap_arena_set *set,
 		kheap_meta_free(heap, arena);
 		return NULL;
 	}
-	arena->serial = atomic_long_inc_return(&heap->nr_serials);
+	arena->serial = atomic_long_inc_return(&heap->raw.nr_serials);
 	arena_init_pools(arena);
 	trace_kheap_arena_new(arena);
 	return arena;
@@ -242,7 +243,7 @@ static void pool_leave_arena(struct kheap_pool *pool,
 	trace_kheap_pool_state(pool, pool->state, KHEAP_POOL_MOVING);
 	pool->state = KHEAP_POOL_MOVING;
 	pool->class = class;
-	class->node[set->node].nr_pools++;
+	kheap_tenants->count(class, set->node, 1);
 }
 
 static struct kheap_pool *pool_from_usable(struct kheap_arena_set *set,
@@ -360,10 +361,11 @@ static struct kheap_pool *pool_from_hole(struct kheap_arena_set *set,
 	return pool;
 }
 
-static struct kheap_pool *pool_from_new_arena(struct kheap_class *class,
+static struct kheap_pool *pool_from_new_arena(struct kheap *heap,
+					      unsigned int span,
+					      struct kheap_class *class,
 					      gfp_t gfp, int node)
 {
-	struct kheap *heap = class->heap;
 	struct kheap_arena *arena = NULL;
 	struct kheap_arena_set *set;
 	struct kheap_pool *pool;
@@ -371,10 +373,10 @@ static struct kheap_pool *pool_from_new_arena(struct kheap_class *class,
 	unsigned int order;
 	struct page *page;
 
-	page = kheap_arena_pages(heap, class->span, gfp, node, &order);
+	page = kheap_arena_pages(heap, span, gfp, node, &order);
 	if (!page)
 		return NULL;
-	set = set_of_node(heap, class->span, page_to_nid(page), gfp);
+	set = set_of_node(heap, span, page_to_nid(page), gfp);
 	if (set)
 		arena = arena_describe(set, page, order, gfp);
 	if (!arena) {
@@ -385,7 +387,7 @@ static struct kheap_pool *pool_from_new_arena(struct kheap_class *class,
 	 * Pages in one piece are charged by their first one. The kernel asks the
 	 * page that an object is in for its group: list_lru does, to find a list.
 	 */
-	if (heap->flags & KHEAP_ACCOUNT)
+	if (heap->base.flags & KHEAP_ACCOUNT)
 		arena_split(arena);
 	pool = list_first_entry(&arena->freepools, struct kheap_pool, list);
 	raw_spin_lock_irqsave(&set->lock, flags);
@@ -400,7 +402,9 @@ static struct kheap_pool *pool_from_new_arena(struct kheap_class *class,
 }
 
 /* An empty pool that a heap already has on another node. */
-static struct kheap_pool *pool_from_other_nodes(struct kheap_class *class,
+static struct kheap_pool *pool_from_other_nodes(struct kheap *heap,
+						unsigned int span,
+						struct kheap_class *class,
 						int node)
 {
 	struct kheap_pool *pool = NULL;
@@ -409,8 +413,7 @@ static struct kheap_pool *pool_from_other_nodes(struct kheap_class *class,
 	for_each_online_node(other) {
 		if (other == node)
 			continue;
-		pool = pool_from_usable(READ_ONCE(*kheap_set_slot(class->heap,
-								  class->span,
+		pool = pool_from_usable(READ_ONCE(*kheap_set_slot(heap, span,
 								  other)),
 					class);
 		if (pool)
@@ -421,6 +424,8 @@ static struct kheap_pool *pool_from_other_nodes(struct kheap_class *class,
 
 /**
  * kheap_pool_get() - get a pool for a class from an arena
+ * @heap: the heap
+ * @span: order of the pool
  * @class: the class
  * @gfp: what may be done to get one; with %__GFP_THISNODE it is of @node
  * @node: the memory node to prefer
@@ -429,14 +434,14 @@ static struct kheap_pool *pool_from_other_nodes(struct kheap_class *class,
  * Return: A pool in state MOVING that knows its class and is otherwise as its
  * last user left it; NULL if there is no memory.
  */
-struct kheap_pool *kheap_pool_get(struct kheap_class *class, gfp_t gfp,
+struct kheap_pool *kheap_pool_get(struct kheap *heap, unsigned int span,
+				  struct kheap_class *class, gfp_t gfp,
 				  int node)
 {
-	struct kheap *heap = class->heap;
 	struct kheap_arena_set *set;
 	struct kheap_pool *pool;
 
-	set = READ_ONCE(*kheap_set_slot(heap, class->span, node));
+	set = READ_ONCE(*kheap_set_slot(heap, span, node));
 	pool = pool_from_usable(set, class);
 	if (pool)
 		return pool;
@@ -444,9 +449,9 @@ struct kheap_pool *kheap_pool_get(struct kheap_class *class, gfp_t gfp,
 	if (kheap_mm_allowed())
 		pool = pool_from_hole(set, class, gfp);
 	if (!pool && !(gfp & __GFP_THISNODE))
-		pool = pool_from_other_nodes(class, node);
+		pool = pool_from_other_nodes(heap, span, class, node);
 	if (!pool && kheap_mm_allowed())
-		pool = pool_from_new_arena(class, gfp, node);
+		pool = pool_from_new_arena(heap, span, class, gfp, node);
 	return pool;
 }
 
@@ -474,9 +479,9 @@ void kheap_pools_put(struct kheap *heap, struct list_head *pools)
 		raw_spin_lock_irqsave(&set->lock, flags);
 		if (mm_allowed)
 			map = kheap_pool_detach_map(pool);
-		pool->class->node[set->node].nr_pools--;
+		kheap_tenants->count(pool->class, set->node, -1);
 		trace_kheap_pool_state(pool, pool->state, KHEAP_POOL_EMPTY);
-		pool->class = &kheap_cold_class;
+		pool->class = kheap_tenants->nobody;
 		pool->state = KHEAP_POOL_EMPTY;
 		kheap_pool_set_tag(pool, set->span, 0);
 		list_move(&pool->list, &arena->freepools);
@@ -760,6 +765,6 @@ void kheap_arenas_destroy(struct kheap *heap)
 			cond_resched();
 		}
 		kheap_meta_free(heap, set);
-		heap->sets[i] = NULL;
+		heap->raw.sets[i] = NULL;
 	}
 }

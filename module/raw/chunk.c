@@ -3,7 +3,11 @@
  * Descriptors of an arena's pools, a few at a time: an arena that few blocks
  * pin keeps those of the pools around them only. All 64 are as large as a page.
  */
-#include "internal.h"
+#include <linux/cache.h>
+
+#include "raw/raw.h"
+
+const struct kheap_tenants *kheap_tenants __ro_after_init;
 
 static unsigned int chunk_nr_pools(const struct kheap_arena *arena,
 				   unsigned int chunk)
@@ -20,7 +24,7 @@ static void chunk_install(struct kheap_arena *arena, unsigned int chunk,
 
 	for (i = 0; i < chunk_nr_pools(arena, chunk); i++) {
 		pools[i].arena = arena;
-		pools[i].class = &kheap_cold_class;
+		pools[i].class = kheap_tenants->nobody;
 		pools[i].state = KHEAP_POOL_HOLE;
 	}
 	/* Pairs with kheap_arena_pool() of a walker without the lock. */
@@ -47,6 +51,19 @@ struct kheap_pool *kheap_chunk_alloc(struct kheap_arena_set *set,
 {
 	return kheap_meta_alloc(set->heap, nr_pools * sizeof(struct kheap_pool),
 				gfp, set->node);
+}
+
+/*
+ * Detach the bits that a pool has outside its descriptor, if any. Return them,
+ * for kheap_meta_free(). Nobody looks at the pool, or the set's lock is held.
+ */
+void *kheap_pool_detach_map(struct kheap_pool *pool)
+{
+	void *map = pool->sz_map ? (void *)pool->map : NULL;
+
+	pool->sz_map = 0;
+	pool->map = 0;
+	return map;
 }
 
 /* Free what kheap_arena_shed_chunks() collected. No kheap lock held. */

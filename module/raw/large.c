@@ -11,8 +11,9 @@
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
-#include "internal.h"
-#include "watch/trace.h"
+#include "base/trace.h"
+#include "raw/raw.h"
+#include "raw/trace.h"
 
 static bool large_less(struct rb_node *a, const struct rb_node *b)
 {
@@ -33,19 +34,19 @@ static struct kheap_large *find_live(struct kheap *heap, const void *ptr)
 	struct kheap_large *large;
 	struct rb_node *node;
 
-	lockdep_assert_held(&heap->large_lock);
-	node = rb_find(ptr, &heap->large, large_compare);
+	lockdep_assert_held(&heap->raw.large_lock);
+	node = rb_find(ptr, &heap->raw.large, large_compare);
 	large = node ? rb_entry(node, struct kheap_large, node) : NULL;
 	return large && !large->parked ? large : NULL;
 }
 
 static void large_unlink(struct kheap *heap, struct kheap_large *large)
 {
-	lockdep_assert_held(&heap->large_lock);
-	rb_erase(&large->node, &heap->large);
-	heap->nr_large--;
-	heap->large_bytes -= large->bytes;
-	heap->freed_large[heap->nr_freed_large++ % KHEAP_NR_FREED_LARGE] =
+	lockdep_assert_held(&heap->raw.large_lock);
+	rb_erase(&large->node, &heap->raw.large);
+	heap->raw.nr_large--;
+	heap->raw.large_bytes -= large->bytes;
+	heap->raw.freed_large[heap->raw.nr_freed_large++ % KHEAP_NR_FREED_LARGE] =
 		large->ptr;
 }
 
@@ -60,7 +61,7 @@ static struct kheap_large *record_alloc(struct kheap *heap, gfp_t gfp)
 	gfp &= ~(__GFP_ZERO | __GFP_COMP | __GFP_THISNODE);
 	large = kmalloc(RECORD_BYTES, gfp);
 	if (large)
-		atomic_long_add(RECORD_BYTES, &heap->metadata_bytes);
+		atomic_long_add(RECORD_BYTES, &heap->base.metadata_bytes);
 	return large;
 }
 
@@ -68,7 +69,7 @@ static void record_free(struct kheap *heap, struct kheap_large *large)
 {
 	kfree(large);
 	if (large)
-		atomic_long_sub(RECORD_BYTES, &heap->metadata_bytes);
+		atomic_long_sub(RECORD_BYTES, &heap->base.metadata_bytes);
 }
 
 static void refuse_limit(struct kheap *heap, gfp_t gfp)
@@ -194,20 +195,21 @@ static void system_free(struct kheap *heap, struct kheap_large *large)
 void *kheap_large_alloc(struct kheap *heap, size_t size, gfp_t gfp, int nid,
 			unsigned long caller)
 {
-	size_t bytes = PAGE_ALIGN(size + kheap_debug_large_guard(heap));
+	size_t bytes = PAGE_ALIGN(size + kheap_watcher->large_guard(heap));
 	struct kheap_large *large = NULL;
 	unsigned int step = 0;
 	u64 start = trace_kheap_large_alloc_enabled() ? local_clock() : 0;
 	unsigned long flags;
 
-	if (kheap_inject_fails(heap, size, gfp))
+	if (unlikely(READ_ONCE(heap->base.watch)) &&
+	    kheap_watcher->fails(heap, size, gfp))
 		return NULL;
 	if (in_nmi() || !kheap_mm_allowed())
 		goto fail;
 	while (!kheap_charge(heap, bytes + RECORD_BYTES))
-		if (!kheap_relieve(heap, bytes, gfp, &step))
+		if (!kheap_reliever->relieve(heap, bytes, gfp, &step))
 			goto fail_limit;
-	if (heap->flags & KHEAP_ACCOUNT)
+	if (heap->base.flags & KHEAP_ACCOUNT)
 		gfp |= __GFP_ACCOUNT;
 	large = record_alloc(heap, gfp);
 	if (!large)
@@ -220,13 +222,13 @@ void *kheap_large_alloc(struct kheap *heap, size_t size, gfp_t gfp, int nid,
 	if (!large->ptr)
 		goto fail_uncharge;
 	kheap_note_peak(heap);
-	if (unlikely(READ_ONCE(heap->watch)))
-		kheap_watched_large_alloc(heap, large, size, gfp, caller);
-	raw_spin_lock_irqsave(&heap->large_lock, flags);
-	rb_add(&large->node, &heap->large, large_less);
-	heap->nr_large++;
-	heap->large_bytes += large->bytes;
-	raw_spin_unlock_irqrestore(&heap->large_lock, flags);
+	if (unlikely(READ_ONCE(heap->base.watch)))
+		kheap_watcher->large_alloc(heap, large, size, gfp, caller);
+	raw_spin_lock_irqsave(&heap->raw.large_lock, flags);
+	rb_add(&large->node, &heap->raw.large, large_less);
+	heap->raw.nr_large++;
+	heap->raw.large_bytes += large->bytes;
+	raw_spin_unlock_irqrestore(&heap->raw.large_lock, flags);
 	if (trace_kheap_large_alloc_enabled())
 		trace_kheap_large_alloc(heap, large->ptr, size, bytes, gfp,
 					start ? local_clock() - start : 0,
@@ -240,7 +242,7 @@ fail_uncharge:
 fail_limit:
 	refuse_limit(heap, gfp);
 fail:
-	atomic_long_inc(&heap->nr_failed);
+	atomic_long_inc(&heap->base.nr_failed);
 	if (trace_kheap_fail_enabled())
 		trace_kheap_fail(heap, bytes, gfp, kheap_client_ip(caller));
 	return NULL;
@@ -274,22 +276,22 @@ bool kheap_large_free(struct kheap *heap, const void *ptr,
 
 	if (in_nmi())
 		return false;
-	raw_spin_lock_irqsave(&heap->large_lock, flags);
+	raw_spin_lock_irqsave(&heap->raw.large_lock, flags);
 	large = find_live(heap, ptr);
 	if (large)
 		large_unlink(heap, large);
-	raw_spin_unlock_irqrestore(&heap->large_lock, flags);
+	raw_spin_unlock_irqrestore(&heap->raw.large_lock, flags);
 	if (!large)
 		return false;
 	if (trace_kheap_large_free_enabled())
 		trace_kheap_large_free(heap, ptr, large->bytes,
 				       kheap_client_ip(caller));
-	if (unlikely(READ_ONCE(heap->watch)))
-		kheap_watched_large_free(heap, large, caller);
+	if (unlikely(READ_ONCE(heap->base.watch)))
+		kheap_watcher->large_free(heap, large, caller);
 	if (may_free_here(large)) {
 		system_free(heap, large);
 	} else {
-		llist_add(&large->dead, &heap->dead_large);
+		llist_add(&large->dead, &heap->raw.dead_large);
 		kheap_maint_now(heap);
 	}
 	return true;
@@ -301,13 +303,13 @@ bool kheap_large_park(struct kheap *heap, const void *ptr)
 	struct kheap_large *large;
 	unsigned long flags;
 
-	raw_spin_lock_irqsave(&heap->large_lock, flags);
+	raw_spin_lock_irqsave(&heap->raw.large_lock, flags);
 	large = find_live(heap, ptr);
 	if (large)
 		large->parked = true;
-	raw_spin_unlock_irqrestore(&heap->large_lock, flags);
+	raw_spin_unlock_irqrestore(&heap->raw.large_lock, flags);
 	if (large)
-		llist_add(&large->dead, &heap->parked_large);
+		llist_add(&large->dead, &heap->raw.parked_large);
 	return large;
 }
 
@@ -318,13 +320,13 @@ void kheap_large_free_parked(struct kheap *heap, struct llist_node *list)
 	unsigned long flags;
 
 	llist_for_each_entry_safe(large, next, list, dead) {
-		raw_spin_lock_irqsave(&heap->large_lock, flags);
+		raw_spin_lock_irqsave(&heap->raw.large_lock, flags);
 		large_unlink(heap, large);
-		raw_spin_unlock_irqrestore(&heap->large_lock, flags);
+		raw_spin_unlock_irqrestore(&heap->raw.large_lock, flags);
 		trace_kheap_large_free(heap, large->ptr, large->bytes,
 				       _RET_IP_);
-		if (unlikely(READ_ONCE(heap->watch)))
-			kheap_watched_large_free(heap, large, _RET_IP_);
+		if (unlikely(READ_ONCE(heap->base.watch)))
+			kheap_watcher->large_free(heap, large, _RET_IP_);
 		system_free(heap, large);
 		cond_resched();
 	}
@@ -337,10 +339,10 @@ size_t kheap_large_size(struct kheap *heap, const void *ptr)
 	unsigned long flags;
 	size_t size;
 
-	raw_spin_lock_irqsave(&heap->large_lock, flags);
+	raw_spin_lock_irqsave(&heap->raw.large_lock, flags);
 	large = find_live(heap, ptr);
 	size = large ? large->bytes - large->slack : 0;
-	raw_spin_unlock_irqrestore(&heap->large_lock, flags);
+	raw_spin_unlock_irqrestore(&heap->raw.large_lock, flags);
 	return size;
 }
 
@@ -350,20 +352,20 @@ void kheap_large_resized(struct kheap *heap, void *ptr, size_t size)
 	struct kheap_large *large;
 	unsigned long flags;
 
-	raw_spin_lock_irqsave(&heap->large_lock, flags);
+	raw_spin_lock_irqsave(&heap->raw.large_lock, flags);
 	large = find_live(heap, ptr);
 	if (large && large->observed)
 		large->slack = large->bytes - max_t(size_t, size, 1);
-	raw_spin_unlock_irqrestore(&heap->large_lock, flags);
+	raw_spin_unlock_irqrestore(&heap->raw.large_lock, flags);
 	if (large && large->observed)
-		kheap_debug_large_resized(heap, large);
+		kheap_watcher->large_resized(heap, large);
 }
 
 /* The last block that does not start behind @ptr; under large_lock. */
 static struct kheap_large *find_at_or_before(struct kheap *heap,
 					     const void *ptr)
 {
-	struct rb_node *node = heap->large.rb_node;
+	struct rb_node *node = heap->raw.large.rb_node;
 	struct kheap_large *found = NULL;
 
 	while (node) {
@@ -381,9 +383,9 @@ static bool was_freed(const struct kheap *heap, const void *ptr)
 {
 	unsigned int i;
 
-	lockdep_assert_held(&heap->large_lock);
+	lockdep_assert_held(&heap->raw.large_lock);
 	for (i = 0; i < KHEAP_NR_FREED_LARGE; i++)
-		if (heap->freed_large[i] == ptr)
+		if (heap->raw.freed_large[i] == ptr)
 			return true;
 	return false;
 }
@@ -405,13 +407,13 @@ static enum kheap_refusal diagnose_own(struct kheap *heap, const void *ptr)
 	const struct kheap_large *large;
 	unsigned long flags;
 
-	raw_spin_lock_irqsave(&heap->large_lock, flags);
+	raw_spin_lock_irqsave(&heap->raw.large_lock, flags);
 	large = find_at_or_before(heap, ptr);
 	if (large && ptr < large->ptr + large->bytes)
 		why = is_what(large, ptr);
 	else if (was_freed(heap, ptr))
 		why = KHEAP_BAD_FREED;
-	raw_spin_unlock_irqrestore(&heap->large_lock, flags);
+	raw_spin_unlock_irqrestore(&heap->raw.large_lock, flags);
 	return why;
 }
 
@@ -424,13 +426,13 @@ static bool find_owner(const void *ptr, char *owner)
 	bool found = false;
 
 	raw_spin_lock_irqsave(&kheap_list_raw, flags);
-	list_for_each_entry(heap, &kheap_list, list) {
-		raw_spin_lock(&heap->large_lock);
+	list_for_each_entry(heap, &kheap_list, base.list) {
+		raw_spin_lock(&heap->raw.large_lock);
 		large = find_at_or_before(heap, ptr);
 		found = large && ptr < large->ptr + large->bytes;
-		raw_spin_unlock(&heap->large_lock);
+		raw_spin_unlock(&heap->raw.large_lock);
 		if (found) {
-			strscpy(owner, heap->name, KHEAP_NAME_MAX + 1);
+			strscpy(owner, heap->base.name, KHEAP_NAME_MAX + 1);
 			break;
 		}
 	}
@@ -456,7 +458,7 @@ enum kheap_refusal kheap_large_diagnose(struct kheap *heap, const void *ptr,
 		return KHEAP_BAD_FOREIGN;
 	why = diagnose_own(heap, ptr);
 	if (why != KHEAP_BAD_INNER && find_owner(ptr, owner) &&
-	    strcmp(owner, heap->name))
+	    strcmp(owner, heap->base.name))
 		return KHEAP_BAD_HEAP;
 	*owner = '\0';
 	return why;
@@ -468,8 +470,15 @@ void kheap_large_free_deferred(struct kheap *heap)
 	struct kheap_large *large, *next;
 
 	llist_for_each_entry_safe(large, next,
-				  llist_del_all(&heap->dead_large), dead)
+				  llist_del_all(&heap->raw.dead_large), dead)
 		system_free(heap, large);
+}
+
+/* Do what had to be left when it arose; where memory may be freed. */
+void kheap_finish_deferred(struct kheap *heap)
+{
+	kheap_arenas_release_deferred(heap);
+	kheap_large_free_deferred(heap);
 }
 
 /* Free every large block of a heap that nobody uses any more. */
@@ -478,11 +487,11 @@ void kheap_large_destroy(struct kheap *heap)
 	struct kheap_large *large, *next;
 
 	kheap_large_free_deferred(heap);
-	rbtree_postorder_for_each_entry_safe(large, next, &heap->large, node) {
+	rbtree_postorder_for_each_entry_safe(large, next, &heap->raw.large, node) {
 		system_free(heap, large);
 		cond_resched();
 	}
-	heap->large = RB_ROOT;
+	heap->raw.large = RB_ROOT;
 }
 
 /* Violations of the tree's order and sums; each is reported. */
@@ -494,8 +503,8 @@ int kheap_large_check(struct kheap *heap)
 	size_t bytes = 0;
 	bool good = true;
 
-	raw_spin_lock_irqsave(&heap->large_lock, flags);
-	for (node = rb_first(&heap->large); node; node = rb_next(node)) {
+	raw_spin_lock_irqsave(&heap->raw.large_lock, flags);
+	for (node = rb_first(&heap->raw.large); node; node = rb_next(node)) {
 		struct kheap_large *large;
 
 		large = rb_entry(node, struct kheap_large, node);
@@ -504,10 +513,10 @@ int kheap_large_check(struct kheap *heap)
 		bytes += large->bytes;
 		nr++;
 	}
-	good &= nr == heap->nr_large && bytes == heap->large_bytes;
-	raw_spin_unlock_irqrestore(&heap->large_lock, flags);
+	good &= nr == heap->raw.nr_large && bytes == heap->raw.large_bytes;
+	raw_spin_unlock_irqrestore(&heap->raw.large_lock, flags);
 	if (!good)
 		pr_err("heap '%s': check: tree of large blocks is damaged\n",
-		       heap->name);
+		       heap->base.name);
 	return !good;
 }

@@ -3,11 +3,38 @@
  * The page source, which a client can replace, and what struct page says while
  * a page is a pool's.
  */
+#include <linux/cache.h>
+#include <linux/init.h>
+#include <linux/log2.h>
+#include <linux/random.h>
 #include <linux/sched.h>
 
-#include "internal.h"
+#include "raw/raw.h"
 
 #define PAGE_AND_DESCRIPTOR	(PAGE_SIZE + sizeof(struct kheap_pool))
+
+struct kheap_map kheap_map __ro_after_init;
+
+void __init kheap_map_init(void)
+{
+	kheap_map.base = PAGE_OFFSET;
+	kheap_map.nr_pages = kheap_nr_map_pages();
+	kheap_map.pages = virt_to_page((void *)PAGE_OFFSET);
+	kheap_map.secret = get_random_long() & ~1UL;
+}
+
+/* Descriptors that can come with a pool: an arena set, an arena, and bits. */
+#define DESCRIPTOR_BYTES						\
+	(512 + roundup_pow_of_two(sizeof(struct kheap_arena_set)))
+
+/* Would another @bytes and their descriptors exceed the limit of the heap? */
+bool kheap_at_limit(const struct kheap *heap, size_t bytes)
+{
+	bytes += DESCRIPTOR_BYTES;
+	return heap->base.limit_bytes &&
+	       atomic_long_read(&heap->base.held_bytes) + bytes >
+	       heap->base.limit_bytes;
+}
 
 /* 2^@order pages in one piece, charged; NULL if there are none or no limit left. */
 struct page *kheap_pages_alloc(struct kheap *heap, gfp_t gfp,
@@ -17,7 +44,7 @@ struct page *kheap_pages_alloc(struct kheap *heap, gfp_t gfp,
 
 	if (!kheap_charge(heap, PAGE_SIZE << order))
 		return NULL;
-	page = heap->page_ops->alloc(heap->page_ctx, gfp, order, node);
+	page = heap->raw.page_ops->alloc(heap->raw.page_ctx, gfp, order, node);
 	if (page)
 		kheap_note_peak(heap);
 	else
@@ -33,8 +60,8 @@ void kheap_pages_free(struct kheap *heap, struct page *page,
 	if (IS_ENABLED(CONFIG_KASAN_GENERIC))
 		kasan_poison(page_address(page), PAGE_SIZE << order,
 			     KHEAP_KASAN_LIVE, false);
-	heap->page_ops->free(heap->page_ctx, page, order);
-	atomic_long_add(1L << order, &heap->nr_pages_freed);
+	heap->raw.page_ops->free(heap->raw.page_ctx, page, order);
+	atomic_long_add(1L << order, &heap->raw.nr_pages_freed);
 	kheap_uncharge(heap, PAGE_SIZE << order);
 }
 
@@ -52,7 +79,7 @@ void kheap_pages_free_split(struct kheap *heap, struct page *page,
 gfp_t kheap_page_gfp(struct kheap *heap, gfp_t gfp)
 {
 	gfp &= ~(__GFP_ZERO | __GFP_COMP | GFP_ZONEMASK);
-	if (heap->flags & KHEAP_ACCOUNT)
+	if (heap->base.flags & KHEAP_ACCOUNT)
 		gfp |= __GFP_ACCOUNT;
 	return gfp;
 }

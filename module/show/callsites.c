@@ -15,6 +15,7 @@
 #include <linux/string.h>
 #include <linux/uaccess.h>
 
+#include "show/show.h"
 #include "watch/callsite.h"
 
 /* How many stacks a report has at most. */
@@ -186,9 +187,9 @@ DEFINE_SHOW_ATTRIBUTE(callsites_state);
 
 void kheap_debugfs_add_callsites(struct kheap *heap)
 {
-	debugfs_create_file("callsites", 0600, heap->dir, heap,
+	debugfs_create_file("callsites", 0600, heap->show.dir, heap,
 			    &callsites_fops);
-	debugfs_create_file("callsites_state", 0400, heap->dir, heap,
+	debugfs_create_file("callsites_state", 0400, heap->show.dir, heap,
 			    &callsites_state_fops);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The checker: every invariant written in internal.h, walked arena by arena
+ * The checker: every invariant written in raw/raw.h and block/block.h, walked arena by arena
  * while the heap is in use.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -10,7 +10,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
-#include "internal.h"
+#include "show/show.h"
 
 /* What can be wrong; the texts say what should hold. */
 enum violation {
@@ -349,7 +349,7 @@ static int report(struct check *check)
 		if (!check->nr[i])
 			continue;
 		pr_err("heap '%s': check: violated %u times, first at %p: %s\n",
-		       check->heap->name, check->nr[i], check->where[i],
+		       check->heap->base.name, check->nr[i], check->where[i],
 		       violation_texts[i]);
 		total += check->nr[i];
 	}
@@ -370,8 +370,8 @@ int kheap_check(struct kheap *heap)
 	if (!check)
 		return -ENOMEM;
 	check->heap = heap;
-	mutex_lock(&heap->rcu_mutex);
-	mutex_lock(&heap->mutex);
+	mutex_lock(&heap->block.rcu_mutex);
+	mutex_lock(&heap->base.mutex);
 	kheap_for_each_set(set, heap, i) {
 		arena = NULL;
 		while ((arena = kheap_arena_next(set, arena))) {
@@ -379,13 +379,13 @@ int kheap_check(struct kheap *heap)
 			cond_resched();
 		}
 		check_set(check, set);
-		list_for_each_entry(class, &heap->class_list, list)
+		list_for_each_entry(class, &heap->block.class_list, list)
 			if (class->span == set->span)
 				check_class_node(check, class, set);
 	}
 	check_account(check);
-	mutex_unlock(&heap->mutex);
-	mutex_unlock(&heap->rcu_mutex);
+	mutex_unlock(&heap->base.mutex);
+	mutex_unlock(&heap->block.rcu_mutex);
 	total = report(check) + kheap_large_check(heap);
 	kfree(check);
 	return total;

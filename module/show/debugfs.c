@@ -11,8 +11,9 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
-#include "watch/callsite.h"
 #include "show/pinned.h"
+#include "show/show.h"
+#include "watch/callsite.h"
 
 static struct dentry *kheap_dir;
 
@@ -25,12 +26,12 @@ static int heaps_show(struct seq_file *seq, void *unused)
 
 	seq_puts(seq, "# name held_bytes allocated_bytes large_bytes nr_allocated nr_large creator\n");
 	mutex_lock(&kheap_list_lock);
-	list_for_each_entry(heap, &kheap_list, list) {
+	list_for_each_entry(heap, &kheap_list, base.list) {
 		kheap_get_stats(heap, &stats);
-		seq_printf(seq, "%s %zu %zu %zu %lu %lu %s\n", heap->name,
+		seq_printf(seq, "%s %zu %zu %zu %lu %lu %s\n", heap->base.name,
 			   stats.held_bytes, stats.allocated_bytes,
 			   stats.large_bytes, stats.nr_allocated,
-			   stats.nr_large, heap->creator);
+			   stats.nr_large, heap->base.creator);
 	}
 	mutex_unlock(&kheap_list_lock);
 	return 0;
@@ -70,7 +71,7 @@ static int stats_show(struct seq_file *seq, void *unused)
 					      stat_keys[i].offset));
 	for (i = 0; i < NR_KHEAP_REFUSALS; i++)
 		seq_printf(seq, "nr_refused_%s: %ld\n", kheap_refusal_name(i),
-			   atomic_long_read(&heap->nr_refused[i]));
+			   atomic_long_read(&heap->base.nr_refused[i]));
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(stats);
@@ -83,8 +84,8 @@ static int classes_show(struct seq_file *seq, void *unused)
 	struct kheap_class *class;
 
 	seq_puts(seq, "# class size usable span blocks pools allocated cached free virgin lost refills drains\n");
-	mutex_lock(&heap->mutex);
-	list_for_each_entry(class, &heap->class_list, list) {
+	mutex_lock(&heap->base.mutex);
+	list_for_each_entry(class, &heap->block.class_list, list) {
 		struct kheap_class_stats stats;
 
 		kheap_class_get_stats(class, &stats);
@@ -99,7 +100,7 @@ static int classes_show(struct seq_file *seq, void *unused)
 			   stats.nr_virgin, stats.nr_lost, stats.nr_refills,
 			   stats.nr_drains);
 	}
-	mutex_unlock(&heap->mutex);
+	mutex_unlock(&heap->base.mutex);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(classes);
@@ -196,7 +197,7 @@ static int arenas_show(struct seq_file *seq, void *unused)
 	unsigned int i;
 
 	seq_puts(seq, "# arena node span pools empty holes map sizes\n");
-	mutex_lock(&heap->mutex);
+	mutex_lock(&heap->base.mutex);
 	kheap_for_each_set(set, heap, i) {
 		arena = NULL;
 		while ((arena = kheap_arena_next(set, arena))) {
@@ -209,7 +210,7 @@ static int arenas_show(struct seq_file *seq, void *unused)
 			cond_resched();
 		}
 	}
-	mutex_unlock(&heap->mutex);
+	mutex_unlock(&heap->base.mutex);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(arenas);
@@ -228,6 +229,9 @@ static int expect_one(const char __user *buf, size_t len)
 	return value ? 0 : -EINVAL;
 }
 
+/* See kheap_debugfs_init(). */
+static size_t (*trim)(struct kheap *heap);
+
 static ssize_t trim_write(struct file *file, const char __user *buf,
 			  size_t len, loff_t *pos)
 {
@@ -235,7 +239,7 @@ static ssize_t trim_write(struct file *file, const char __user *buf,
 
 	if (err)
 		return err;
-	kheap_trim(file->private_data);
+	trim(file->private_data);
 	return len;
 }
 
@@ -267,15 +271,15 @@ static const struct file_operations check_fops = {
 
 void kheap_debugfs_add(struct kheap *heap)
 {
-	heap->dir = debugfs_create_dir(heap->name, kheap_dir);
-	debugfs_create_file("stats", 0400, heap->dir, heap, &stats_fops);
-	debugfs_create_file("classes", 0400, heap->dir, heap, &classes_fops);
-	debugfs_create_file("arenas", 0400, heap->dir, heap, &arenas_fops);
+	heap->show.dir = debugfs_create_dir(heap->base.name, kheap_dir);
+	debugfs_create_file("stats", 0400, heap->show.dir, heap, &stats_fops);
+	debugfs_create_file("classes", 0400, heap->show.dir, heap, &classes_fops);
+	debugfs_create_file("arenas", 0400, heap->show.dir, heap, &arenas_fops);
 	kheap_debugfs_add_pinned(heap);
-	debugfs_create_file("trim", 0200, heap->dir, heap, &trim_fops);
-	debugfs_create_file("check", 0200, heap->dir, heap, &check_fops);
-	debugfs_create_file("debug", 0600, heap->dir, heap, &kheap_debug_fops);
-	debugfs_create_file("inject", 0600, heap->dir, heap,
+	debugfs_create_file("trim", 0200, heap->show.dir, heap, &trim_fops);
+	debugfs_create_file("check", 0200, heap->show.dir, heap, &check_fops);
+	debugfs_create_file("debug", 0600, heap->show.dir, heap, &kheap_debug_fops);
+	debugfs_create_file("inject", 0600, heap->show.dir, heap,
 			    &kheap_inject_fops);
 	kheap_debugfs_add_callsites(heap);
 	kheap_debugfs_add_objects(heap);
@@ -284,11 +288,13 @@ void kheap_debugfs_add(struct kheap *heap)
 /* Waits for readers that are inside. */
 void kheap_debugfs_del(struct kheap *heap)
 {
-	debugfs_remove(heap->dir);
+	debugfs_remove(heap->show.dir);
 }
 
-void kheap_debugfs_init(void)
+/* @how: what a write to a heap's file trim does; it is of all layers. */
+void kheap_debugfs_init(size_t (*how)(struct kheap *heap))
 {
+	trim = how;
 	kheap_dir = debugfs_create_dir("kheap", NULL);
 	debugfs_create_file("heaps", 0400, kheap_dir, NULL, &heaps_fops);
 }

@@ -10,7 +10,7 @@
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 
-#include "show/objects.h"
+#include "show/show.h"
 
 #define NR_NODES	512
 #define NR_EDGES	4096
@@ -262,7 +262,7 @@ static void show_graph(struct seq_file *seq, const struct graph *graph)
 {
 	unsigned int idx, edge;
 
-	seq_printf(seq, "digraph \"%s\" {\n", graph->run.gc->heap->name);
+	seq_printf(seq, "digraph \"%s\" {\n", graph->run.gc->heap->base.name);
 	for (idx = 1; idx <= graph->nr_nodes; idx++)
 		show_node(seq, graph, idx);
 	for (idx = 1; idx <= graph->nr_nodes; idx++)
@@ -281,12 +281,12 @@ static void show_graph(struct seq_file *seq, const struct graph *graph)
 static int objects_show(struct seq_file *seq, void *unused)
 {
 	struct kheap *heap = seq->private;
-	struct kheap_gc *gc = READ_ONCE(heap->gc);
+	struct kheap_gc *gc = READ_ONCE(heap->object.gc);
 	struct graph *graph;
 	int err;
 
 	if (!gc) {
-		seq_printf(seq, "digraph \"%s\" {\n}\n", heap->name);
+		seq_printf(seq, "digraph \"%s\" {\n}\n", heap->base.name);
 		return 0;
 	}
 	graph = kvzalloc(sizeof(*graph), GFP_KERNEL);

@@ -12,7 +12,7 @@
 #include <linux/string.h>
 #include <linux/uaccess.h>
 
-#include "show/objects.h"
+#include "show/show.h"
 
 /* --- types -------------------------------------------------------------- */
 
@@ -22,8 +22,8 @@ static int types_show(struct seq_file *seq, void *unused)
 	struct kheap_class *class;
 
 	seq_puts(seq, "# type size live bytes created released resurrected held\n");
-	mutex_lock(&heap->mutex);
-	list_for_each_entry(class, &heap->class_list, list) {
+	mutex_lock(&heap->base.mutex);
+	list_for_each_entry(class, &heap->block.class_list, list) {
 		struct kheap_type *type = class->type;
 		unsigned long nr_live, nr_created;
 
@@ -37,7 +37,7 @@ static int types_show(struct seq_file *seq, void *unused)
 			   atomic_long_read(&type->nr_resurrected),
 			   atomic_long_read(&type->nr_held));
 	}
-	mutex_unlock(&heap->mutex);
+	mutex_unlock(&heap->base.mutex);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(types);
@@ -65,12 +65,12 @@ static_assert(ARRAY_SIZE(gc_keys) ==
 
 static void show_uncollectable(struct seq_file *seq, struct kheap_gc *gc)
 {
-	const struct kheap_gc_listed *listed;
+	const struct kheap_gc_listed *listed, *end;
 
 	if (!gc || !kheap_gc_lock(gc))
 		return;
-	for (listed = gc->listed; listed < gc->listed + KHEAP_GC_NR_LISTED;
-	     listed++)
+	listed = kheap_collector(gc)->listed;
+	for (end = listed + KHEAP_GC_NR_LISTED; listed < end; listed++)
 		if (listed->obj)
 			seq_printf(seq, "uncollectable: %s %p %s in run %lu\n",
 				   listed->type, listed->obj,
@@ -89,7 +89,7 @@ static int gc_show(struct seq_file *seq, void *unused)
 	for (i = 0; i < ARRAY_SIZE(gc_keys); i++)
 		seq_printf(seq, "%s: %llu\n", gc_keys[i].key,
 			   *(u64 *)((void *)&stats + gc_keys[i].offset));
-	show_uncollectable(seq, READ_ONCE(heap->gc));
+	show_uncollectable(seq, READ_ONCE(heap->object.gc));
 	return 0;
 }
 
@@ -156,8 +156,8 @@ static const struct file_operations gc_fops = {
 
 void kheap_debugfs_add_objects(struct kheap *heap)
 {
-	debugfs_create_file("types", 0400, heap->dir, heap, &types_fops);
-	debugfs_create_file("objects", 0400, heap->dir, heap,
+	debugfs_create_file("types", 0400, heap->show.dir, heap, &types_fops);
+	debugfs_create_file("objects", 0400, heap->show.dir, heap,
 			    &kheap_graph_fops);
-	debugfs_create_file("gc", 0600, heap->dir, heap, &gc_fops);
+	debugfs_create_file("gc", 0600, heap->show.dir, heap, &gc_fops);
 }

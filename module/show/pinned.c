@@ -11,8 +11,9 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
-#include "watch/callsite.h"
 #include "show/pinned.h"
+#include "show/show.h"
+#include "watch/callsite.h"
 
 /* --- Collecting --------------------------------------------------------- */
 
@@ -60,7 +61,7 @@ static bool copy_pool(const struct kheap_class *class,
 	return true;
 }
 
-/* The rest, which does not change while heap->mutex keeps the class. */
+/* The rest, which does not change while heap->base.mutex keeps the class. */
 static void name_pool(const struct kheap_class *class,
 		      const struct kheap_pool *pool,
 		      struct kheap_pinned_pool *copy)
@@ -92,7 +93,7 @@ static bool read_pool(struct kheap *heap, struct kheap_pool *pool,
 	bool is_pinned;
 	u8 state;
 
-	lockdep_assert_held(&heap->mutex);
+	lockdep_assert_held(&heap->base.mutex);
 	if (class == &kheap_cold_class)
 		return false;
 	node = &class->node[pool->arena->set->node];
@@ -153,7 +154,7 @@ void kheap_pinned_get(struct kheap *heap, struct kheap_pinned *pinned)
 	unsigned int i, p;
 
 	memset(pinned, 0, sizeof(*pinned));
-	mutex_lock(&heap->mutex);
+	mutex_lock(&heap->base.mutex);
 	kheap_for_each_set(set, heap, i) {
 		arena = NULL;
 		while ((arena = kheap_arena_next(set, arena))) {
@@ -163,7 +164,7 @@ void kheap_pinned_get(struct kheap *heap, struct kheap_pinned *pinned)
 			cond_resched();
 		}
 	}
-	mutex_unlock(&heap->mutex);
+	mutex_unlock(&heap->base.mutex);
 }
 
 /* --- Showing ------------------------------------------------------------ */
@@ -237,5 +238,5 @@ DEFINE_SHOW_ATTRIBUTE(pinned);
 
 void kheap_debugfs_add_pinned(struct kheap *heap)
 {
-	debugfs_create_file("pinned", 0400, heap->dir, heap, &pinned_fops);
+	debugfs_create_file("pinned", 0400, heap->show.dir, heap, &pinned_fops);
 }

@@ -5,7 +5,7 @@
 #ifndef _KHEAP_PINNED_H
 #define _KHEAP_PINNED_H
 
-#include "internal.h"
+#include "block/block.h"
 
 #define KHEAP_PINNED_POOLS	16	/* most that are shown */
 #define KHEAP_PINNED_BLOCKS	4	/* most that are shown of each */

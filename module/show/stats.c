@@ -9,59 +9,7 @@
 #include <linux/rculist.h>
 #include <linux/string.h>
 
-#include "internal.h"
-
-/*
- * Add one node's reading of a class. The number of pools cannot change under
- * the set's lock, which the caller holds; each of the others is read once and
- * bounded by what it is a part of, so the sum is exact whatever moves
- * meanwhile.
- */
-static void add_node(struct kheap_class *class, int nid,
-		     struct kheap_class_stats *stats, unsigned long *nr_out)
-{
-	struct kheap_class_node *node = &class->node[nid];
-	unsigned long nr = READ_ONCE(node->nr_pools) * class->nr_blocks;
-	unsigned long out = min(READ_ONCE(node->nr_out), nr);
-	unsigned long virgin = min(READ_ONCE(node->nr_virgin), nr - out);
-	unsigned long lost = min(READ_ONCE(node->nr_lost), nr - out - virgin);
-
-	stats->nr_pools += READ_ONCE(node->nr_pools);
-	stats->nr_quarantined += READ_ONCE(node->nr_quarantined);
-	stats->nr_virgin += virgin;
-	stats->nr_lost += lost;
-	stats->nr_free += nr - out - virgin - lost;
-	stats->nr_refills += READ_ONCE(node->nr_refills);
-	stats->nr_drains += READ_ONCE(node->nr_drains);
-	*nr_out += out;
-}
-
-/**
- * kheap_class_get_stats() - read one class
- * @class: the class
- * @stats: filled in
- *
- * Context: Any context except NMI. Never sleeps.
- */
-void kheap_class_get_stats(struct kheap_class *class,
-			   struct kheap_class_stats *stats)
-{
-	unsigned long nr_out = 0, flags;
-	struct kheap_arena_set *set;
-	int nid;
-
-	memset(stats, 0, sizeof(*stats));
-	for (nid = 0; nid < nr_node_ids; nid++) {
-		set = READ_ONCE(*kheap_set_slot(class->heap, class->span, nid));
-		if (!set)
-			continue;
-		raw_spin_lock_irqsave(&set->lock, flags);
-		add_node(class, nid, stats, &nr_out);
-		raw_spin_unlock_irqrestore(&set->lock, flags);
-	}
-	stats->nr_cached = min(kheap_class_nr_cached(class), nr_out);
-	stats->nr_allocated = nr_out - stats->nr_cached;
-}
+#include "show/show.h"
 
 /* Add what a class has on one node; cached blocks count as allocated here. */
 static void add_class(struct kheap_stats *stats, struct kheap_class *class,
@@ -93,14 +41,14 @@ static void add_set(struct kheap *heap, struct kheap_arena_set *set,
 
 	raw_spin_lock_irqsave(&set->lock, flags);
 	rcu_read_lock();
-	list_for_each_entry_rcu(class, &heap->class_list, list) {
+	list_for_each_entry_rcu(class, &heap->block.class_list, list) {
 		struct kheap_class_stats c = {};
 		unsigned long nr_out = 0;
 
 		if (class->span != set->span ||
 		    !class->node[set->node].nr_pools)
 			continue;
-		add_node(class, set->node, &c, &nr_out);
+		kheap_class_add_node(class, set->node, &c, &nr_out);
 		add_class(stats, class, &c, nr_out);
 	}
 	rcu_read_unlock();
@@ -121,7 +69,7 @@ static void split_cached(struct kheap *heap, struct kheap_stats *stats)
 	size_t bytes = 0;
 
 	rcu_read_lock();
-	list_for_each_entry_rcu(class, &heap->class_list, list) {
+	list_for_each_entry_rcu(class, &heap->block.class_list, list) {
 		unsigned long nr_cached = kheap_class_nr_cached(class);
 
 		nr += nr_cached;
@@ -137,10 +85,10 @@ static void add_large(struct kheap *heap, struct kheap_stats *stats)
 {
 	unsigned long flags;
 
-	raw_spin_lock_irqsave(&heap->large_lock, flags);
-	stats->nr_large = heap->nr_large;
-	stats->large_bytes = heap->large_bytes;
-	raw_spin_unlock_irqrestore(&heap->large_lock, flags);
+	raw_spin_lock_irqsave(&heap->raw.large_lock, flags);
+	stats->nr_large = heap->raw.nr_large;
+	stats->large_bytes = heap->raw.large_bytes;
+	raw_spin_unlock_irqrestore(&heap->raw.large_lock, flags);
 	stats->held_bytes += stats->large_bytes;
 }
 
@@ -154,13 +102,13 @@ void kheap_get_stats(struct kheap *heap, struct kheap_stats *stats)
 		add_set(heap, set, stats);
 	split_cached(heap, stats);
 	add_large(heap, stats);
-	stats->metadata_bytes = atomic_long_read(&heap->metadata_bytes);
+	stats->metadata_bytes = atomic_long_read(&heap->base.metadata_bytes);
 	stats->held_bytes += stats->metadata_bytes;
 	stats->peak_held_bytes = max_t(size_t, stats->held_bytes,
-				       atomic_long_read(&heap->peak_bytes));
-	stats->limit_bytes = heap->limit_bytes;
+				       atomic_long_read(&heap->base.peak_bytes));
+	stats->limit_bytes = heap->base.limit_bytes;
 	for (i = 0; i < NR_KHEAP_REFUSALS; i++)
-		stats->nr_refused += atomic_long_read(&heap->nr_refused[i]);
-	stats->nr_failed = atomic_long_read(&heap->nr_failed);
+		stats->nr_refused += atomic_long_read(&heap->base.nr_refused[i]);
+	stats->nr_failed = atomic_long_read(&heap->base.nr_failed);
 }
 EXPORT_SYMBOL_GPL(kheap_get_stats);

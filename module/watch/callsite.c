@@ -329,7 +329,7 @@ void kheap_callsite_alloc(struct kheap *heap, const struct kheap_class *class,
 	if (unlikely(in_nmi()))
 		return;
 	rcu_read_lock();
-	cs = rcu_dereference(heap->callsites);
+	cs = rcu_dereference(heap->watch.callsites);
 	if (cs && is_chosen(cs->one_in)) {
 		struct record what = {
 			.ptr = ptr,
@@ -360,7 +360,7 @@ void kheap_callsite_free(struct kheap *heap, const void *ptr)
 	unsigned long flags;
 
 	rcu_read_lock();
-	cs = rcu_dereference(heap->callsites);
+	cs = rcu_dereference(heap->watch.callsites);
 	if (cs && (cs->one_in == 1 || READ_ONCE(*bucket_of(cs, ptr)))) {
 		raw_spin_lock_irqsave(&cs->lock, flags);
 		if (!drop_record(cs, ptr) && cs->one_in == 1)
@@ -384,7 +384,7 @@ void kheap_callsites_forget(const struct kheap_class *class)
 	unsigned int i;
 
 	mutex_lock(&callsites_lock);
-	cs = rcu_dereference_protected(class->heap->callsites, true);
+	cs = rcu_dereference_protected(class->heap->watch.callsites, true);
 	for (i = 0; cs && i < ARRAY_SIZE(cs->records); i++) {
 		raw_spin_lock_irqsave(&cs->lock, flags);
 		for (record = cs->records[i]; record; record = next) {
@@ -455,7 +455,7 @@ static struct kheap_callsites *exchange(struct kheap *heap,
 					struct kheap_callsites *cs)
 {
 	lockdep_assert_held(&callsites_lock);
-	return rcu_replace_pointer(heap->callsites, cs,
+	return rcu_replace_pointer(heap->watch.callsites, cs,
 				   lockdep_is_held(&callsites_lock));
 }
 
@@ -474,7 +474,7 @@ int kheap_callsites_start(struct kheap *heap, unsigned int one_in)
 	struct kheap_callsites *cs, *old;
 
 	mutex_lock(&callsites_lock);
-	old = rcu_dereference_protected(heap->callsites, true);
+	old = rcu_dereference_protected(heap->watch.callsites, true);
 	if (!one_in && !old) {
 		mutex_unlock(&callsites_lock);
 		return -EINVAL;
@@ -500,7 +500,7 @@ void kheap_callsites_new(struct kheap *heap)
 
 	if (one_in && kheap_callsites_start(heap, one_in))
 		pr_warn("heap '%s': no memory to record call sites\n",
-			heap->name);
+			heap->base.name);
 }
 
 /**
@@ -528,7 +528,7 @@ void kheap_callsites_stop(struct kheap *heap)
 struct kheap_callsites *kheap_callsites_read_begin(struct kheap *heap)
 {
 	mutex_lock(&callsites_lock);
-	return rcu_dereference_protected(heap->callsites, true);
+	return rcu_dereference_protected(heap->watch.callsites, true);
 }
 
 void kheap_callsites_read_end(struct kheap *heap)

@@ -8,7 +8,7 @@
 #include <linux/sched.h>
 #include <linux/timekeeping.h>
 
-#include "internal.h"
+#include "watch/watch.h"
 
 struct seq_file;
 
@@ -137,12 +137,5 @@ unsigned int kheap_callsites_copy(struct kheap_callsites *cs,
 				  unsigned int nr);
 void kheap_callsites_find(struct kheap_callsites *cs, const void *ptr,
 			  struct kheap_callsite_block *block);
-
-/* show/callsites.c */
-unsigned long kheap_ms_since(u64 now, u64 then);
-void kheap_show_stack(struct seq_file *seq, u32 stack);
-void kheap_callsites_report(struct kheap *heap,
-			    const struct kheap_class *class);
-void kheap_debugfs_add_callsites(struct kheap *heap);
 
 #endif /* _KHEAP_CALLSITE_H */

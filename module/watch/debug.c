@@ -28,6 +28,7 @@
 #include <linux/uaccess.h>
 
 #include "block/alloc.h"
+#include "watch/watch.h"
 
 #define GUARD_BYTE	0xfd
 #define CLEAN_BYTE	0xcd
@@ -136,7 +137,7 @@ static u32 record_sum(const struct kheap_class *class,
 	return jhash(&record->serial,
 		     offsetof(struct debug_record, sum) -
 		     offsetof(struct debug_record, serial),
-		     class->heap->secret ^ hash_ptr(record, 32));
+		     class->heap->watch.secret ^ hash_ptr(record, 32));
 }
 
 static void record_seal(const struct kheap_class *class,
@@ -407,14 +408,14 @@ static void trace(const struct kheap *heap, unsigned int flags,
 		  unsigned long caller)
 {
 	if (flags & KHEAP_DEBUG_TRACE)
-		pr_info("heap '%s': %s %p, %zu bytes, by %pS\n", heap->name,
+		pr_info("heap '%s': %s %p, %zu bytes, by %pS\n", heap->base.name,
 			what, block, size, (void *)kheap_client_ip(caller));
 }
 
 static void check_pool(const struct kheap_class *class, const void *block)
 {
 	if (class->debug & KHEAP_DEBUG_CONSISTENCY && !in_nmi())
-		kheap_check_pool(kheap_block_pool(block));
+		kheap_reporter->check_pool(kheap_block_pool(block));
 }
 
 /**
@@ -462,7 +463,7 @@ void kheap_debug_alloc(struct kheap_class *class, void *block, size_t size,
 	if (is_poisoned(class))
 		kmsan_unpoison_memory(block, class->usable);
 	check_dead(class, block);
-	record->serial = atomic_long_inc_return(&class->heap->nr_debug);
+	record->serial = atomic_long_inc_return(&class->heap->watch.nr_debug);
 	record->size = size;
 	record->dead = false;
 	record->parked = false;
@@ -574,7 +575,7 @@ void kheap_debug_resized(struct kheap *heap, void *ptr, size_t size)
 /* Guard bytes that a large block has at least. */
 size_t kheap_debug_large_guard(const struct kheap *heap)
 {
-	return atomic_read(&heap->debug) & KHEAP_DEBUG_GUARD ?
+	return atomic_read(&heap->watch.debug) & KHEAP_DEBUG_GUARD ?
 	       GUARD_BYTES / 2 : 0;
 }
 
@@ -588,14 +589,14 @@ void kheap_debug_large_resized(struct kheap *heap, struct kheap_large *large)
 void kheap_debug_large_alloc(struct kheap *heap, struct kheap_large *large,
 			     size_t size, gfp_t gfp, unsigned long caller)
 {
-	unsigned int flags = atomic_read(&heap->debug);
+	unsigned int flags = atomic_read(&heap->watch.debug);
 
 	trace(heap, flags, "alloc", large->ptr, size, caller);
 	if (!observes(flags))
 		return;
 	large->observed = true;
 	large->slack = large->bytes - size;
-	large->serial = atomic_long_inc_return(&heap->nr_debug);
+	large->serial = atomic_long_inc_return(&heap->watch.nr_debug);
 	large->stack = save_stack(flags);
 	if (flags & KHEAP_DEBUG_POISON && !want_init_on_alloc(gfp))
 		memset(large->ptr, CLEAN_BYTE, size);
@@ -623,7 +624,7 @@ static void check_large_guard(struct kheap *heap, struct kheap_large *large)
 void kheap_debug_large_free(struct kheap *heap, struct kheap_large *large,
 			    unsigned long caller)
 {
-	unsigned int flags = atomic_read(&heap->debug);
+	unsigned int flags = atomic_read(&heap->watch.debug);
 
 	trace(heap, flags, "free", large->ptr, large->bytes - large->slack,
 	      caller);
@@ -647,19 +648,19 @@ void kheap_debug_large_free(struct kheap *heap, struct kheap_large *large,
  */
 unsigned int kheap_debug_fix(struct kheap *heap)
 {
-	return atomic_fetch_or(KHEAP_DEBUG_FIXED, &heap->debug) &
+	return atomic_fetch_or(KHEAP_DEBUG_FIXED, &heap->watch.debug) &
 	       KHEAP_DEBUG_ALL;
 }
 
 /* Replace the flags, unless a class has them. */
 static int set_flags(struct kheap *heap, unsigned int flags)
 {
-	int old = atomic_read(&heap->debug);
+	int old = atomic_read(&heap->watch.debug);
 
 	do {
 		if (old & KHEAP_DEBUG_FIXED)
 			return -EBUSY;
-	} while (!atomic_try_cmpxchg(&heap->debug, &old, flags));
+	} while (!atomic_try_cmpxchg(&heap->watch.debug, &old, flags));
 	return 0;
 }
 
@@ -674,13 +675,13 @@ int kheap_debug_set(struct kheap *heap, unsigned int flags)
 
 	if (flags & KHEAP_DEBUG_USER && stack_depot_init())
 		return -ENOMEM;
-	if (atomic_read(&heap->debug) & KHEAP_DEBUG_FIXED)
+	if (atomic_read(&heap->watch.debug) & KHEAP_DEBUG_FIXED)
 		return -EBUSY;
 	mutex_lock(&switch_lock);
 	if (flags)
 		kheap_watch_start(heap, KHEAP_WATCH_DEBUG);
 	err = set_flags(heap, flags);
-	if (!(atomic_read(&heap->debug) & KHEAP_DEBUG_ALL))
+	if (!(atomic_read(&heap->watch.debug) & KHEAP_DEBUG_ALL))
 		kheap_watch_stop(heap, KHEAP_WATCH_DEBUG);
 	mutex_unlock(&switch_lock);
 	return err;
@@ -692,10 +693,10 @@ void kheap_debug_init(struct kheap *heap)
 	unsigned int flags;
 
 	parse_letters(debug, &flags);
-	flags |= heap->flags & KHEAP_DEBUG_ALL;
+	flags |= heap->base.flags & KHEAP_DEBUG_ALL;
 	if (flags && kheap_debug_set(heap, flags))
 		pr_warn_once("heap '%s': no memory for stacks, its blocks are not observed; others may follow\n",
-			     heap->name);
+			     heap->base.name);
 }
 
 /* Is the module's parameter one? The log says what is wrong with it. */
@@ -715,7 +716,7 @@ bool kheap_debug_valid(void)
 static int debug_show(struct seq_file *seq, void *unused)
 {
 	struct kheap *heap = seq->private;
-	unsigned int flags = atomic_read(&heap->debug) & KHEAP_DEBUG_ALL;
+	unsigned int flags = atomic_read(&heap->watch.debug) & KHEAP_DEBUG_ALL;
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(letters); i++)

@@ -12,7 +12,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
-#include "internal.h"
+#include "watch/watch.h"
 
 #define PER_MILLE	1000
 
@@ -44,11 +44,11 @@ static bool decide(struct kheap_inject *inject)
  */
 bool kheap_inject_fails(struct kheap *heap, size_t size, gfp_t gfp)
 {
-	struct kheap_inject *inject = &heap->inject;
+	struct kheap_inject *inject = &heap->watch.inject;
 	unsigned long flags;
 	bool fails = false;
 
-	if (!(READ_ONCE(heap->watch) & KHEAP_WATCH_INJECT) || in_nmi() ||
+	if (!(READ_ONCE(heap->base.watch) & KHEAP_WATCH_INJECT) || in_nmi() ||
 	    (gfp & __GFP_NOFAIL))
 		return false;
 	raw_spin_lock_irqsave(&inject->lock, flags);
@@ -57,7 +57,7 @@ bool kheap_inject_fails(struct kheap *heap, size_t size, gfp_t gfp)
 	inject->nr_failed += fails;
 	raw_spin_unlock_irqrestore(&inject->lock, flags);
 	if (fails)
-		atomic_long_inc(&heap->nr_failed);
+		atomic_long_inc(&heap->base.nr_failed);
 	return fails;
 }
 
@@ -73,7 +73,7 @@ bool kheap_inject_fails(struct kheap *heap, size_t size, gfp_t gfp)
 void kheap_inject_start(struct kheap *heap,
 			const struct kheap_inject_rule *rule)
 {
-	struct kheap_inject *inject = &heap->inject;
+	struct kheap_inject *inject = &heap->watch.inject;
 
 	raw_spin_lock_irq(&inject->lock);
 	inject->rule = *rule;
@@ -92,8 +92,8 @@ void kheap_inject_stop(struct kheap *heap)
 
 void kheap_inject_init(struct kheap *heap)
 {
-	raw_spin_lock_init(&heap->inject.lock);
-	heap->inject.rule.max = ULONG_MAX;
+	raw_spin_lock_init(&heap->watch.inject.lock);
+	heap->watch.inject.rule.max = ULONG_MAX;
 }
 
 /* --- debugfs ------------------------------------------------------------ */
@@ -103,11 +103,11 @@ static int inject_show(struct seq_file *seq, void *unused)
 	struct kheap *heap = seq->private;
 	struct kheap_inject copy;
 
-	raw_spin_lock_irq(&heap->inject.lock);
-	copy = heap->inject;
-	raw_spin_unlock_irq(&heap->inject.lock);
+	raw_spin_lock_irq(&heap->watch.inject.lock);
+	copy = heap->watch.inject;
+	raw_spin_unlock_irq(&heap->watch.inject.lock);
 	seq_printf(seq, "on: %u\n",
-		   !!(READ_ONCE(heap->watch) & KHEAP_WATCH_INJECT));
+		   !!(READ_ONCE(heap->base.watch) & KHEAP_WATCH_INJECT));
 	seq_printf(seq, "nth: %lu\npermille: %lu\nseed: %lu\n", copy.rule.nth,
 		   copy.rule.per_mille, copy.rule.seed);
 	seq_printf(seq, "min: %lu\nmax: %lu\n", copy.rule.min, copy.rule.max);

@@ -9,7 +9,7 @@
 #include <linux/printk.h>
 #include <trace/events/error_report.h>
 
-#include "internal.h"
+#include "watch/watch.h"
 
 static void describe(const struct kheap_class *class,
 		     const struct kheap_pool *pool, const void *addr)
@@ -19,7 +19,7 @@ static void describe(const struct kheap_class *class,
 	struct kheap_debug_note note;
 
 	pr_err("heap '%s', %s%s: offset %zu of a block of %u bytes, number %u of its pool\n",
-	       class->heap->name, class->name ? "cache " : "size class",
+	       class->heap->base.name, class->name ? "cache " : "size class",
 	       class->name ?: "", offset % class->size, class->usable, idx);
 	if (idx < class->nr_blocks)
 		pr_err("  the block is %s\n",

@@ -4,7 +4,8 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include "object/object.h"
+#include "raw/trace.h"
+#include "watch/watch.h"
 
 #define CREATE_TRACE_POINTS
 #include "watch/trace.h"
@@ -19,49 +20,6 @@ int kheap_trace_watch(void)
 void kheap_trace_unwatch(void)
 {
 	kheap_watch_all(false);
-}
-
-/* The inline functions of <kheap/object.h> leave everything to the others. */
-int kheap_trace_gets(void)
-{
-	WRITE_ONCE(kheap_ref_masks.get, -1);
-	WRITE_ONCE(kheap_ref_masks.tryget, -1);
-	return 0;
-}
-
-void kheap_trace_no_gets(void)
-{
-	WRITE_ONCE(kheap_ref_masks.get, KHEAP_GET_MASK);
-	WRITE_ONCE(kheap_ref_masks.tryget, KHEAP_TRYGET_MASK);
-}
-
-int kheap_trace_puts(void)
-{
-	WRITE_ONCE(kheap_ref_masks.put, 0);
-	return 0;
-}
-
-void kheap_trace_no_puts(void)
-{
-	WRITE_ONCE(kheap_ref_masks.put, KHEAP_PUT_MASK);
-}
-
-/* A reference was taken, the caller's to @obj. */
-void kheap_trace_get(const struct kheap_object *obj)
-{
-	trace_kheap_object_get(obj->type, obj, kheap_refs(obj),
-			       kheap_client_ip(_RET_IP_));
-}
-
-/*
- * A reference is about to be dropped: after that, the object can be gone. One
- * that is dead has no type: it is refused, which is an event too.
- */
-void kheap_trace_put(const struct kheap_object *obj)
-{
-	if (kheap_refs(obj) > 0)
-		trace_kheap_object_put(obj->type, obj, kheap_refs(obj) - 1,
-				       kheap_client_ip(_RET_IP_));
 }
 
 /* --- What is left of a heap or a cache that ends ------------------------- */
@@ -106,7 +64,7 @@ static void tell_large(struct kheap *heap, unsigned long call_site)
 {
 	struct rb_node *node;
 
-	for (node = rb_first(&heap->large); node; node = rb_next(node)) {
+	for (node = rb_first(&heap->raw.large); node; node = rb_next(node)) {
 		struct kheap_large *large = rb_entry(node, struct kheap_large,
 						     node);
 
@@ -122,7 +80,7 @@ static void tell_large(struct kheap *heap, unsigned long call_site)
  *
  * Who keeps a record a block drops it, as for any other free.
  *
- * Context: Process context, under kheap.mutex. May sleep.
+ * Context: Process context, under heap->base.mutex. May sleep.
  */
 void kheap_trace_class_end(const struct kheap_class *class)
 {
@@ -133,22 +91,19 @@ void kheap_trace_class_end(const struct kheap_class *class)
 /**
  * kheap_trace_heap_end() - tell that what a heap has allocated is free
  * @heap: the heap, which nobody uses any more
+ * @stats: what it has
  *
  * Context: Process context. May sleep.
  */
-void kheap_trace_heap_end(struct kheap *heap)
+void kheap_trace_heap_end(struct kheap *heap, const struct kheap_stats *stats)
 {
 	unsigned long call_site = kheap_client_ip(_RET_IP_);
-	struct kheap_stats stats;
 
 	if (trace_kheap_free_enabled())
 		tell_classes(heap, NULL, call_site);
 	if (trace_kheap_large_free_enabled())
 		tell_large(heap, call_site);
-	if (!trace_kheap_heap_destroy_enabled())
-		return;
-	kheap_get_stats(heap, &stats);
-	trace_kheap_heap_destroy(heap, stats.nr_allocated + stats.nr_large,
-				 stats.allocated_bytes + stats.large_bytes,
+	trace_kheap_heap_destroy(heap, stats->nr_allocated + stats->nr_large,
+				 stats->allocated_bytes + stats->large_bytes,
 				 call_site);
 }

@@ -8,18 +8,14 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/bitops.h>
-#include <linux/module.h>
+#include <linux/init.h>
 #include <linux/rculist.h>
 #include <linux/rcupdate.h>
 #include <linux/sched/clock.h>
-#include <linux/stacktrace.h>
 
-#include "watch/callsite.h"
 #include "block/cpu_cache.h"
+#include "watch/callsite.h"
 #include "watch/trace.h"
-
-/* How deep in kheap a request can be when it gets here. */
-#define KHEAP_FRAMES	12
 
 static DEFINE_MUTEX(kheap_watch_lock);
 
@@ -27,36 +23,6 @@ static DEFINE_MUTEX(kheap_watch_lock);
 static unsigned int watch_all;
 
 /* --- Switching ---------------------------------------------------------- */
-
-static void choose_cpu(struct kheap_class *class)
-{
-	lockdep_assert_held(&class->heap->class_lock);
-	WRITE_ONCE(class->cpu, class->heap->watch ? &kheap_cold_cache :
-						    class->caches);
-}
-
-/* The per-CPU caches of a class are set up: let the fast paths use them. */
-void kheap_class_choose_cpu(struct kheap_class *class)
-{
-	unsigned long flags;
-
-	raw_spin_lock_irqsave(&class->heap->class_lock, flags);
-	choose_cpu(class);
-	raw_spin_unlock_irqrestore(&class->heap->class_lock, flags);
-}
-
-/* A class that is not in the list yet gets its caches after it is. */
-static void set_watch(struct kheap *heap, unsigned int watch)
-{
-	struct kheap_class *class;
-	unsigned long flags;
-
-	raw_spin_lock_irqsave(&heap->class_lock, flags);
-	WRITE_ONCE(heap->watch, watch);
-	list_for_each_entry(class, &heap->class_list, list)
-		choose_cpu(class);
-	raw_spin_unlock_irqrestore(&heap->class_lock, flags);
-}
 
 /**
  * kheap_watch_start() - have a reason to watch a heap
@@ -73,9 +39,9 @@ static void set_watch(struct kheap *heap, unsigned int watch)
 void kheap_watch_start(struct kheap *heap, enum kheap_watch why)
 {
 	mutex_lock(&kheap_watch_lock);
-	if (!(heap->watch & why)) {
+	if (!(heap->base.watch & why)) {
 		static_branch_inc(&kheap_careful_key);
-		set_watch(heap, heap->watch | why);
+		kheap_set_watch(heap, heap->base.watch | why);
 		synchronize_rcu();
 	}
 	mutex_unlock(&kheap_watch_lock);
@@ -93,8 +59,8 @@ void kheap_watch_start(struct kheap *heap, enum kheap_watch why)
 void kheap_watch_stop(struct kheap *heap, enum kheap_watch why)
 {
 	mutex_lock(&kheap_watch_lock);
-	if (heap->watch & why) {
-		set_watch(heap, heap->watch & ~why);
+	if (heap->base.watch & why) {
+		kheap_set_watch(heap, heap->base.watch & ~why);
 		synchronize_rcu();
 		static_branch_dec(&kheap_careful_key);
 	}
@@ -107,8 +73,9 @@ static void set_watch_all(bool on)
 
 	mutex_lock(&kheap_list_lock);
 	watch_all = on ? KHEAP_WATCH_TRACE : 0;
-	list_for_each_entry(heap, &kheap_list, list)
-		set_watch(heap, (heap->watch & ~KHEAP_WATCH_TRACE) | watch_all);
+	list_for_each_entry(heap, &kheap_list, base.list)
+		kheap_set_watch(heap, (heap->base.watch & ~KHEAP_WATCH_TRACE) |
+				      watch_all);
 	mutex_unlock(&kheap_list_lock);
 }
 
@@ -139,13 +106,13 @@ void kheap_watch_all(bool on)
 void kheap_watch_new(struct kheap *heap)
 {
 	lockdep_assert_held(&kheap_list_lock);
-	set_watch(heap, heap->watch | watch_all);
+	kheap_set_watch(heap, heap->base.watch | watch_all);
 }
 
 /* A heap that nobody uses goes. */
 void kheap_watch_end(struct kheap *heap)
 {
-	unsigned long why = heap->watch & ~KHEAP_WATCH_TRACE;
+	unsigned long why = heap->base.watch & ~KHEAP_WATCH_TRACE;
 	unsigned int bit;
 
 	for_each_set_bit(bit, &why, BITS_PER_LONG)
@@ -153,33 +120,6 @@ void kheap_watch_end(struct kheap *heap)
 }
 
 /* --- Requests ----------------------------------------------------------- */
-
-/* Is an address in kheap's code? Built into a kernel it has none of its own. */
-static bool is_ours(unsigned long ip)
-{
-	return __is_defined(MODULE) && within_module_core(ip, THIS_MODULE);
-}
-
-/**
- * kheap_client_ip() - where in the client a request came from
- * @ip: a return address, in the client or in kheap
- *
- * Context: Any context.
- * Return: The innermost return address outside of kheap.
- */
-unsigned long kheap_client_ip(unsigned long ip)
-{
-	unsigned long frames[KHEAP_FRAMES];
-	unsigned int i, nr;
-
-	if (likely(!is_ours(ip)))
-		return ip;
-	nr = stack_trace_save(frames, ARRAY_SIZE(frames), 1);
-	for (i = 0; i < nr; i++)
-		if (!is_ours(frames[i]))
-			return frames[i];
-	return ip;
-}
 
 /* Take a block, out of this CPU's cache if it has one. */
 static void *take_block(struct kheap_class *class, gfp_t gfp, int nid,
@@ -223,7 +163,7 @@ void *kheap_watched_alloc(struct kheap_class *class, size_t size, gfp_t gfp,
 				  kheap_client_ip(caller));
 	if (block && class->debug)
 		kheap_debug_alloc(class, block, size, gfp, caller);
-	if (block && READ_ONCE(class->heap->watch) & KHEAP_WATCH_CALLSITES)
+	if (block && READ_ONCE(class->heap->base.watch) & KHEAP_WATCH_CALLSITES)
 		kheap_callsite_alloc(class->heap, class, block, size,
 				     class->size);
 	return block;
@@ -244,25 +184,49 @@ void kheap_watched_free(struct kheap_class *class, void *block,
 		trace_kheap_free(class, block, kheap_client_ip(caller));
 	if (class->debug)
 		kheap_debug_free(class, block, caller);
-	if (READ_ONCE(class->heap->watch) & KHEAP_WATCH_CALLSITES)
+	if (READ_ONCE(class->heap->base.watch) & KHEAP_WATCH_CALLSITES)
 		kheap_callsite_free(class->heap, block);
 }
 
 /* A large block was allocated, and is nobody's yet. */
-void kheap_watched_large_alloc(struct kheap *heap, struct kheap_large *large,
-			       size_t size, gfp_t gfp, unsigned long caller)
+static void watched_large_alloc(struct kheap *heap, struct kheap_large *large,
+				size_t size, gfp_t gfp, unsigned long caller)
 {
 	kheap_debug_large_alloc(heap, large, size, gfp, caller);
-	if (READ_ONCE(heap->watch) & KHEAP_WATCH_CALLSITES)
+	if (READ_ONCE(heap->base.watch) & KHEAP_WATCH_CALLSITES)
 		kheap_callsite_alloc(heap, NULL, large->ptr, size,
 				     large->bytes);
 }
 
 /* A large block is freed, and is nobody's any more. */
-void kheap_watched_large_free(struct kheap *heap, struct kheap_large *large,
-			      unsigned long caller)
+static void watched_large_free(struct kheap *heap, struct kheap_large *large,
+			       unsigned long caller)
 {
 	kheap_debug_large_free(heap, large, caller);
-	if (READ_ONCE(heap->watch) & KHEAP_WATCH_CALLSITES)
+	if (READ_ONCE(heap->base.watch) & KHEAP_WATCH_CALLSITES)
 		kheap_callsite_free(heap, large->ptr);
+}
+
+static const struct kheap_watcher watcher = {
+	.all = kheap_watch_all,
+	.alloc = kheap_watched_alloc,
+	.free = kheap_watched_free,
+	.park = kheap_debug_park,
+	.usable = kheap_debug_usable,
+	.resized = kheap_debug_resized,
+	.fix = kheap_debug_fix,
+	.geometry = kheap_debug_geometry,
+	.pool_setup = kheap_debug_pool_setup,
+	.forget = kheap_callsites_forget,
+	.class_end = kheap_trace_class_end,
+	.fails = kheap_inject_fails,
+	.large_guard = kheap_debug_large_guard,
+	.large_alloc = watched_large_alloc,
+	.large_free = watched_large_free,
+	.large_resized = kheap_debug_large_resized,
+};
+
+void __init kheap_watch_init(void)
+{
+	kheap_watcher = &watcher;
 }

@@ -185,13 +185,13 @@ def nr_node_ids():
 
 def heaps(prog):
     """Yield every heap."""
-    yield from entries(prog["kheap_list"], "struct kheap", "list")
+    yield from entries(prog["kheap_list"], "struct kheap", "base.list")
 
 
 def find_heap(prog, name):
     """Return the heap of a name."""
     for heap in heaps(prog):
-        if heap.name.string_().decode() == name:
+        if heap.base.name.string_().decode() == name:
             return heap
     raise KheapError(f"no heap '{name}'")
 
@@ -199,7 +199,7 @@ def find_heap(prog, name):
 def arenas(heap):
     """Yield the heap's arenas."""
     for i in range(NR_SPANS * nr_node_ids()):
-        arena_set = heap.sets[i]
+        arena_set = heap.raw.sets[i]
         if arena_set.value_():
             yield from entries(arena_set.arenas, "struct kheap_arena", "list")
 
@@ -273,7 +273,7 @@ def allocated(pool):
 def large_blocks(heap):
     """Yield the heap's large blocks."""
     yield from itertools.islice(rbtree_inorder_for_each_entry(
-        "struct kheap_large", heap.large.address_of_(), "node"), LIST_MAX)
+        "struct kheap_large", heap.raw.large.address_of_(), "node"), LIST_MAX)
 
 
 def blocks(heap, name=None):
@@ -348,7 +348,7 @@ def chain(node):
 
 def call_sites(heap):
     """Yield the stacks that allocate, while they are recorded."""
-    recorder = heap.callsites
+    recorder = heap.watch.callsites
     if recorder.value_():
         for first in recorder.sites:
             yield from chain(first)
@@ -356,7 +356,7 @@ def call_sites(heap):
 
 def record_of(heap, address):
     """Return the record of a block, None when there is none."""
-    recorder = heap.callsites
+    recorder = heap.watch.callsites
     if not recorder.value_():
         return None
     bits = len(recorder.records).bit_length() - 1
@@ -407,7 +407,7 @@ def what(prog, address):
         for block in large_blocks(heap):
             start, size = block.ptr.value_(), block.bytes.value_()
             if start <= address < start + size:
-                return (f"heap '{heap.name.string_().decode()}': byte "
+                return (f"heap '{heap.base.name.string_().decode()}': byte "
                         f"{address - start} of a large block of {size} bytes"
                         + holder(heap, start))
     return f"{address:#x} is in no pool of a heap"
@@ -415,7 +415,7 @@ def what(prog, address):
 
 def describe(heap, pool, offset):
     """Return a line on a place in a pool."""
-    where = (f"heap '{heap.name.string_().decode()}', arena "
+    where = (f"heap '{heap.base.name.string_().decode()}', arena "
              f"{pool.arena.serial.value_()}, pool {pool.base.value_():#x} "
              f"({state(pool)}, {class_name(pool)})")
     if not has_class(pool):
@@ -437,8 +437,8 @@ def show_heaps(prog):
     for heap in heaps(prog):
         nr_arenas = sum(1 for _ in arenas(heap))
         nr_blocks = sum(len(allocated(pool)) for pool in pools(heap))
-        print(heap.name.string_().decode(),
-              heap.held_bytes.counter.value_(), nr_arenas, nr_blocks)
+        print(heap.base.name.string_().decode(),
+              heap.base.held_bytes.counter.value_(), nr_arenas, nr_blocks)
 
 
 def show_arenas(prog, name):

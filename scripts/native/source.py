@@ -11,7 +11,7 @@ import shutil
 import subprocess
 
 import common
-import kernels
+import stock
 from common import Fatal
 
 # The newest whose SLUB was looked at.
@@ -85,7 +85,7 @@ def offered(options):
     versions = [line.split("|")[1].strip() for line in text.splitlines()
                 if line.count("|") == 2]
     return [version for version in dict.fromkeys(versions)
-            if tuple(kernels.digits(version)[:2]) >= OLDEST]
+            if tuple(stock.digits(version)[:2]) >= OLDEST]
 
 
 def fetch(version, dest):
@@ -104,7 +104,7 @@ def fetch(version, dest):
     work = dest.with_name("download")
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
-    kernels.download([(package_of(version), version)], work,
+    stock.download([(package_of(version), version)], work,
                      f"downloading {package_of(version)}", options)
     for deb in work.glob("*.deb"):
         subprocess.run(["dpkg-deb", "-x", deb, work], check=True)

@@ -29,6 +29,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import common  # noqa: E402
 import initramfs  # noqa: E402
 import kernels  # noqa: E402
+import stock  # noqa: E402
 from common import Fatal, say  # noqa: E402
 
 TIMED_OUT = 124
@@ -147,7 +148,7 @@ def own_kernel(args):
     if modules and not (modules / "modules.dep").is_file():
         raise Fatal(f"--modules {args.modules}: modules.dep is missing; "
                     "run depmod")
-    return kernels.Kernel("own", release, image, headers, modules)
+    return stock.Kernel("own", release, image, headers, modules)
 
 
 def accelerator(args):

@@ -14,7 +14,7 @@ import shutil
 import subprocess
 
 import common
-import kernels
+import stock
 from common import Fatal, say
 
 CONFIGS = common.REPO / "kunit" / "configs"
@@ -137,7 +137,7 @@ def same_source(build, source):
 def described(flavour, build):
     """Describe a finished build."""
     release = (build / "include/config/kernel.release").read_text().strip()
-    return kernels.Kernel(flavour, release, build / "arch/x86/boot/bzImage",
+    return stock.Kernel(flavour, release, build / "arch/x86/boot/bzImage",
                           build, None, COMPILERS.get(flavour))
 
 
@@ -147,7 +147,7 @@ def get(flavour):
     if compiler and not shutil.which(compiler):
         raise Fatal(f"{compiler} is missing; scripts/setup.sh {flavour} "
                     "installs it")
-    source = kernels.source_tree()
+    source = stock.source_tree()
     build = common.cache_dir() / "built" / flavour
     key = build_key(flavour, source)
     stamp = build / ".complete"
