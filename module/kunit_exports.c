@@ -27,6 +27,8 @@ EXPORT_SYMBOL_IF_KUNIT(kheap_link_next);
 EXPORT_SYMBOL_IF_KUNIT(kheap_pool_claim_unlisted);
 EXPORT_SYMBOL_IF_KUNIT(kheap_pool_quarantine);
 EXPORT_SYMBOL_IF_KUNIT(kheap_pool_set_parking);
+EXPORT_SYMBOL_IF_KUNIT(kheap_pools_take);
+EXPORT_SYMBOL_IF_KUNIT(kheap_class_free_to_pool);
 EXPORT_SYMBOL_IF_KUNIT(kheap_rcu_flush);
 EXPORT_SYMBOL_IF_KUNIT(kheap_class_get_stats);
 EXPORT_SYMBOL_IF_KUNIT(kheap_class_drain);

@@ -107,7 +107,7 @@ class_of_words(struct kheap *heap, unsigned long words)
 	struct kheap_class **classes = heap->block.by_words;
 
 	static_assert(sizeof(*heap->block.by_words) << KHEAP_SLACK_SHIFT == 0);
-	return data_race(classes[words]);
+	return data_race(classes[words]); /* as said above */
 }
 
 void *__kheap_alloc_words(struct kheap *heap, unsigned long words, gfp_t gfp)

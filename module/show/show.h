@@ -11,7 +11,6 @@
 #include "gc/gc.h"
 #include "watch/watch.h"
 
-struct file_operations;
 struct seq_file;
 
 /* This layer has no lock: what it reads is under those of whose it is. */

@@ -11,8 +11,6 @@
 
 #include "block/block.h"
 
-struct file_operations;
-
 /*
  * The locks of this layer:
  *
