@@ -167,14 +167,14 @@ static __always_inline bool kheap_block_at(const struct kheap_class *class,
 	u32 offset = offset_in_page(ptr) + note->skip;
 
 	return likely(offset * class->recip_low < class->recip_low) &&
-	       likely(offset < data_race(note->limit) >> KHEAP_NOTE_SHIFT);
+	       likely(offset < data_race(note->limit) >> KHEAP_NOTE_SHIFT); /* one word */
 }
 
 /* The class of a page that carries the tag of @heap's size classes. */
 static __always_inline struct kheap_class *
 kheap_page_class(struct kheap *heap, const struct page *page)
 {
-	u8 szidx = data_race(kheap_page_note(page)->limit);
+	u8 szidx = data_race(kheap_page_note(page)->limit); /* see below */
 	struct kheap_class **classes = heap->block.classes;
 
 	/* See class_of_words(); what a page says of us is so. */
