@@ -405,11 +405,8 @@ struct kheap_class *kheap_size_class_or_fail(struct kheap *heap, size_t size,
 void kheap_class_free_bulk(struct kheap_class *class, size_t nr, void **ptrs);
 
 /* cpu_cache.c */
-void kheap_set_watch(struct kheap *heap, unsigned int watch);
 void kheap_cpu_cache_settle(struct kheap_class *class,
 			    struct kheap_cpu_cache *cache);
-void kheap_cpu_caches_setup(struct kheap_class *class, gfp_t gfp);
-void kheap_cpu_caches_exit(struct kheap_class *class);
 void kheap_cpu_cache_grow(struct kheap_class *class,
 			  struct kheap_cpu_cache __percpu *caches);
 void kheap_cpu_cache_spare(struct kheap_class *class,
@@ -425,6 +422,11 @@ bool kheap_cpu_cache_push(struct kheap_class *class, bool alien, void *block);
 bool kheap_class_drain(struct kheap_class *class, bool only_idle);
 void kheap_class_drain_cpu(struct kheap_class *class, unsigned int cpu);
 unsigned long kheap_class_nr_cached(struct kheap_class *class);
+
+/* cpu_caches.c */
+void kheap_set_watch(struct kheap *heap, unsigned int watch);
+void kheap_cpu_caches_setup(struct kheap_class *class, gfp_t gfp);
+void kheap_cpu_caches_exit(struct kheap_class *class);
 
 /* depot.c */
 void kheap_magazine_put(struct kheap_stack *stack, struct kheap_magazine *mag);
