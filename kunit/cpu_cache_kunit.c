@@ -27,29 +27,13 @@ static unsigned long nr_slots(const struct kheap_cpu_cache *cache)
 	return cache->limit - cache->base;
 }
 
-/* Allocate and free until the cache of this CPU has grown as far as it will. */
-static void warm_up(struct kunit *test, struct kheap *heap, size_t size)
-{
-	size_t nr = 200;
-	void **blocks = kunit_kcalloc(test, nr, sizeof(*blocks), GFP_KERNEL);
-	unsigned int round, i;
-
-	KUNIT_ASSERT_NOT_NULL(test, blocks);
-	for (round = 0; round < 12; round++) {
-		for (i = 0; i < nr; i++)
-			blocks[i] = kheap_alloc(heap, size, GFP_KERNEL);
-		kheap_test_free_many(heap, blocks, nr);
-	}
-	kunit_kfree(test, blocks);
-}
-
 static struct kheap *warm_heap(struct kunit *test, struct kheap_class **class,
 			       struct kheap_cpu_cache **cache)
 {
 	struct kheap *heap = kheap_test_heap(test);
 
 	kheap_test_stay_on(test, 0);
-	warm_up(test, heap, SIZE);
+	kheap_test_warm_up(test, heap, SIZE);
 	*class = heap->block.classes[SZIDX];
 	*cache = cache_on(*class, 0);
 	KUNIT_ASSERT_GT(test, nr_slots(*cache), 0ul);
@@ -105,7 +89,7 @@ static void use_makes_magazines_grow_to_the_classs_most(struct kunit *test)
 	struct kheap_class *class;
 
 	kheap_test_stay_on(test, 0);
-	warm_up(test, heap, size);
+	kheap_test_warm_up(test, heap, size);
 	class = heap->block.classes[size / 8 - 1];
 	KUNIT_EXPECT_EQ(test, nr_slots(cache_on(class, 0)), class->max_slots);
 }
@@ -160,7 +144,7 @@ static void atomic_first_use_gets_its_caches_soon(struct kunit *test)
 	KUNIT_EXPECT_PTR_NE(test, class->cpu, kheap_cold_class.cpu);
 	KUNIT_EXPECT_FALSE(test, class->wants_cpu);
 	kheap_free(heap, block);
-	warm_up(test, heap, SIZE);
+	kheap_test_warm_up(test, heap, SIZE);
 	KUNIT_EXPECT_EQ(test, nr_slots(cache_on(class, 0)), class->max_slots);
 }
 
@@ -169,7 +153,7 @@ static void heap_without_cpu_caches_caches_nothing(struct kunit *test)
 	struct kheap *heap = kheap_test_heap_with(test, KHEAP_NO_CPU_CACHE, 0);
 	struct kheap_class *class;
 
-	warm_up(test, heap, SIZE);
+	kheap_test_warm_up(test, heap, SIZE);
 	class = heap->block.classes[SZIDX];
 	KUNIT_EXPECT_EQ(test, class->max_slots, 0);
 	KUNIT_EXPECT_PTR_EQ(test, class->cpu, kheap_cold_class.cpu);
@@ -199,6 +183,77 @@ static void arrays_are_metadata_and_go_with_the_cache(struct kunit *test)
 	kheap_cache_destroy(cache);
 	kheap_trim(heap);
 	KUNIT_EXPECT_EQ(test, kheap_test_stats(heap).metadata_bytes, before);
+}
+
+/* A CPU that was given larger ones has no use for them when they are empty. */
+static void small_magazines_go_when_they_are_empty(struct kunit *test)
+{
+	struct kheap_cpu_cache *cache;
+	struct kheap_class *class;
+	struct kheap *heap = warm_heap(test, &class, &cache);
+	const struct kheap_magazine *mag;
+
+	KUNIT_EXPECT_EQ(test, cache->nr_slots, class->max_slots);
+	kheap_test_warm_up(test, heap, SIZE);
+	for (mag = cache->empty.top; mag; mag = mag->next)
+		KUNIT_EXPECT_EQ(test, mag->nr_slots, cache->nr_slots);
+	KUNIT_EXPECT_EQ(test, cache->outgrown.nr, 0);
+}
+
+static int alloc_on(void *data)
+{
+	struct kheap *heap = data;
+
+	return kheap_alloc(heap, 24, GFP_KERNEL) ? 0 : -ENOMEM;
+}
+
+/* They are going to be the CPUs' hot ones. */
+static void first_blocks_of_two_cpus_share_no_line(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	struct kheap_class *class;
+	struct kheap_pool *pool;
+	unsigned long first;
+	void *block;
+
+	if (!cpu_online(FAR_CPU))
+		kunit_skip(test, "needs two CPUs");
+	kheap_test_stay_on(test, 0);
+	block = kheap_test_alloc(test, heap, 24);
+	class = heap->block.classes[2];
+	pool = kheap_block_pool(block);
+	KUNIT_EXPECT_EQ(test, pool->nextoffset, 24);
+	KUNIT_EXPECT_EQ(test, smp_call_on_cpu(FAR_CPU, alloc_on, heap, false),
+			0);
+	first = L1_CACHE_ALIGN(24ul + 1);
+	KUNIT_EXPECT_EQ(test, pool->nextoffset,
+			roundup(first, 24) + 24);
+	KUNIT_EXPECT_EQ(test, pool->nr_used, 2);
+	KUNIT_EXPECT_EQ(test, class_stats(class).nr_allocated, 2);
+	kheap_free(heap, block);
+	kheap_free(heap, pool->base + roundup(first, 24));
+}
+
+/* Of 24 bytes, three lines have eight. */
+static void virgin_run_ends_with_a_line(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	struct kheap_class *class;
+	struct kheap_pool *pool;
+	void *bad = NULL, *slots[40];
+	unsigned int nr;
+
+	kheap_free(heap, kheap_test_alloc(test, heap, 24));
+	class = heap->block.classes[2];
+	KUNIT_ASSERT_EQ(test, class->line_blocks, 8);
+	kheap_test_alloc(test, heap, 24);
+	nr = kheap_pools_take(class, numa_mem_id(), slots, 13, &bad);
+	KUNIT_ASSERT_GT(test, nr, 0);
+	pool = kheap_block_pool(slots[0]);
+	KUNIT_EXPECT_EQ(test, pool->nextoffset % L1_CACHE_BYTES, 0);
+	KUNIT_EXPECT_GT(test, nr, 13 - 8);
+	while (nr--)
+		kheap_class_free_to_pool(class, slots[nr]);
 }
 
 /* --- Filling ------------------------------------------------------------ */
@@ -310,7 +365,7 @@ static void remote_frees_take_a_class_lock_once_a_magazine(struct kunit *test)
 
 	frees.heap = warm_heap(test, &class, &cache);
 	kheap_test_stay_on(test, FAR_CPU);
-	warm_up(test, frees.heap, SIZE);
+	kheap_test_warm_up(test, frees.heap, SIZE);
 	kheap_test_stay_on(test, 0);
 	frees.blocks = kheap_test_alloc_many(test, frees.heap, SIZE, frees.nr);
 	before = class_stats(class);
@@ -582,287 +637,6 @@ static void object_freed_in_nmi_stays_constructed(struct kunit *test)
 	kheap_cache_free(cache, again);
 }
 
-/* --- Emptying ----------------------------------------------------------- */
-
-struct visit {
-	struct kunit *test;
-	struct kheap *heap;
-};
-
-static long fill_here(void *arg)
-{
-	struct visit *visit = arg;
-
-	warm_up(visit->test, visit->heap, SIZE);
-	return 0;
-}
-
-/* Fill the caches of all CPUs. Return how many there are. */
-static unsigned int fill_everywhere(struct kunit *test, struct kheap *heap)
-{
-	struct visit visit = { test, heap };
-	unsigned int cpu, nr = 0;
-
-	for_each_online_cpu(cpu) {
-		work_on_cpu(cpu, fill_here, &visit);
-		nr++;
-	}
-	return nr;
-}
-
-static void trim_drains_all_cpus(struct kunit *test)
-{
-	struct kheap *heap = kheap_test_heap(test);
-	struct kheap_class *class;
-	struct kheap_stats stats;
-	unsigned int nr;
-	long nr_pages;
-
-	nr = fill_everywhere(test, heap);
-	class = heap->block.classes[SZIDX];
-	KUNIT_EXPECT_GE(test, kheap_class_nr_cached(class),
-			(unsigned long)nr * class->max_slots);
-	KUNIT_EXPECT_GT(test, kheap_trim(heap), 0);
-	KUNIT_EXPECT_EQ(test, kheap_class_nr_cached(class), 0);
-	stats = kheap_test_stats(heap);
-	KUNIT_EXPECT_EQ(test, stats.cached_bytes, 0);
-	KUNIT_EXPECT_EQ(test, stats.nr_pools, 0);
-	nr_pages = atomic_long_read(&kheap_test_source(heap)->nr_pages_out);
-	KUNIT_EXPECT_EQ(test, nr_pages, 0l);
-}
-
-static void idle_cache_is_drained_by_maintenance(struct kunit *test)
-{
-	struct kheap *heap = kheap_test_heap(test);
-	struct kheap_class *class;
-
-	fill_everywhere(test, heap);
-	class = heap->block.classes[SZIDX];
-	KUNIT_ASSERT_GT(test, kheap_class_nr_cached(class), 0);
-	/* The first look remembers, the second one finds no change. */
-	kheap_test_maintain(heap);
-	kheap_test_maintain(heap);
-	KUNIT_EXPECT_EQ(test, kheap_class_nr_cached(class), 0);
-}
-
-static void busy_cache_is_left_by_maintenance(struct kunit *test)
-{
-	struct kheap_cpu_cache *cache;
-	struct kheap_class *class;
-	struct kheap *heap = warm_heap(test, &class, &cache);
-	unsigned int round;
-
-	for (round = 0; round < 4; round++) {
-		/* On a slow machine, it may have run twice by itself. */
-		cancel_delayed_work_sync(&heap->base.maint);
-		warm_up(test, heap, SIZE);
-		cache->nr_slow++;
-		kheap_test_maintain(heap);
-		KUNIT_EXPECT_GT(test, kheap_class_nr_cached(class), 0);
-	}
-}
-
-/* It has what it needs: nothing but the question can tell that it is in use. */
-static void cache_that_never_misses_is_left_by_maintenance(struct kunit *test)
-{
-	struct kheap_cpu_cache *cache;
-	struct kheap_class *class;
-	struct kheap *heap = warm_heap(test, &class, &cache);
-	u32 nr_slow = cache->nr_slow;
-	unsigned int round;
-
-	for (round = 0; round < 6; round++) {
-		cancel_delayed_work_sync(&heap->base.maint);
-		kheap_test_maintain(heap);
-		kheap_free(heap, kheap_test_alloc(test, heap, SIZE));
-		KUNIT_EXPECT_GT(test, nr_slots(cache), 0ul);
-	}
-	KUNIT_EXPECT_EQ(test, cache->nr_slow, nr_slow);
-	KUNIT_EXPECT_GE(test, cache->nr_answers, round - 1);
-}
-
-/* Who is at it when the question comes has answered. */
-static void question_finds_a_marked_cache_in_use(struct kunit *test)
-{
-	struct kheap_cpu_cache *cache;
-	struct kheap_class *class;
-	struct kheap *heap = warm_heap(test, &class, &cache);
-
-	cancel_delayed_work_sync(&heap->base.maint);
-	preempt_disable();
-	cache->nr_slow++;
-	cache->busy = KHEAP_BUSY;
-	preempt_enable();
-	kheap_test_maintain(heap);
-	KUNIT_EXPECT_EQ(test, cache->busy, KHEAP_BUSY);
-	cache->busy = 0;
-	kheap_test_maintain(heap);
-	KUNIT_EXPECT_GT(test, kheap_class_nr_cached(class), 0);
-}
-
-static int alloc_on(void *data)
-{
-	struct kheap *heap = data;
-
-	return kheap_alloc(heap, 24, GFP_KERNEL) ? 0 : -ENOMEM;
-}
-
-/* They are going to be the CPUs' hot ones. */
-static void first_blocks_of_two_cpus_share_no_line(struct kunit *test)
-{
-	struct kheap *heap = kheap_test_heap(test);
-	struct kheap_class *class;
-	struct kheap_pool *pool;
-	unsigned long first;
-	void *block;
-
-	if (!cpu_online(FAR_CPU))
-		kunit_skip(test, "needs two CPUs");
-	kheap_test_stay_on(test, 0);
-	block = kheap_test_alloc(test, heap, 24);
-	class = heap->block.classes[2];
-	pool = kheap_block_pool(block);
-	KUNIT_EXPECT_EQ(test, pool->nextoffset, 24);
-	KUNIT_EXPECT_EQ(test, smp_call_on_cpu(FAR_CPU, alloc_on, heap, false),
-			0);
-	first = L1_CACHE_ALIGN(24ul + 1);
-	KUNIT_EXPECT_EQ(test, pool->nextoffset,
-			roundup(first, 24) + 24);
-	KUNIT_EXPECT_EQ(test, pool->nr_used, 2);
-	KUNIT_EXPECT_EQ(test, class_stats(class).nr_allocated, 2);
-	kheap_free(heap, block);
-	kheap_free(heap, pool->base + roundup(first, 24));
-}
-
-/* Of 24 bytes, three lines have eight. */
-static void virgin_run_ends_with_a_line(struct kunit *test)
-{
-	struct kheap *heap = kheap_test_heap(test);
-	struct kheap_class *class;
-	struct kheap_pool *pool;
-	void *bad = NULL, *slots[40];
-	unsigned int nr;
-
-	kheap_free(heap, kheap_test_alloc(test, heap, 24));
-	class = heap->block.classes[2];
-	KUNIT_ASSERT_EQ(test, class->line_blocks, 8);
-	kheap_test_alloc(test, heap, 24);
-	nr = kheap_pools_take(class, numa_mem_id(), slots, 13, &bad);
-	KUNIT_ASSERT_GT(test, nr, 0);
-	pool = kheap_block_pool(slots[0]);
-	KUNIT_EXPECT_EQ(test, pool->nextoffset % L1_CACHE_BYTES, 0);
-	KUNIT_EXPECT_GT(test, nr, 13 - 8);
-	while (nr--)
-		kheap_class_free_to_pool(class, slots[nr]);
-}
-
-/* A CPU that was given larger ones has no use for them when they are empty. */
-static void small_magazines_go_when_they_are_empty(struct kunit *test)
-{
-	struct kheap_cpu_cache *cache;
-	struct kheap_class *class;
-	struct kheap *heap = warm_heap(test, &class, &cache);
-	const struct kheap_magazine *mag;
-
-	KUNIT_EXPECT_EQ(test, cache->nr_slots, class->max_slots);
-	warm_up(test, heap, SIZE);
-	for (mag = cache->empty.top; mag; mag = mag->next)
-		KUNIT_EXPECT_EQ(test, mag->nr_slots, cache->nr_slots);
-	KUNIT_EXPECT_EQ(test, cache->outgrown.nr, 0);
-}
-
-/* Blocks must not stay cached for ever because no request ever misses. */
-static void cached_blocks_always_have_maintenance_ahead(struct kunit *test)
-{
-	struct kheap_cpu_cache *cache;
-	struct kheap_class *class;
-	struct kheap *heap = warm_heap(test, &class, &cache);
-	void **blocks = kheap_test_alloc_many(test, heap, SIZE, 8);
-	unsigned int round;
-	bool ahead;
-
-	for (round = 0; round < 5; round++)
-		kheap_test_maintain(heap);
-	KUNIT_ASSERT_EQ(test, kheap_class_nr_cached(class), 0);
-	ahead = delayed_work_pending(&heap->base.maint);
-	KUNIT_EXPECT_FALSE(test, ahead);
-	kheap_test_free_many(heap, blocks, 8);
-	KUNIT_EXPECT_GT(test, kheap_class_nr_cached(class), 0ul);
-	ahead = delayed_work_pending(&heap->base.maint);
-	KUNIT_EXPECT_TRUE(test, ahead);
-	for (round = 0; round < 5; round++)
-		kheap_test_maintain(heap);
-	KUNIT_EXPECT_EQ(test, kheap_class_nr_cached(class), 0);
-}
-
-/* What sleeps wakes up at the first miss, with the magazines it had. */
-static void sleeping_cache_is_as_before_when_used_again(struct kunit *test)
-{
-	struct kheap_cpu_cache *cache;
-	struct kheap_class *class;
-	struct kheap *heap = warm_heap(test, &class, &cache);
-	struct kheap_class_stats before, after;
-	void **blocks;
-
-	kheap_test_maintain(heap);
-	kheap_test_maintain(heap);
-	kheap_test_maintain(heap);
-	KUNIT_EXPECT_EQ(test, nr_slots(cache), 0ul);
-	before = class_stats(class);
-	blocks = kheap_test_alloc_many(test, heap, SIZE, 200);
-	after = class_stats(class);
-	KUNIT_EXPECT_EQ(test, nr_slots(cache), class->max_slots);
-	KUNIT_EXPECT_LE(test, after.nr_refills - before.nr_refills,
-			200 / class->max_slots + 3 * after.nr_pools + 1);
-	kheap_test_free_many(heap, blocks, 200);
-}
-
-static void magazines_go_with_their_cache(struct kunit *test)
-{
-	struct kheap *heap = kheap_test_heap(test);
-	struct kheap_cache *cache;
-	void *objects[64];
-	unsigned int i;
-
-	cache = kheap_cache_create(heap, "full", 1000, 0, 0, NULL);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, cache);
-	for (i = 0; i < ARRAY_SIZE(objects); i++)
-		objects[i] = kheap_cache_alloc(cache, GFP_KERNEL);
-	for (i = 0; i < ARRAY_SIZE(objects); i++)
-		kheap_cache_free(cache, objects[i]);
-	KUNIT_EXPECT_GT(test, kheap_test_stats(heap).cached_bytes, 0);
-	kheap_cache_destroy(cache);
-	KUNIT_EXPECT_EQ(test, kheap_test_stats(heap).cached_bytes, 0);
-	kheap_trim(heap);
-	KUNIT_EXPECT_EQ(test, kheap_test_stats(heap).nr_pools, 0);
-}
-
-static void unplugged_cpu_is_drained(struct kunit *test)
-{
-	unsigned int cpu = cpumask_last(cpu_online_mask);
-	struct kheap *heap = kheap_test_heap(test);
-	struct visit visit = { test, heap };
-	struct kheap_cpu_cache *cache;
-	struct kheap_class *class;
-	int err;
-
-	if (!cpu)
-		kunit_skip(test, "there is one CPU only");
-	work_on_cpu(cpu, fill_here, &visit);
-	class = heap->block.classes[SZIDX];
-	KUNIT_EXPECT_GT(test, kheap_class_nr_cached(class), 0ul);
-	err = remove_cpu(cpu);
-	if (err)
-		kunit_skip(test, "CPU %u cannot be unplugged: %d", cpu, err);
-	cache = cache_on(class, cpu);
-	KUNIT_EXPECT_PTR_EQ(test, cache->top, cache->base);
-	KUNIT_EXPECT_EQ(test, cache->nr_previous, 0);
-	kheap_test_expect_sound(test, heap);
-	KUNIT_ASSERT_EQ(test, add_cpu(cpu), 0);
-	work_on_cpu(cpu, fill_here, &visit);
-	KUNIT_EXPECT_PTR_NE(test, cache->top, cache->base);
-}
-
 static struct kunit_case cpu_cache_cases[] = {
 	KUNIT_CASE(unused_class_does_not_exist),
 	KUNIT_CASE(used_class_gets_its_array_where_it_is_used),
@@ -887,18 +661,9 @@ static struct kunit_case cpu_cache_cases[] = {
 	KUNIT_CASE(block_freed_in_nmi_comes_back_a_moment_later),
 	KUNIT_CASE(block_known_to_kmemleak_stays_known_in_nmi),
 	KUNIT_CASE(object_freed_in_nmi_stays_constructed),
-	KUNIT_CASE(trim_drains_all_cpus),
-	KUNIT_CASE(idle_cache_is_drained_by_maintenance),
-	KUNIT_CASE(busy_cache_is_left_by_maintenance),
-	KUNIT_CASE(cache_that_never_misses_is_left_by_maintenance),
-	KUNIT_CASE(question_finds_a_marked_cache_in_use),
 	KUNIT_CASE(first_blocks_of_two_cpus_share_no_line),
 	KUNIT_CASE(virgin_run_ends_with_a_line),
 	KUNIT_CASE(small_magazines_go_when_they_are_empty),
-	KUNIT_CASE(cached_blocks_always_have_maintenance_ahead),
-	KUNIT_CASE(sleeping_cache_is_as_before_when_used_again),
-	KUNIT_CASE(magazines_go_with_their_cache),
-	KUNIT_CASE(unplugged_cpu_is_drained),
 	{}
 };
 

@@ -269,6 +269,22 @@ void kheap_test_free_many(struct kheap *heap, void **blocks, size_t nr)
 		kheap_free(heap, blocks[i]);
 }
 
+/* Allocate and free until the cache of this CPU has grown as far as it will. */
+void kheap_test_warm_up(struct kunit *test, struct kheap *heap, size_t size)
+{
+	size_t nr = 200;
+	void **blocks = kunit_kcalloc(test, nr, sizeof(*blocks), GFP_KERNEL);
+	unsigned int round, i;
+
+	KUNIT_ASSERT_NOT_NULL(test, blocks);
+	for (round = 0; round < 12; round++) {
+		for (i = 0; i < nr; i++)
+			blocks[i] = kheap_alloc(heap, size, GFP_KERNEL);
+		kheap_test_free_many(heap, blocks, nr);
+	}
+	kunit_kfree(test, blocks);
+}
+
 static u64 *word_of(const void *block)
 {
 	return (void *)block + kheap_block_pool(block)->class->mark_offset;

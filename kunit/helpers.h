@@ -126,6 +126,7 @@ void *kheap_test_alloc(struct kunit *test, struct kheap *heap, size_t size);
 void **kheap_test_alloc_many(struct kunit *test, struct kheap *heap,
 			     size_t size, size_t nr);
 void kheap_test_free_many(struct kheap *heap, void **blocks, size_t nr);
+void kheap_test_warm_up(struct kunit *test, struct kheap *heap, size_t size);
 
 /*
  * The word of a block that is its mark while it is free. KASAN and KMSAN see
