@@ -66,7 +66,7 @@ static void per_cpu_memory_of_types_and_collector_counts(struct kunit *test)
 		after = kheap_test_stats(heap).metadata_bytes;
 		/* The first one comes with the collector. */
 		KUNIT_EXPECT_EQ(test, after - before, type_bytes + (i ? 0 :
-				kmalloc_size_roundup(sizeof(struct kheap_gc)) +
+				kmalloc_size_roundup(sizeof(struct kheap_collector)) +
 				percpu_bytes(sizeof(struct kheap_gc_buffer))));
 	}
 	kheap_type_destroy(types[1]);
