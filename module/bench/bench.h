@@ -69,6 +69,7 @@ extern const struct bench_case bench_destroy_cases[];
 extern const struct bench_case bench_space_cases[];
 extern const struct bench_case bench_object_cases[];
 extern const struct bench_case bench_collect_cases[];
+extern const struct bench_case bench_two_cpus_cases[];
 
 int bench_kheap_end(void *ctx);
 
@@ -197,5 +198,38 @@ static inline void bench_stop_busy(struct bench_run *run, u64 nr_ops)
 
 void bench_sort(u64 *ticks, unsigned int nr);
 void bench_clock_init(void);
+
+/* Two instructions a round, and nothing else. */
+static __always_inline void bench_known_loop(unsigned long nr_rounds)
+{
+	asm volatile("1:	decq %0\n"
+		     "	jnz 1b"
+		     : "+r" (nr_rounds) : : "cc");
+}
+
+/**
+ * struct bench_span - when a sample was taken
+ * @start: on the clock
+ * @end: on the clock
+ */
+struct bench_span {
+	u64 start;
+	u64 end;
+};
+
+/**
+ * struct bench_spans - the samples of one CPU
+ * @span: they, in the order of time
+ * @nr: their number
+ */
+struct bench_spans {
+	struct bench_span *span;
+	unsigned int nr;
+};
+
+unsigned int bench_keep_overlapped(const struct bench_spans *mine,
+				   const struct bench_spans *other,
+				   unsigned int nr_usual, u64 *ticks);
+int bench_interleave(const struct bench_side *side, void *ctx, size_t size);
 
 #endif /* _KHEAP_BENCH_H */

@@ -14,14 +14,6 @@
 
 bool bench_exact;
 
-/* Two instructions a round, and nothing else. */
-static __always_inline void known_loop(unsigned long nr_rounds)
-{
-	asm volatile("1:	decq %0\n"
-		     "	jnz 1b"
-		     : "+r" (nr_rounds) : : "cc");
-}
-
 static u64 known_loop_tsc(unsigned long nr_rounds)
 {
 	unsigned long irqs;
@@ -29,7 +21,7 @@ static u64 known_loop_tsc(unsigned long nr_rounds)
 
 	local_irq_save(irqs);
 	start = bench_tsc();
-	known_loop(nr_rounds);
+	bench_known_loop(nr_rounds);
 	ticks = bench_tsc() - start;
 	local_irq_restore(irqs);
 	return ticks;
@@ -112,7 +104,7 @@ static void clock_reads(struct bench_run *run)
 static void clock_loop(struct bench_run *run)
 {
 	bench_start(run);
-	known_loop(LOOP_ROUNDS);
+	bench_known_loop(LOOP_ROUNDS);
 	bench_stop(run, LOOP_ROUNDS);
 }
 
