@@ -16,6 +16,8 @@
 # went wrong, closes with a line "N passed, N failed" on standard output, and
 # ends non-zero when anything failed. A line of its head, "# title: TEXT", is
 # what the user sees. A step that ends without that count is one failure.
+# One that cannot find out closes with a count of zero, and a line before that says
+# "skipped: " and why; what was skipped is repeated at the end.
 
 set -eu
 
@@ -25,6 +27,7 @@ start=$SECONDS
 passed=0
 failed=0
 red=()
+skipped=()
 at_once=${KHEAP_AT_ONCE:-$(($(nproc) > 1 ? 2 : 1))}
 declare -A running=()	# path of the step, by process
 declare -A begun=()	# when a step began, by path
@@ -52,6 +55,9 @@ finish()
 			    "output: $build/check/$name.log)"
 		done
 	fi
+	for name in "${skipped[@]}"; do
+		say "skipped: $name"
+	done
 	say "$passed passed, $failed failed" | tee "$build/check/result"
 	[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
 }
@@ -131,7 +137,7 @@ busy()
 
 count()
 {
-	local name=${1##*/} p=0 f=0 counts status
+	local name=${1##*/} p=0 f=0 counts status why
 	local log=$build/check/$name.log file=$build/check/$name.status
 
 	status=$(cat "$file" 2>/dev/null || echo unknown)
@@ -139,9 +145,11 @@ count()
 	counts=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$log" |
 		tail -n 1 || true)
 	[ -z "$counts" ] || read -r p _ f _ <<<"$counts"
+	why=$(sed -n 's/^skipped: //p' "$log")
+	[ -z "$why" ] || skipped+=("$name: $why")
 	# Its status and its count must agree.
 	if [ "$status" != 0 ] && [ "$f" -eq 0 ] || [ -z "$counts" ] ||
-	   [ $((p + f)) -eq 0 ]; then
+	   { [ $((p + f)) -eq 0 ] && [ -z "$why" ]; }; then
 		say "step $name ended with status $status" \
 		    "and without a failure counted"
 		f=$((f + 1))
@@ -203,7 +211,7 @@ run_steps()
 
 case ${1-} in
 -h | --help)
-	sed -n '4,22s/^# \{0,1\}//p' "$0"
+	sed -n '4,21s/^# \{0,1\}//p' "$0"
 	exit 0
 	;;
 esac

@@ -69,6 +69,7 @@ extern const struct bench_case bench_destroy_cases[];
 extern const struct bench_case bench_space_cases[];
 extern const struct bench_case bench_object_cases[];
 extern const struct bench_case bench_collect_cases[];
+extern const struct bench_case bench_two_cpus_cases[];
 
 int bench_kheap_end(void *ctx);
 
@@ -159,5 +160,30 @@ static inline void bench_stop_busy(struct bench_run *run, u64 nr_ops)
 	run->ticks = bench_busy_ns() - run->start;
 	run->nr_ops = nr_ops;
 }
+
+/**
+ * struct bench_span - when a sample was taken
+ * @start: on the clock
+ * @end: on the clock
+ */
+struct bench_span {
+	u64 start;
+	u64 end;
+};
+
+/**
+ * struct bench_spans - the samples of one CPU
+ * @span: they, in the order of time
+ * @nr: their number
+ */
+struct bench_spans {
+	struct bench_span *span;
+	unsigned int nr;
+};
+
+unsigned int bench_keep_overlapped(const struct bench_spans *mine,
+				   const struct bench_spans *other,
+				   unsigned int nr_usual, u64 *ticks);
+int bench_interleave(const struct bench_side *side, void *ctx, size_t size);
 
 #endif /* _KHEAP_BENCH_H */

@@ -41,6 +41,7 @@ static const struct bench_case *const groups[] = {
 	bench_space_cases,
 	bench_object_cases,
 	bench_collect_cases,
+	bench_two_cpus_cases,
 };
 
 /* One side of the last figure; the samples are sorted in the end. */

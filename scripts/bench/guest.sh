@@ -3,7 +3,8 @@
 #
 # Run the benchmark in the guest; scripts/bench.py reads what it prints.
 #
-# usage: guest.sh NR_SAMPLES [FIGURE...]      default: every figure
+# usage: guest.sh NR_SAMPLES [FIGURE...]      default: every figure, but for those
+# of scripts/bench/two_cpus.py
 
 . "$(dirname "$0")/../vm/guest.sh"
 
@@ -12,7 +13,7 @@ shift
 load_module kheap
 load_module kheap_bench "nr_samples=$samples"
 dir=/sys/kernel/debug/kheap_bench
-[ $# -gt 0 ] || mapfile -t all < <(cat "$dir/list"; echo density_trace)
+[ $# -gt 0 ] || mapfile -t all < <(grep -v _2cpu "$dir/list"; echo density_trace)
 # A program's requests, recorded here, replayed into a heap and into kmalloc.
 density_trace()
 {

@@ -2,53 +2,37 @@
 /*
  * Two CPUs do the same at once, each with objects of its own, which neither
  * gives to the other. What they should not notice: that the other one is there.
- *
- * The host may take a CPU away at any time, and a sample that was taken while
- * the other CPU did nothing is one of another figure. So each sample keeps when
- * it began and ended, and counts only if the other CPU was in samples of its
- * own for nearly all of that time.
+ * Samples during which one of them did nothing are left out: see overlap.c.
  */
 #include <linux/atomic.h>
 #include <linux/completion.h>
 #include <linux/cpumask.h>
 #include <linux/err.h>
 #include <linux/kthread.h>
-#include <linux/minmax.h>
 #include <linux/processor.h>
 #include <linux/sched/task.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
 #include "native.h"
-#include "ops.h"
 
 #define NR_TURNS	32	/* of each side */
 #define NR_A_TURN	16	/* samples; as many again while the other goes on */
 #define NR_WARM		2
+#define NR_USUAL	2	/* times the usual time: was interrupted */
 #define NR_MOST		(NR_TURNS * NR_A_TURN * 2)
-#define NR_INTERLEAVED	4000
-
-/**
- * struct span - when a sample was taken
- * @start: ticks
- * @end: ticks
- */
-struct span {
-	u64 start;
-	u64 end;
-};
 
 /**
  * struct duo_cpu - what one of two CPUs does
  * @runs: of each side
- * @nr: samples of each side
- * @spans: they, in the order of time
+ * @spans: samples of each side, in the order of time
+ * @room: where they are
  * @ptrs: for the runs
  */
 struct duo_cpu {
 	struct bench_run runs[NATIVE_NR_SIDES];
-	unsigned int nr[NATIVE_NR_SIDES];
-	struct span spans[NATIVE_NR_SIDES][NR_MOST];
+	struct bench_spans spans[NATIVE_NR_SIDES];
+	struct bench_span room[NATIVE_NR_SIDES][NR_MOST];
 	void *ptrs[BENCH_NR_OBJECTS];
 };
 
@@ -70,78 +54,17 @@ struct duo {
 	u64 ticks[NR_MOST];
 };
 
-/* --- Blocks in turns ------------------------------------------------------ */
-
-static const struct {
-	const struct bench_side *side;
-	const struct bench_ops *ops;
-} side_ops[] = {
-	{ &bench_kheap_side, &bench_kheap_ops },
-	{ &bench_kheap_cache_side, &bench_kheap_cache_ops },
-	{ &bench_kmalloc_side, &bench_kmalloc_ops },
-	{ &bench_kmem_cache_side, &bench_kmem_cache_ops },
-};
-
-/**
- * struct freer - who frees every other one of the blocks
- * @ops: how
- * @ctx: the allocator
- * @ptrs: the blocks
- * @first: 0 or 1
- */
-struct freer {
-	const struct bench_ops *ops;
-	void *ctx;
-	void **ptrs;
-	unsigned int first;
-};
-
-static int free_every_other(void *data)
-{
-	struct freer *freer = data;
-	unsigned int i;
-
-	for (i = freer->first; i < NR_INTERLEAVED; i += NATIVE_NR_CPUS)
-		freer->ops->free(freer->ctx, freer->ptrs[i]);
-	return 0;
-}
-
-/* Blocks that were allocated one after the other are freed to CPUs in turn. */
-static int interleave(const struct native_line *line, size_t size)
-{
-	struct freer freer = { .ctx = line->ctx };
-	unsigned int i, nr = 0;
-	int error = 0;
-
-	for (i = 0; i < ARRAY_SIZE(side_ops); i++)
-		if (side_ops[i].side == line->bench->side)
-			freer.ops = side_ops[i].ops;
-	if (!freer.ops)
-		return -EINVAL;
-	freer.ptrs = vzalloc(array_size(NR_INTERLEAVED, sizeof(void *)));
-	if (!freer.ptrs)
-		return -ENOMEM;
-	for (i = 0; i < NR_INTERLEAVED; i++) {
-		freer.ptrs[i] = freer.ops->alloc(line->ctx, size);
-		nr += !!freer.ptrs[i];
-	}
-	for (; freer.first < NATIVE_NR_CPUS && !error; freer.first++)
-		error = smp_call_on_cpu(freer.first, free_every_other, &freer,
-					false);
-	vfree(freer.ptrs);
-	return nr < NR_INTERLEAVED ? -ENOMEM : error;
-}
-
 /* --- Samples -------------------------------------------------------------- */
 
 static void take_sample(struct duo_cpu *cpu, enum native_side side,
 			const struct native_line *line)
 {
+	struct bench_spans *spans = &cpu->spans[side];
 	struct bench_run *run = &cpu->runs[side];
 
 	line->bench->timed(run);
-	if (cpu->nr[side] < NR_MOST)
-		cpu->spans[side][cpu->nr[side]++] = (struct span) {
+	if (spans->nr < NR_MOST)
+		spans->span[spans->nr++] = (struct bench_span) {
 			run->start, run->start + run->ticks,
 		};
 }
@@ -223,59 +146,20 @@ out_stop:
 	return -ENOMEM;
 }
 
-/* --- Which of them count -------------------------------------------------- */
-
-static u64 median(const struct span *spans, unsigned int nr, u64 *room)
-{
-	unsigned int i;
-
-	for (i = 0; i < nr; i++)
-		room[i] = spans[i].end - spans[i].start;
-	bench_sort(room, nr);
-	return nr ? room[nr / 2] : 0;
-}
-
-/*
- * How much of @span the other CPU was at work, too. @at is the first of its
- * samples that is not over when @span begins, and moves on. One that took
- * much longer than usual is no work.
- */
-static u64 overlap(const struct span *span, const struct span **at,
-		   const struct span *end, u64 usual)
-{
-	const struct span *other;
-	u64 sum = 0;
-
-	while (*at < end && (*at)->end <= span->start)
-		++*at;
-	for (other = *at; other < end && other->start < span->end; other++)
-		if (other->end - other->start <= 2 * usual)
-			sum += min(span->end, other->end) -
-			       max(span->start, other->start);
-	return sum;
-}
+/* --- Results --------------------------------------------------------------- */
 
 static void keep_overlapped(unsigned int cpu, enum native_side side,
 			    struct native_samples *kept)
 {
 	const struct duo_cpu *me = &duo->cpus[cpu], *other = &duo->cpus[!cpu];
-	const struct span *spans = me->spans[side], *at = other->spans[side];
-	const struct span *end = at + other->nr[side];
-	u64 usual = median(at, other->nr[side], duo->ticks);
-	unsigned int i;
 
 	*kept = (struct native_samples) {
 		.ticks = duo->ticks,
 		.nr_ops = me->runs[side].nr_ops,
 	};
-	for (i = 0; i < me->nr[side]; i++) {
-		u64 took = spans[i].end - spans[i].start;
-
-		if (overlap(&spans[i], &at, end, usual) * 10 < took * 9)
-			kept->nr_left_out++;
-		else
-			kept->ticks[kept->nr++] = took;
-	}
+	kept->nr = bench_keep_overlapped(&me->spans[side], &other->spans[side],
+					 NR_USUAL, duo->ticks);
+	kept->nr_left_out = me->spans[side].nr - kept->nr;
 }
 
 static void report_both(const char *name, const char *base,
@@ -312,11 +196,16 @@ int native_duo(const char *name, const char *base, struct native_line *lines,
 	duo->lines = lines;
 	init_completion(&duo->done);
 	for (side = 0; side < NATIVE_NR_SIDES; side++) {
-		for (i = 0; i < NATIVE_NR_CPUS; i++)
-			bench_run_init(&duo->cpus[i].runs[side],
-				       lines[side].ctx, duo->cpus[i].ptrs);
+		for (i = 0; i < NATIVE_NR_CPUS; i++) {
+			struct duo_cpu *cpu = &duo->cpus[i];
+
+			cpu->spans[side].span = cpu->room[side];
+			bench_run_init(&cpu->runs[side], lines[side].ctx,
+				       cpu->ptrs);
+		}
 		if (interleaved && !error)
-			error = interleave(&lines[side], interleaved);
+			error = bench_interleave(lines[side].bench->side,
+						 lines[side].ctx, interleaved);
 	}
 	if (!error)
 		error = run_both();
