@@ -313,9 +313,9 @@ struct kheap_gc {
 	atomic_long_t nr_lost;
 	unsigned long limit;
 	unsigned long threshold;
-	struct llist_head parked;
+	struct kheap_object *parked;
 	struct work_struct parked_work;
-	struct llist_head process;
+	struct kheap_object *process;
 	struct work_struct process_work;
 	struct delayed_work work;
 	struct mutex mutex;

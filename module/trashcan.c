@@ -110,10 +110,9 @@ void kheap_trashcan_leave(struct kheap_frame *frame)
 	}
 }
 
-/* A dead object's type field is the link: see kheap_type_of(). */
 static void push(struct kheap_frame *frame, struct kheap_object *obj)
 {
-	WRITE_ONCE(obj->type, (struct kheap_type *)frame->waiting);
+	kheap_dead_set_next(obj, frame->waiting);
 	frame->waiting = obj;
 }
 
@@ -122,7 +121,7 @@ static struct kheap_object *pop(struct kheap_frame *frame)
 	struct kheap_object *obj = frame->waiting;
 
 	if (obj) {
-		frame->waiting = (struct kheap_object *)obj->type;
+		frame->waiting = kheap_dead_next(obj);
 		WRITE_ONCE(obj->type, kheap_type_of(obj));
 	}
 	return obj;
@@ -148,11 +147,11 @@ void kheap_trashcan_take(struct kheap_gc *gc, struct kheap_frame *frame)
 			push(frame, obj);
 			continue;
 		}
-		WRITE_ONCE(obj->type, (struct kheap_type *)left);
+		kheap_dead_set_next(obj, left);
 		left = obj;
 	}
 	while ((obj = left)) {
-		left = (struct kheap_object *)obj->type;
+		left = kheap_dead_next(obj);
 		push(outer, obj);
 	}
 }
@@ -209,7 +208,7 @@ void kheap_object_release(struct kheap_type *type, struct kheap_object *obj)
 	outer = find_outer(type->gc, key);
 	if (type->ops.flags & KHEAP_TYPE_PROCESS &&
 	    !(outer && outer->process)) {
-		if (llist_add(kheap_object_link(obj), &type->gc->process))
+		if (kheap_dead_add(&type->gc->process, obj))
 			queue_work(kheap_unbound_wq, &type->gc->process_work);
 		return;
 	}
@@ -229,11 +228,12 @@ void kheap_trashcan_work(struct work_struct *work)
 	struct kheap_gc *gc = container_of(work, struct kheap_gc,
 					   process_work);
 	struct kheap_frame frame = { .process = true };
-	struct llist_node *node, *next;
+	struct kheap_object *obj, *next;
 
 	kheap_trashcan_enter(&frame);
-	llist_for_each_safe(node, next, llist_del_all(&gc->process)) {
-		push(&frame, kheap_linked_object(node));
+	for (obj = xchg(&gc->process, NULL); obj; obj = next) {
+		next = kheap_dead_next(obj);
+		push(&frame, obj);
 		kheap_trashcan_drain(&frame);
 	}
 	kheap_trashcan_leave(&frame);

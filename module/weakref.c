@@ -38,6 +38,11 @@ int kheap_weakref_init(struct kheap_weakref *ref, struct kheap_object *target,
 
 	INIT_HLIST_NODE(&ref->node);
 	ref->target = NULL;
+	ref->callback = NULL;
+	if (unlikely(kheap_object_is_gone(target))) {
+		kheap_object_refuse(target, KHEAP_BAD_DEAD);
+		return -EOPNOTSUPP;
+	}
 	ref->gc = type->gc;
 	ref->callback = callback;
 	if (!type->weak_offset)

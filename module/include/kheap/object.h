@@ -259,7 +259,8 @@ kheap_object_get(struct kheap_object *obj)
  * @obj: the object; the caller's reference to it is gone after that
  *
  * The last put releases the object, see @release in &struct kheap_type_ops. A
- * put of a dead object is reported and does nothing else.
+ * put of a dead object is reported and does nothing else. If a stray write has
+ * given it a count, that is so for the put that would be the last.
  *
  * Context: Any context except NMI. Never sleeps, but for what @release does.
  */
@@ -427,8 +428,8 @@ struct kheap_weakref {
  *	the target, or whose finalizer runs. NULL for none.
  *
  * Context: Any context except NMI. Never sleeps.
- * Return: 0, or -EOPNOTSUPP for a target that cannot be referred to weakly;
- * then @ref is as if its target had died.
+ * Return: 0, or -EOPNOTSUPP for a target that cannot be referred to weakly, and
+ * for one that is dead, which is reported; then @ref is as if its target had died.
  */
 int kheap_weakref_init(struct kheap_weakref *ref, struct kheap_object *target,
 		       void (*callback)(struct kheap_weakref *ref));
