@@ -96,6 +96,9 @@ bool kheap_pool_claim_unlisted(struct kheap_pool *pool, unsigned int idx);
 void kheap_pool_quarantine(struct kheap_pool *pool);
 void kheap_pool_block_stray(struct kheap_class *class, void *block, bool lost);
 void kheap_pool_set_parking(struct kheap_pool *pool, bool on);
+bool kheap_pool_give_parked(struct kheap_pool *pool, unsigned int first,
+			    unsigned long bits, struct kheap_unparked *done,
+			    struct list_head *empties);
 
 /* class.c */
 int kheap_class_init(struct kheap_class *class, struct kheap *heap,
@@ -209,6 +212,8 @@ void kheap_slab_exit(void);
 
 /* rcu.c */
 void kheap_rcu_init(struct kheap *heap);
+extern unsigned int kheap_rcu_room;
+bool kheap_rcu_sweep(struct kheap *heap);
 void kheap_rcu_flush(struct kheap *heap);
 bool kheap_rcu_park(struct kheap_class *class, const void *ptr);
 bool kheap_class_free_rcu(struct kheap_class *class, const void *ptr);

@@ -8,6 +8,7 @@
 
 #include <linux/bitops.h>
 #include <linux/cache.h>
+#include <linux/completion.h>
 #include <linux/irq_work.h>
 #include <linux/list.h>
 #include <linux/llist.h>
@@ -54,7 +55,8 @@
  *    cannot sleep looks through it with that.
  *
  *    kheap.rcu_mutex: one sweep after a grace period at a time, and none during a
- *    check. Taken after 1 and 9, before 2.
+ *    check. Taken after 1 and 9, before 2. What it uses without memory is all
+ *    heaps', under a mutex that is taken after it.
  *
  * 2. kheap.mutex: the list of classes against removal, and the walks that may
  *    sleep: check, trim, debugfs. Not taken by allocation or free.
@@ -86,7 +88,7 @@
  *    has two.
  *
  * The crowd of the trashcan, the list of locked collectors, kheap.limit_calls,
- * kheap.inject and the recorder of call sites have raw locks of their own, as
+ * kheap.ripe, kheap.inject and the recorder of call sites have raw locks of their own, as
  * leaves. The list of heaps of modules that use slab_compat.h has a mutex, taken
  * before all; so has the recorder, for who switches and reads, taken before 0,
  * and so have the debug flags, for who sets them.
@@ -604,6 +606,40 @@ struct kheap_inject {
 };
 
 /**
+ * struct kheap_rcu_place - where the next sweep after a grace period begins
+ * @set: number of the arena set
+ * @serial: of the arena; 0: the first one
+ * @pool: number of the pool in it
+ */
+struct kheap_rcu_place {
+	unsigned int set;
+	unsigned long serial;
+	unsigned int pool;
+};
+
+/**
+ * struct kheap_parked_word - the blocks of one word that wait for a grace period
+ * @pool: their pool; it stays, because they are still in use
+ * @first: index of the word's first block
+ * @bits: the bits that were set when the grace period began
+ */
+struct kheap_parked_word {
+	struct kheap_pool *pool;
+	unsigned int first;
+	unsigned long bits;
+};
+
+/**
+ * struct kheap_unparked - what became of parked blocks, as bits of a word
+ * @bits: their grace period is over
+ * @bad: those of them that had a mark: freed by somebody else; to be reported
+ */
+struct kheap_unparked {
+	unsigned long bits;
+	unsigned long bad;
+};
+
+/**
  * struct kheap - everything one client owns
  * @by_words: size classes by size in words of 8 bytes, rounded up, to 64; the
  *	medium ones behind them
@@ -648,7 +684,13 @@ struct kheap_inject {
  * @rcu_work: frees the blocks that wait for a grace period
  * @rcu_armed: @rcu_work will run
  * @rcu_mutex: one sweep at a time, none during a check; taken before @mutex
+ * @rcu_place: where the next sweep of @rcu_work begins; under @rcu_mutex
  * @parked_large: large blocks that wait for a grace period
+ * @ripe_lock: of @ripe and @nr_ripe, a leaf
+ * @ripe: words of blocks whose grace period is over
+ * @nr_ripe: how many are left of them
+ * @nr_reapers: those who free blocks of them, and the sweep
+ * @reaped: for which the sweep waits when it is not the last one
  * @inject: failures on demand
  * @debug: KHEAP_DEBUG_* of &enum kheap_flags, and %KHEAP_DEBUG_FIXED
  * @nr_debug: allocations of observed blocks, ever
@@ -713,7 +755,13 @@ struct kheap {
 	struct delayed_work rcu_work;
 	bool rcu_armed;
 	struct mutex rcu_mutex;
+	struct kheap_rcu_place rcu_place;
 	struct llist_head parked_large;
+	raw_spinlock_t ripe_lock;
+	const struct kheap_parked_word *ripe;
+	unsigned int nr_ripe;
+	atomic_t nr_reapers;
+	struct completion reaped;
 
 	struct kheap_inject inject;
 

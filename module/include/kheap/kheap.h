@@ -497,7 +497,8 @@ void kheap_cache_free_bulk(struct kheap_cache *cache, size_t nr, void **ptrs);
  * Readers that found the block under rcu_read_lock() may use it until they are
  * done. Blocks share grace periods. Needs no room in the block and loses none
  * when memory is short. kheap_destroy() and kheap_trim() wait for what is
- * pending.
+ * pending. A call may free a few blocks whose grace period is over, so that no
+ * more wait than are parked in a grace period or two.
  *
  * Context: Any context except NMI. Never sleeps.
  */
