@@ -452,11 +452,14 @@ struct kheap_object *kheap_weakref_get(struct kheap_weakref *ref);
  * Has to be called before the memory of @ref goes, and before the heap goes,
  * if that is not what the callback itself does. After it the callback is not
  * running, unless this is called from it, and will not be called any more. It
- * waits for a callback of @ref that runs on another CPU without sleeping: two
- * callbacks must not each clear the reference of the other one.
+ * waits for a callback of @ref that runs: two callbacks must not each clear the
+ * reference of the other one, nor may a callback wait for what the caller holds.
  *
  * Context: Any context except NMI; with a callback, not in an interrupt that
- * may have come between the callback. Never sleeps.
+ * may have come between the callback. Sleeps while the callback runs, where that
+ * is possible: with preemption and interrupts on, and in no RCU reader. Elsewhere,
+ * and on kernels that cannot tell, it spins: there, the callback must not sleep,
+ * nor be on this CPU. Never sleeps without a callback.
  */
 void kheap_weakref_clear(struct kheap_weakref *ref);
 
