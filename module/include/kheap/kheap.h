@@ -184,7 +184,8 @@ struct kheap *kheap_create(const char *name, const struct kheap_params *params);
  *
  * Blocks that are still allocated are freed with the heap and reported, by
  * class with count and bytes. Nobody may use the heap, a cache or a block of
- * it during the call or after it.
+ * it during the call or after it, but for callbacks of its objects. What their
+ * finalizers make meanwhile is released with the others, and not finalized.
  *
  * Context: Process context. May sleep.
  */
