@@ -156,14 +156,38 @@ void kheap_trashcan_take(struct kheap_gc *gc, struct kheap_frame *frame)
 	}
 }
 
-/* Release what waits, and what dies of that. */
+/* For kheap_trashcan_work(), which is waited for at the end of type and heap. */
+static void leave_to_work(struct kheap_gc *gc, struct kheap_object *obj)
+{
+	if (kheap_dead_add(&gc->process, obj))
+		queue_work(kheap_unbound_wq, &gc->process_work);
+}
+
+/* Has somebody who may be in a hurry released enough of such objects? */
+static bool is_enough(const struct kheap_frame *frame,
+		      const struct kheap_type *type)
+{
+	return !frame->process && frame->nr >= KHEAP_PUT_RELEASES &&
+	       type->ops.flags & KHEAP_TYPE_BOUNDED;
+}
+
+/*
+ * Release what waits, and what dies of that. What is left to the work costs no
+ * more than the put that had it wait.
+ */
 void kheap_trashcan_drain(struct kheap_frame *frame)
 {
 	struct kheap_object *obj;
 
 	while ((obj = pop(frame))) {
-		kheap_object_release_one(obj->type, obj);
-		if (frame->process && !(++frame->nr % NR_A_RESCHED))
+		struct kheap_type *type = obj->type;
+
+		if (unlikely(is_enough(frame, type))) {
+			leave_to_work(type->gc, obj);
+			continue;
+		}
+		kheap_object_release_one(type, obj);
+		if (!(++frame->nr % NR_A_RESCHED) && frame->process)
 			cond_resched();
 	}
 }
@@ -188,7 +212,7 @@ bool kheap_trashcan_active(void)
  * @obj: the object
  *
  * At once, or when the release that this is inside of returns, or, if the type
- * asks for it, in process context.
+ * asks for it, in process context: always, or when that release was of many.
  *
  * Context: Any context except NMI.
  */
@@ -208,8 +232,7 @@ void kheap_object_release(struct kheap_type *type, struct kheap_object *obj)
 	outer = find_outer(type->gc, key);
 	if (type->ops.flags & KHEAP_TYPE_PROCESS &&
 	    !(outer && outer->process)) {
-		if (kheap_dead_add(&type->gc->process, obj))
-			queue_work(kheap_unbound_wq, &type->gc->process_work);
+		leave_to_work(type->gc, obj);
 		return;
 	}
 	if (outer) {
@@ -217,12 +240,13 @@ void kheap_object_release(struct kheap_type *type, struct kheap_object *obj)
 		return;
 	}
 	kheap_trashcan_enter(&frame);
+	frame.nr = 1;
 	kheap_object_release_one(type, obj);
 	kheap_trashcan_drain(&frame);
 	kheap_trashcan_leave(&frame);
 }
 
-/* Release the objects whose types ask for process context. */
+/* Release the objects that were left for process context. */
 void kheap_trashcan_work(struct work_struct *work)
 {
 	struct kheap_gc *gc = container_of(work, struct kheap_gc,

@@ -70,15 +70,25 @@ static_assert(sizeof(struct kheap_object) == 16);
  *	in each.
  * @KHEAP_TYPE_PROCESS: @release and @finalize need process context and may
  *	sleep: they are called from a workqueue, not where the put was.
+ * @KHEAP_TYPE_BOUNDED: the put that ends a list or a tree does not release all
+ *	of it: at most %KHEAP_PUT_RELEASES objects where it is called, and what
+ *	else dies of that from a workqueue. For puts under a lock, or with
+ *	interrupts off. @release and @finalize cannot rely on what the caller of
+ *	the put holds. Objects of types without the flag are released at once.
  */
 enum kheap_type_flags {
 	KHEAP_TYPE_RCU		= 1U << 0,
 	KHEAP_TYPE_WEAK		= 1U << 1,
 	KHEAP_TYPE_PROCESS	= 1U << 2,
+	KHEAP_TYPE_BOUNDED	= 1U << 3,
 };
 
-#define KHEAP_TYPE_FLAGS_ALL \
-	(KHEAP_TYPE_RCU | KHEAP_TYPE_WEAK | KHEAP_TYPE_PROCESS)
+#define KHEAP_TYPE_FLAGS_ALL				\
+	(KHEAP_TYPE_RCU | KHEAP_TYPE_WEAK |		\
+	 KHEAP_TYPE_PROCESS | KHEAP_TYPE_BOUNDED)
+
+/* Releases, after which a put leaves objects with KHEAP_TYPE_BOUNDED. */
+#define KHEAP_PUT_RELEASES	256
 
 /**
  * struct kheap_type_ops - what a type is
@@ -92,7 +102,8 @@ enum kheap_type_flags {
  *	object's memory is not its business. Runs where the last put ran, so
  *	it must not sleep unless no put comes from a context that cannot, or
  *	the type has %KHEAP_TYPE_PROCESS. An object that it drops the last
- *	reference to is released after it has returned, not inside the put.
+ *	reference to is released after it has returned, not inside the put;
+ *	how many are is bounded with %KHEAP_TYPE_BOUNDED only.
  *	It must not look into objects after it put them. NULL: @clear is called.
  * @traverse: calls kheap_visit() for every counted reference to an object of
  *	this heap that the object holds, taking the object's own lock if its
@@ -166,9 +177,10 @@ struct kheap_type *kheap_type_create(struct kheap *heap,
  * kheap_type_destroy() - end a type and free its memory
  * @type: the type; NULL and ERR_PTR() are fine
  *
- * A type that has live objects is kept, and some of them are listed in the
- * log: they are somebody's, and their memory stays what it is. Such a type
- * goes when its heap is destroyed. So does every other type.
+ * Objects that wait for their release in a workqueue are released first. A type
+ * that has live objects then is kept, and some of them are listed in the log:
+ * they are somebody's, and their memory stays what it is. Such a type goes when
+ * its heap is destroyed. So does every other type.
  *
  * Context: Process context, not in a callback of an object. May sleep.
  */
