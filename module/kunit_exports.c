@@ -28,6 +28,8 @@ EXPORT_SYMBOL_IF_KUNIT(kheap_pool_claim_unlisted);
 EXPORT_SYMBOL_IF_KUNIT(kheap_pool_quarantine);
 EXPORT_SYMBOL_IF_KUNIT(kheap_pool_set_parking);
 EXPORT_SYMBOL_IF_KUNIT(kheap_rcu_flush);
+EXPORT_SYMBOL_IF_KUNIT(kheap_rcu_room);
+EXPORT_SYMBOL_IF_KUNIT(kheap_rcu_sweep);
 EXPORT_SYMBOL_IF_KUNIT(kheap_class_get_stats);
 EXPORT_SYMBOL_IF_KUNIT(kheap_class_drain);
 EXPORT_SYMBOL_IF_KUNIT(kheap_class_drain_cpu);
