@@ -294,7 +294,7 @@ static void object_that_is_parked_late_waits_for_the_lock(struct kunit *test)
 	queue_work(system_unbound_wq, &gc->parked_work);
 	msleep(20);
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&type->nr_held), 1);
-	KUNIT_EXPECT_FALSE(test, llist_empty(&gc->parked));
+	KUNIT_EXPECT_NOT_NULL(test, READ_ONCE(gc->parked));
 	mutex_unlock(&kheap_collector(gc)->mutex);
 	flush_work(&gc->parked_work);
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&type->nr_held), 0);

@@ -168,6 +168,196 @@ static void heap_without_cpu_caches_frees_after_a_while(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, all_freed_soon(heap));
 }
 
+/* --- One sweep of many -------------------------------------------------- */
+
+#define ROOM	16U	/* words */
+#define NR_WORDS	100U	/* that wait */
+
+static void give_room(void *room)
+{
+	WRITE_ONCE(kheap_rcu_room, (unsigned long)room);
+}
+
+static void take_room(struct kunit *test, unsigned int nr)
+{
+	unsigned long room = kheap_rcu_room;
+
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, give_room,
+							(void *)room), 0);
+	WRITE_ONCE(kheap_rcu_room, nr);
+}
+
+/* Blocks of 64 bytes, so that a pool has a word of them; no work comes. */
+static void **many_words(struct kunit *test, struct kheap *heap)
+{
+	WRITE_ONCE(heap->block.rcu_armed, true);
+	return kheap_test_alloc_many(test, heap, 64, NR_WORDS * 64);
+}
+
+static void sweep_frees_no_more_than_it_has_room_for(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	void **blocks = many_words(test, heap);
+	unsigned long before, after;
+	unsigned int i, rounds = 1;
+
+	take_room(test, ROOM);
+	for (i = 0; i < NR_WORDS * 64; i++)
+		kheap_free_rcu(heap, blocks[i]);
+	while (kheap_rcu_sweep(heap) && rounds < NR_WORDS) {
+		before = nr_live(heap);
+		WRITE_ONCE(heap->block.rcu_armed, true);
+		rounds++;
+	}
+	after = nr_live(heap);
+	KUNIT_EXPECT_GE(test, rounds, NR_WORDS / ROOM);
+	KUNIT_EXPECT_LE(test, rounds, NR_WORDS / ROOM + 3);
+	KUNIT_EXPECT_EQ(test, after, 0ul);
+	KUNIT_EXPECT_LE(test, before - after, ROOM * 64ul);
+}
+
+/* In a pool that has been gathered, and before where the next one begins. */
+static void sweep_comes_to_what_was_parked_behind_it(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	void **blocks = many_words(test, heap);
+	unsigned int i, rounds = 0;
+
+	take_room(test, ROOM);
+	for (i = 0; i < NR_WORDS * 64; i += 2)
+		kheap_free_rcu(heap, blocks[i]);
+	KUNIT_EXPECT_TRUE(test, kheap_rcu_sweep(heap));
+	WRITE_ONCE(heap->block.rcu_armed, true);
+	for (i = 1; i < NR_WORDS * 64; i += 2)
+		kheap_free_rcu(heap, blocks[i]);
+	while (kheap_rcu_sweep(heap) && rounds++ < NR_WORDS)
+		WRITE_ONCE(heap->block.rcu_armed, true);
+	KUNIT_EXPECT_EQ(test, nr_live(heap), 0ul);
+	KUNIT_EXPECT_EQ(test, kheap_test_refused_any(heap), 0ul);
+}
+
+static void flush_is_complete_after_a_sweep_that_was_not(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	void **blocks = many_words(test, heap);
+	unsigned int i;
+
+	take_room(test, ROOM);
+	for (i = 0; i < NR_WORDS * 64; i++)
+		kheap_free_rcu(heap, blocks[i]);
+	KUNIT_EXPECT_TRUE(test, kheap_rcu_sweep(heap));
+	WRITE_ONCE(heap->block.rcu_armed, true);
+	kheap_rcu_flush(heap);
+	KUNIT_EXPECT_EQ(test, nr_live(heap), 0ul);
+}
+
+/* What a sweep leaves the heap's work goes on with, without a further free. */
+static void work_goes_on_with_what_had_no_room(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	void **blocks = kheap_test_alloc_many(test, heap, 64, NR_WORDS * 64);
+	unsigned int i;
+
+	take_room(test, ROOM);
+	for (i = 0; i < NR_WORDS * 64; i++)
+		kheap_free_rcu(heap, blocks[i]);
+	KUNIT_EXPECT_TRUE(test, all_freed_soon(heap));
+}
+
+/* As a sweep whose grace period is over, and that does not come to free. */
+static void ripen(struct kheap *heap, struct kheap_parked_word *words,
+		  void **blocks)
+{
+	unsigned int i;
+
+	for (i = 0; i < NR_WORDS; i++) {
+		struct kheap_pool *pool = kheap_pool_of(blocks[i * 64]);
+
+		words[i].pool = pool;
+		words[i].first = 0;
+		words[i].bits = *kheap_parked_bits(pool);
+		pool->arena->parked = false;
+	}
+	raw_spin_lock_irq(&heap->block.ripe_lock);
+	heap->block.ripe = words;
+	WRITE_ONCE(heap->block.nr_ripe, NR_WORDS);
+	raw_spin_unlock_irq(&heap->block.ripe_lock);
+}
+
+static void who_parks_frees_what_is_ripe(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap_with(test, KHEAP_NO_CPU_CACHE, 0);
+	void **blocks = many_words(test, heap), **more;
+	struct kheap_parked_word *words;
+	unsigned int i;
+
+	words = kunit_kcalloc(test, NR_WORDS, sizeof(*words), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, words);
+	more = kheap_test_alloc_many(test, heap, 64, NR_WORDS * 64);
+	mutex_lock(&heap->block.rcu_mutex);
+	for (i = 0; i < NR_WORDS * 64; i++)
+		kheap_free_rcu(heap, blocks[i]);
+	synchronize_rcu();
+	ripen(heap, words, blocks);
+	for (i = 0; i < NR_WORDS * 64; i++) {
+		kheap_free_rcu(heap, more[i]);
+		if (i % 64 == 63)
+			KUNIT_EXPECT_LE(test, nr_live(heap),
+					NR_WORDS * 128ul - i);
+	}
+	KUNIT_EXPECT_EQ(test, heap->block.nr_ripe, 0u);
+	KUNIT_EXPECT_EQ(test, nr_live(heap), NR_WORDS * 64ul);
+	mutex_unlock(&heap->block.rcu_mutex);
+	kheap_rcu_flush(heap);
+	KUNIT_EXPECT_EQ(test, nr_live(heap), 0ul);
+	KUNIT_EXPECT_EQ(test, kheap_test_refused_any(heap), 0ul);
+}
+
+/* They do not wait for anybody, and park as fast as they can. */
+static int park_without_end(void *data)
+{
+	struct kheap *heap = data;
+
+	while (!kthread_should_stop()) {
+		kheap_free_rcu(heap, kheap_alloc(heap, 1000, GFP_KERNEL));
+		cond_resched();
+	}
+	return 0;
+}
+
+static unsigned long most_that_waited(struct kheap *heap, unsigned long ticks)
+{
+	unsigned long end = jiffies + ticks, most = 0;
+
+	while (time_before(jiffies, end)) {
+		most = max(most, nr_live(heap));
+		schedule_timeout_interruptible(1);
+	}
+	return most;
+}
+
+static void backlog_of_fast_parkers_does_not_grow(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	struct task_struct *tasks[3];
+	unsigned long early, late;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(tasks); i++) {
+		tasks[i] = kthread_run(park_without_end, heap,
+				       "kheap-kunit-rcu/%u", i);
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, tasks[i]);
+	}
+	early = most_that_waited(heap, HZ);
+	late = most_that_waited(heap, 4 * HZ);
+	for (i = 0; i < ARRAY_SIZE(tasks); i++)
+		kthread_stop(tasks[i]);
+	kunit_info(test, "%lu, then %lu waited\n", early, late);
+	KUNIT_EXPECT_LT(test, late, 2 * early + 10000);
+	kheap_trim(heap);
+	KUNIT_EXPECT_EQ(test, nr_live(heap), 0ul);
+}
+
 /* --- Readers ------------------------------------------------------------ */
 
 /*
@@ -479,6 +669,12 @@ static struct kunit_case rcu_cases[] = {
 	KUNIT_CASE(destroy_waits_for_pending_blocks),
 	KUNIT_CASE(cache_destroy_waits_for_pending_objects),
 	KUNIT_CASE(heap_without_cpu_caches_frees_after_a_while),
+	KUNIT_CASE(sweep_frees_no_more_than_it_has_room_for),
+	KUNIT_CASE(sweep_comes_to_what_was_parked_behind_it),
+	KUNIT_CASE(flush_is_complete_after_a_sweep_that_was_not),
+	KUNIT_CASE(work_goes_on_with_what_had_no_room),
+	KUNIT_CASE(who_parks_frees_what_is_ripe),
+	KUNIT_CASE_SLOW(backlog_of_fast_parkers_does_not_grow),
 	KUNIT_CASE(reader_sees_the_contents_until_it_is_done),
 	KUNIT_CASE_SLOW(reader_of_an_rcu_cache_sees_the_contents),
 	KUNIT_CASE(objects_of_an_rcu_cache_are_all_freed),

@@ -59,6 +59,98 @@ static void heap_destroy_releases_an_immortal_after_all_that_refer_to_it(struct 
 	immortal_goes_after_all_that_refer_to_it(test, &node_leaf_ops);
 }
 
+/* --- Objects that finalizers make --------------------------------------- */
+
+#define CHILD_ID	77
+#define NR_CHILDREN_MAX	1000
+
+static struct kheap_type *child_type;
+static struct node *owner;
+static unsigned int nr_children;
+
+/* The only reference to the child is in the object that is finalized. */
+static void make_child(struct node *node)
+{
+	struct kheap_object *child;
+
+	if (nr_children++ == NR_CHILDREN_MAX)
+		return;
+	child = kheap_object_new(child_type, GFP_KERNEL);
+	if (!child)
+		return;
+	to_node(child)->canary = NODE_ALIVE;
+	to_node(child)->id = CHILD_ID;
+	kheap_ref_give(&node->edges[1], child);
+}
+
+/* It is in use as long as its owner refers to it. */
+static void look_for_owner(struct node *node)
+{
+	if (node->id == CHILD_ID && owner && owner->edges[1] == &node->obj)
+		atomic_inc(&nodes.nr_bad);
+	if (node == owner)
+		owner = NULL;
+}
+
+/* No clear callback: the objects die by counting, or as they come. */
+static void drop_children(struct kheap_object *obj)
+{
+	struct node *node = to_node(obj);
+
+	atomic_inc(&nodes.nr_released);
+	look_for_owner(node);
+	kheap_ref_set(&node->edges[0], NULL);
+	kheap_ref_set(&node->edges[1], NULL);
+}
+
+static void call_finalizer(struct kheap_object *obj)
+{
+	atomic_inc(&nodes.nr_finalized);
+	make_child(to_node(obj));
+}
+
+static const struct kheap_type_ops parent_ops = {
+	.name = "parent",
+	.size = sizeof(struct node),
+	.release = drop_children,
+	.finalize = call_finalizer,
+};
+
+static void object_that_a_finalizer_made_goes_after_its_owner(struct kunit *test)
+{
+	struct kheap *heap = node_gc_heap(test);
+	struct kheap_type_ops ops = parent_ops;
+
+	ops.name = "child";
+	ops.finalize = NULL;
+	child_type = node_type(test, heap, &ops);
+	/* Its pool comes first: what is forced to end is the owner. */
+	owner = node_new(test, node_type(test, heap, &parent_ops));
+	nr_children = 0;
+	kheap_test_watch_log(test);
+	kheap_test_heap_end(test, heap);
+	KUNIT_EXPECT_EQ(test, nr_children, 1u);
+	KUNIT_EXPECT_EQ(test, nr_released(), 2);
+	KUNIT_EXPECT_EQ(test, atomic_read(&nodes.nr_bad), 0);
+	KUNIT_EXPECT_EQ(test, kheap_test_logged("dead object"), 0u);
+}
+
+/* Each would make the next one, and a heap would never end. */
+static void object_that_a_finalizer_made_is_not_finalized(struct kunit *test)
+{
+	struct kheap *heap = node_gc_heap(test);
+
+	child_type = node_type(test, heap, &parent_ops);
+	node_new(test, child_type);
+	owner = NULL;
+	nr_children = 0;
+	kheap_test_watch_log(test);
+	kheap_test_heap_end(test, heap);
+	KUNIT_EXPECT_EQ(test, nr_children, 1u);
+	KUNIT_EXPECT_EQ(test, atomic_read(&nodes.nr_finalized), 1);
+	KUNIT_EXPECT_EQ(test, nr_released(), 2);
+}
+
 /* --- In a callback of another heap -------------------------------------- */
 
 static struct {
@@ -194,6 +286,8 @@ static void heap_destroy_releases_process_objects_itself(struct kunit *test)
 /* --- Suite -------------------------------------------------------------- */
 
 static struct kunit_case teardown_cases[] = {
+	KUNIT_CASE(object_that_a_finalizer_made_goes_after_its_owner),
+	KUNIT_CASE(object_that_a_finalizer_made_is_not_finalized),
 	KUNIT_CASE(heap_destroy_releases_an_immortal_after_all_that_refer_to_it),
 	KUNIT_CASE(heap_destroyed_in_a_release_of_another_ends_its_objects_first),
 	KUNIT_CASE(objects_leaked_there_are_released_before_the_heap_goes),

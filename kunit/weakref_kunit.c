@@ -204,6 +204,7 @@ static void clear_waits_for_a_callback_that_runs(struct kunit *test)
 {
 	struct kheap *heap = kheap_test_heap(test);
 	struct node *node = weak_node(test, heap);
+	unsigned long nr_sleeps;
 	struct kheap_weakref ref;
 	struct task_struct *task;
 
@@ -214,7 +215,65 @@ static void clear_waits_for_a_callback_that_runs(struct kunit *test)
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
 	wait_for_completion(&in_call);
 	complete(&go_on);
+	nr_sleeps = current->nvcsw;
 	kheap_weakref_clear(&ref);
+	/* Voluntarily: it does not spin. */
+	KUNIT_EXPECT_GT(test, current->nvcsw, nr_sleeps);
+	KUNIT_EXPECT_EQ(test, atomic_read(&nodes.nr_called), 1);
+	kthread_stop(task);
+	kheap_trim(heap);
+}
+
+static void spin_in_call(struct kheap_weakref *ref)
+{
+	complete(&in_call);
+	mdelay(20);
+	atomic_inc(&nodes.nr_called);
+}
+
+static void clear_atomically(struct kheap_weakref *ref)
+{
+	preempt_disable();
+	kheap_weakref_clear(ref);
+	preempt_enable();
+}
+
+static void clear_in_reader(struct kheap_weakref *ref)
+{
+	rcu_read_lock();
+	kheap_weakref_clear(ref);
+	rcu_read_unlock();
+}
+
+static const struct place {
+	const char *desc;
+	void (*clear)(struct kheap_weakref *ref);
+} places[] = {
+	{ "preemption_off", clear_atomically },
+	{ "rcu_reader", clear_in_reader },
+};
+
+KHEAP_TEST_SWEEP_PARAM_DESC(places, places, 1);
+
+static void clear_does_not_sleep_where_it_must_not(struct kunit *test)
+{
+	const struct place *place = test->param_value;
+	struct kheap *heap = kheap_test_heap(test);
+	struct node *node = weak_node(test, heap);
+	struct kheap_weakref ref;
+	struct task_struct *task;
+
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "needs a CPU for the callback");
+	kheap_test_stay_on(test, 0);
+	init_completion(&in_call);
+	kheap_weakref_init(&ref, &node->obj, spin_in_call);
+	task = kthread_create(put_in_thread, node, "kheap-put");
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
+	kthread_bind(task, 1);
+	wake_up_process(task);
+	wait_for_completion(&in_call);
+	place->clear(&ref);
 	KUNIT_EXPECT_EQ(test, atomic_read(&nodes.nr_called), 1);
 	kthread_stop(task);
 	kheap_trim(heap);
@@ -306,6 +365,8 @@ static struct kunit_case weakref_cases[] = {
 	KUNIT_CASE(callback_that_is_cleared_by_another_callback_is_not_called),
 	KUNIT_CASE(reference_is_cleared_before_the_finalizer),
 	KUNIT_CASE(clear_waits_for_a_callback_that_runs),
+	KUNIT_CASE_PARAM(clear_does_not_sleep_where_it_must_not,
+			 places_gen_params),
 	KUNIT_CASE_SLOW(upgrade_races_with_the_last_put),
 	{}
 };

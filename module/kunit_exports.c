@@ -30,6 +30,8 @@ EXPORT_SYMBOL_IF_KUNIT(kheap_pool_set_parking);
 EXPORT_SYMBOL_IF_KUNIT(kheap_pools_take);
 EXPORT_SYMBOL_IF_KUNIT(kheap_class_free_to_pool);
 EXPORT_SYMBOL_IF_KUNIT(kheap_rcu_flush);
+EXPORT_SYMBOL_IF_KUNIT(kheap_rcu_room);
+EXPORT_SYMBOL_IF_KUNIT(kheap_rcu_sweep);
 EXPORT_SYMBOL_IF_KUNIT(kheap_class_get_stats);
 EXPORT_SYMBOL_IF_KUNIT(kheap_class_drain);
 EXPORT_SYMBOL_IF_KUNIT(kheap_class_drain_cpu);

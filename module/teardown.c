@@ -22,10 +22,11 @@
  * what it refers to.
  *
  * 1. Hold a reference to every object that is counted: none dies before step 4.
- * 2. Finalize those that have not been, everything intact.
+ * 2. Finalize those that have not been, everything intact; and hold a reference
+ *    to what finalizers have made. That is not finalized, or it had no end.
  * 3. Clear: the references between objects whose types can be in cycles go.
- * 4. Drop the references of step 1. What nobody refers to any more is released,
- *    then what it referred to, by counting.
+ * 4. Drop the references of steps 1 and 2. What nobody refers to any more is
+ *    released, then what it referred to, by counting.
  * 5. What is left has references that the client never put, or is not counted.
  *    Release what is counted as it comes; a put of an object that was released
  *    before is not reported.
@@ -33,11 +34,30 @@
  *    refer to them nobody knows, so they stay until nobody does.
  */
 
+/* Objects have their names nowhere any more: dead ones just die. */
+#define NAMELESS	(KHEAP_GC_BUFFERED | KHEAP_GC_FROZEN)
+
 static void pin(struct kheap_walk *walk, struct kheap_type *type,
 		struct kheap_object *obj, s64 word)
 {
+	atomic_or(NAMELESS, kheap_gc_word(obj));
 	if ((s32)word > 0)
 		atomic64_inc(&obj->word);
+}
+
+/* Has step 1 or 2 come to it? */
+static bool is_known(const struct kheap_object *obj)
+{
+	return READ_ONCE(obj->gc) & KHEAP_GC_FROZEN;
+}
+
+static void pin_new(struct kheap_walk *walk, struct kheap_type *type,
+		    struct kheap_object *obj, s64 word)
+{
+	if (is_known(obj))
+		return;
+	atomic_or(KHEAP_GC_FINALIZED, kheap_gc_word(obj));
+	pin(walk, type, obj, word);
 }
 
 /* Callbacks cannot be called under the set's lock: gather the pool first. */
@@ -95,7 +115,7 @@ static void finalize(struct kheap_type *type, struct kheap_object *obj)
 {
 	int old;
 
-	if (!type->ops.finalize)
+	if (!type->ops.finalize || !is_known(obj))
 		return;
 	old = atomic_fetch_or(KHEAP_GC_FINALIZED, kheap_gc_word(obj));
 	if (!(old & KHEAP_GC_FINALIZED))
@@ -112,7 +132,7 @@ static void clear(struct kheap_type *type, struct kheap_object *obj)
 
 static void unpin(struct kheap_type *type, struct kheap_object *obj)
 {
-	if (kheap_refs(obj) > 0)
+	if (kheap_refs(obj) > 0 && is_known(obj))
 		kheap_gc_unpin(obj);
 }
 
@@ -127,13 +147,6 @@ static void force_counted(struct kheap_type *type, struct kheap_object *obj)
 {
 	if (kheap_refs(obj) > 0)
 		force(type, obj);
-}
-
-/* Objects have their names nowhere any more: dead ones just die. */
-static void forget_names(struct kheap_walk *walk, struct kheap_type *type,
-			 struct kheap_object *obj, s64 word)
-{
-	atomic_or(KHEAP_GC_BUFFERED | KHEAP_GC_FROZEN, kheap_gc_word(obj));
 }
 
 static unsigned long report_live(struct kheap *heap)
@@ -161,14 +174,14 @@ static unsigned long report_live(struct kheap *heap)
 static void release_all(struct kheap *heap)
 {
 	struct kheap_walk pinning = { .look = pin };
-	struct kheap_walk forgetting = { .look = forget_names };
+	struct kheap_walk joining = { .look = pin_new };
 	struct kheap_object **objs;
 
 	objs = kmalloc_array(POOL_OBJECTS_MAX, sizeof(*objs),
 			     GFP_KERNEL | __GFP_NOFAIL);
-	kheap_walk_objects(heap, &forgetting);
 	kheap_walk_objects(heap, &pinning);
 	pass_over(heap, objs, finalize);
+	kheap_walk_objects(heap, &joining);
 	pass_over(heap, objs, clear);
 	pass_over(heap, objs, unpin);
 	WRITE_ONCE(heap->object.gc->exiting, true);

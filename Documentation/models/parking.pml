@@ -460,24 +460,25 @@ active proctype sweep()
 again:
 		atomic { gathered = bits; late = 0; awaited = inside }
 		atomic { awaited == 0; drain(me) }
+		/*
+		 * The bits of a word are read in one step, and those of blocks
+		 * that have got our mark are cleared in one.
+		 */
+		atomic {
+#ifndef SWEEP_BLINDLY
+			gathered = gathered & bits;
+#endif
+			assert((gathered & late) == 0 || undone);
+#ifdef BIT_FIRST
+			drain(me);
+			bits = bits & ~gathered
+#endif
+		}
 		do
 		:: gathered != 0 ->
 			atomic {
 				lowest_of(gathered, block);
 				gathered = gathered & ~BIT(block);
-#ifndef SWEEP_BLINDLY
-				if
-				:: !HAS(bits, block) -> goto next
-				:: else
-				fi;
-#endif
-				assert(!HAS(late, block) || undone);
-#ifdef BIT_FIRST
-				drain(me);
-				bits = bits & ~BIT(block)
-#endif
-			}
-			atomic {
 				if
 				:: SEEN(me, block) == 1 ->
 					assert(window);
@@ -486,21 +487,21 @@ again:
 					assert(!HAS(held, block) || EXCUSED)
 				fi
 			}
-			atomic { ROOM -> store(block, 1) }
-			atomic {
-#ifndef BIT_FIRST
-				drain(me);
-				bits = bits & ~BIT(block);
-#endif
+			atomic { ROOM ->
+				store(block, 1);
 				ready = ready | BIT(block);
 				goto next
 			}
 unpark:
+			/* At once: it is another's, who may park it again. */
 			atomic { drain(me); bits = bits & ~BIT(block) }
 next:
 			skip
 		:: gathered == 0 -> break
 		od;
+#ifndef BIT_FIRST
+		atomic { drain(me); bits = bits & ~ready };
+#endif
 		/* Do frees of the pool's blocks need no more questions? */
 		if
 		:: SEEN(me, FLAG) -> skip

@@ -68,6 +68,27 @@ static __always_inline unsigned long kheap_load_nofault(const unsigned long *p)
 }
 
 /*
+ * As *p; -EFAULT if @p cannot be an address, see kheap_no_address(). Where nothing
+ * goes wrong, it is the instructions of an ordinary look.
+ */
+static __always_inline int kheap_flag_nofault(const bool *p)
+{
+#ifdef CONFIG_UML
+	return (unsigned long)p >> 62 == 2 ? -EFAULT : *p;
+#else
+	asm goto("1:	cmpb $0, %[mem]\n"
+		 "	je %l[no]\n"
+		 _ASM_EXTABLE(1b, %l[bad])
+		 : : [mem] "m" (*p) : "cc" : no, bad);
+	return true;
+no:
+	return false;
+bad:
+	return -EFAULT;
+#endif
+}
+
+/*
  * The word of struct page that is the pool's for its tag. It was renamed in
  * v6.16 (commit acc53a0b4c156, "mm: rename page->index to page->__folio_index").
  */

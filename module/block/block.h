@@ -33,7 +33,8 @@
  * The locks of this layer:
  *
  *    heap->block.rcu_mutex: one sweep after a grace period at a time, and none
- *    during a check. Taken after 1 and 9, before 2.
+ *    during a check. Taken after 1 and 9, before 2. What it uses without memory
+ *    is all heaps', under a mutex that is taken after it.
  *
  * 4. kheap_class_node.lock (raw): the inside of the class's pools on one
  *    memory node and the lists that they are on. The marks of blocks that are
@@ -42,6 +43,9 @@
  *
  * 6. heap->block.class_lock (raw): publication of a new class, and which
  *    per-CPU caches the fast paths of each class see.
+ *
+ * heap->block.ripe_lock (raw) is a leaf: the blocks whose grace period is over,
+ * for whoever comes by.
  *
  * A per-CPU cache has no lock but its busy mark, which only its own CPU sets.
  * Lock 4 is taken under the mark; 3 is not.
@@ -350,6 +354,30 @@ static inline void kheap_class_refuse_free(struct kheap_class *class,
 		kheap_reporter->refuse_free(class->heap, class, ptr);
 }
 
+/* --- Blocks that wait for a grace period -------------------------------- */
+
+/**
+ * struct kheap_parked_word - the blocks of one word that wait for a grace period
+ * @pool: their pool; it stays, because they are still in use
+ * @first: index of the word's first block
+ * @bits: the bits that were set when the grace period began
+ */
+struct kheap_parked_word {
+	struct kheap_pool *pool;
+	unsigned int first;
+	unsigned long bits;
+};
+
+/**
+ * struct kheap_unparked - what became of parked blocks, as bits of a word
+ * @bits: their grace period is over
+ * @bad: those of them that had a mark: freed by somebody else; to be reported
+ */
+struct kheap_unparked {
+	unsigned long bits;
+	unsigned long bad;
+};
+
 /* pool.c */
 bool kheap_pool_setup(struct kheap_pool *pool, struct kheap_class *class,
 		      gfp_t gfp);
@@ -365,6 +393,9 @@ bool kheap_pool_claim_unlisted(struct kheap_pool *pool, unsigned int idx);
 void kheap_pool_quarantine(struct kheap_pool *pool);
 void kheap_pool_block_stray(struct kheap_class *class, void *block, bool lost);
 void kheap_pool_set_parking(struct kheap_pool *pool, bool on);
+bool kheap_pool_give_parked(struct kheap_pool *pool, unsigned int first,
+			    unsigned long bits, struct kheap_unparked *done,
+			    struct list_head *empties);
 
 /* class.c */
 int kheap_class_init(struct kheap_class *class, struct kheap *heap,
@@ -451,6 +482,8 @@ void kheap_cache_shrink(struct kheap_class *class);
 
 /* rcu.c */
 void kheap_rcu_init(struct kheap *heap);
+extern unsigned int kheap_rcu_room;
+bool kheap_rcu_sweep(struct kheap *heap);
 void kheap_rcu_flush(struct kheap *heap);
 bool kheap_rcu_park(struct kheap_class *class, const void *ptr);
 bool kheap_class_free_rcu(struct kheap_class *class, const void *ptr);

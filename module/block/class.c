@@ -156,6 +156,19 @@ static void class_set_geometry(struct kheap_class *class, size_t size,
 	class_set_caching(class);
 }
 
+/*
+ * What the marks of a class are made of. An object has its mark in the place of
+ * its type: there it is to be told from an address.
+ */
+static unsigned long new_key(const struct kheap_class *class)
+{
+	unsigned long key = get_random_long();
+
+	if (!class->type)
+		return key;
+	return kheap_no_address(key ^ kheap_map.base) ^ kheap_map.base;
+}
+
 /**
  * kheap_class_init() - fill in a class
  * @class: zeroed memory for it and its nodes
@@ -178,7 +191,7 @@ int kheap_class_init(struct kheap_class *class, struct kheap *heap,
 	class->cpu = &kheap_cold_cache;
 	class->caches = &kheap_cold_cache;
 	class->tag = name ? kheap_new_tag() : heap->block.tag;
-	class->key = get_random_long();
+	class->key = new_key(class);
 	class->ctor = ctor;
 	class->szidx = KHEAP_SZIDX_NONE;
 	class->bad_gfp = GFP_ZONEMASK | (ctor ? __GFP_ZERO : 0);

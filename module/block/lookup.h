@@ -17,6 +17,28 @@ static inline size_t kheap_pool_bytes(const struct kheap_class *class)
 	return PAGE_SIZE << class->span;
 }
 
+#define KHEAP_TOP_BITS	(3UL << 62)
+
+/**
+ * kheap_no_address() - make a word that is no address, of one that may be
+ * @word: the word
+ *
+ * The two upper bits of an address are the same. With one set and one clear,
+ * whatever the others are, the processor refuses the word as an address, with a
+ * fault that may be expected: kheap_flag_nofault().
+ *
+ * Return: The word, but for those bits.
+ */
+static inline unsigned long kheap_no_address(unsigned long word)
+{
+	return (word & ~KHEAP_TOP_BITS) | 2UL << 62;
+}
+
+static inline bool kheap_is_no_address(unsigned long word)
+{
+	return word >> 62 == 2;
+}
+
 /**
  * struct kheap_page_note - what a free has to know of a pool, in its struct page
  * @limit: a block at an offset below this is freed without further questions:

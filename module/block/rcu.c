@@ -12,7 +12,7 @@
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
 
-#include "block/block.h"
+#include "block/alloc.h"
 #include "block/trace.h"
 
 /* How long blocks are gathered before a grace period is asked for. */
@@ -20,21 +20,11 @@
 
 /* Words of parked bits that can be waited for at a time, if there is memory. */
 #define MANY_WORDS	4096
-#define PAGE_WORDS	(PAGE_SIZE / sizeof(struct parked_word))
-#define FEW_WORDS	16
-static_assert(FEW_WORDS * BITS_PER_LONG >= PAGE_SIZE >> KHEAP_BLOCK_SHIFT);
+#define RESERVE_WORDS	1024U
+static_assert(RESERVE_WORDS * BITS_PER_LONG >= PAGE_SIZE >> KHEAP_BLOCK_SHIFT);
 
-/**
- * struct parked_word - the blocks of one word that wait for a grace period
- * @pool: their pool; it stays, because they are still in use
- * @first: index of the word's first block
- * @bits: the bits that were set when the grace period began
- */
-struct parked_word {
-	struct kheap_pool *pool;
-	unsigned int first;
-	unsigned long bits;
-};
+/* The most there is: KUnit makes it less. */
+unsigned int kheap_rcu_room = MANY_WORDS;
 
 /**
  * struct sweep - blocks on their way through one grace period
@@ -42,13 +32,23 @@ struct parked_word {
  * @nr: how many there are
  * @max: how many fit
  * @large: large blocks
+ * @once: one grace period, and no more: what has no room is left
+ * @left: that has happened
+ * @from: with @once, where to begin
  */
 struct sweep {
-	struct parked_word *words;
+	struct kheap_parked_word *words;
 	unsigned int nr;
 	unsigned int max;
 	struct llist_node *large;
+	bool once;
+	bool left;
+	struct kheap_rcu_place from;
 };
+
+/* For the sweep that finds no memory, of whatever heap; others wait for it. */
+static struct kheap_parked_word reserve[RESERVE_WORDS];
+static DEFINE_MUTEX(reserve_lock);
 
 /* Have what waits freed after a while; not in NMI. */
 void kheap_rcu_arm(struct kheap *heap)
@@ -92,6 +92,20 @@ static bool park_block_at(struct kheap_class *class, struct kheap_pool *pool,
 	return true;
 }
 
+static bool reap(struct kheap *heap);
+
+/*
+ * A pool has its first parked block. Who parks goes on to others, and nobody
+ * makes him wait: so he frees what that pool can have, and some, of that whose
+ * grace period is over. Then the work need not be as fast as all who park.
+ */
+static noinline void help(struct kheap *heap, unsigned int nr_words)
+{
+	for (; nr_words; nr_words--)
+		if (!reap(heap))
+			return;
+}
+
 /*
  * Remember a block. Readers still look at it, so it gets no mark; from now on
  * who frees a block of this pool asks whether it is one of these.
@@ -103,16 +117,19 @@ static bool park_block_at(struct kheap_class *class, struct kheap_pool *pool,
 static bool park_in_pool(struct kheap_pool *pool, const void *ptr)
 {
 	struct kheap_class *class = pool->class;
+	bool parked, first;
 	unsigned long idx;
-	bool parked;
 
 	if (!kheap_block_index(class, pool, ptr, &idx) ||
 	    idx * class->size >= READ_ONCE(pool->nextoffset) ||
 	    kheap_is_marked(class, ptr))
 		return false;
 	preempt_disable();
+	first = !READ_ONCE(pool->parking);
 	parked = park_block_at(class, pool, (void *)ptr, idx);
 	preempt_enable();
+	if (unlikely(first) && READ_ONCE(class->heap->block.nr_ripe))
+		help(class->heap, BITS_TO_LONGS(class->nr_blocks) + 1);
 	return parked;
 }
 
@@ -213,7 +230,7 @@ static bool gather_pool(struct sweep *sweep, struct kheap_pool *pool)
 		unsigned long bits = READ_ONCE(kheap_parked_bits(pool)[word]);
 
 		if (bits)
-			sweep->words[sweep->nr++] = (struct parked_word){
+			sweep->words[sweep->nr++] = (struct kheap_parked_word){
 				.pool = pool,
 				.first = word * BITS_PER_LONG,
 				.bits = bits,
@@ -257,12 +274,10 @@ static bool mark_parked(struct kheap_class *class, void *block)
 	preempt_disable();
 	marked = kheap_mark_put(class, block, class->mark_offset);
 	preempt_enable();
-	if (unlikely(!marked))
-		kheap_class_refuse_free(class, block);
 	return marked;
 }
 
-static void *word_block(const struct parked_word *word, unsigned int bit)
+static void *word_block(const struct kheap_parked_word *word, unsigned int bit)
 {
 	return kheap_block_address(word->pool->class, word->pool,
 				   word->first + bit);
@@ -271,87 +286,188 @@ static void *word_block(const struct parked_word *word, unsigned int bit)
 /*
  * Take the blocks of a word back from the grace period that is over. Each has
  * its mark before its bit is clear: whoever frees it once more finds one of the
- * two. Return the bits of those that are to be freed. They are still in use, so
- * the pool is there, and if no other block of it waits, frees of its blocks need
- * no questions from here on.
+ * two. In @done, the free ones are noted. They are still in use, so the pool is
+ * there, and if no other block of it waits, frees of its blocks need no
+ * questions from here on.
  */
-static unsigned long unpark_word(struct kheap_class *class,
-				 const struct parked_word *word,
-				 unsigned int *nr)
+static void unpark_word(struct kheap_class *class,
+			const struct kheap_parked_word *word,
+			struct kheap_unparked *done)
 {
-	unsigned long bits = word->bits;
+	atomic_long_t *parked = (atomic_long_t *)kheap_parked_bits(word->pool) +
+				word->first / BITS_PER_LONG;
 	unsigned int bit;
 
-	for_each_set_bit(bit, &word->bits, BITS_PER_LONG) {
-		/* Who set it has found a mark, and taken it back. */
-		if (unlikely(!test_bit(word->first + bit,
-				       kheap_parked_bits(word->pool)))) {
-			__clear_bit(bit, &bits);
+	/* Who set one that is clear has found a mark, and taken it back. */
+	done->bits = word->bits & atomic_long_read(parked);
+	done->bad = 0;
+	for_each_set_bit(bit, &done->bits, BITS_PER_LONG) {
+		if (likely(mark_parked(class, word_block(word, bit))))
 			continue;
-		}
-		++*nr;
-		if (unlikely(!mark_parked(class, word_block(word, bit))))
-			__clear_bit(bit, &bits);
-		/* Pairs with kheap_block_claim(): first the mark. */
-		clear_bit_unlock(word->first + bit,
-				 kheap_parked_bits(word->pool));
+		/* At once: it is another's, who may park it again. */
+		clear_bit(word->first + bit, kheap_parked_bits(word->pool));
+		__set_bit(bit, &done->bad);
 	}
-	if (bits && READ_ONCE(word->pool->parking))
+	/* Pairs with kheap_block_claim(): first the marks. */
+	atomic_long_fetch_andnot_release(done->bits & ~done->bad, parked);
+	if (done->bits && READ_ONCE(word->pool->parking))
 		kheap_pool_set_parking(word->pool, false);
-	return bits;
 }
 
-static void free_word(const struct parked_word *word)
+/* Where questions are asked of each block: see kheap_class_free_careful(). */
+static void free_carefully(struct kheap_class *class,
+			   const struct kheap_parked_word *word,
+			   struct kheap_unparked *done)
+{
+	void *first = word_block(word, 0);
+	unsigned long good;
+	unsigned int bit;
+
+	unpark_word(class, word, done);
+	good = done->bits & ~done->bad;
+	/* With the last of them the pool may go. */
+	for_each_set_bit(bit, &good, BITS_PER_LONG)
+		kheap_class_free_careful(class, first + bit * class->size);
+}
+
+/* All at once, into their pool. Return false if that cannot be. */
+static bool free_at_once(struct kheap_class *class,
+			 const struct kheap_parked_word *word,
+			 struct kheap_unparked *done)
+{
+	LIST_HEAD(empties);
+
+	if (static_branch_unlikely(&kheap_careful_key) ||
+	    kheap_tracks_leaks() ||
+	    !kheap_pool_give_parked(word->pool, word->first, word->bits, done,
+				    &empties))
+		return false;
+	if (!list_empty(&empties))
+		kheap_pools_put(class->heap, &empties);
+	return true;
+}
+
+static void free_word(const struct kheap_parked_word *word)
 {
 	struct kheap_class *class = word->pool->class;
-	unsigned int bit, nr = 0;
 	void *first = word_block(word, 0);
-	unsigned long bits;
+	struct kheap_unparked done;
+	unsigned int bit;
 
-	lockdep_assert_held(&class->heap->block.rcu_mutex);
-	bits = unpark_word(class, word, &nr);
-	/* With the last of them the pool may go. */
-	for_each_set_bit(bit, &bits, BITS_PER_LONG)
-		kheap_class_free_careful(class, first + bit * class->size);
+	if (!free_at_once(class, word, &done))
+		free_carefully(class, word, &done);
+	for_each_set_bit(bit, &done.bad, BITS_PER_LONG)
+		kheap_class_refuse_free(class, first + bit * class->size);
 	/* The type is there: its end waits for the mutex. */
 	if (class->nr_held)
-		atomic_long_sub(nr, class->nr_held);
+		atomic_long_sub(hweight_long(done.bits), class->nr_held);
 }
 
-/* Wait for a grace period, and free what was gathered before it. */
-static void free_gathered(struct kheap *heap, struct sweep *sweep)
+/*
+ * Free the blocks of a word whose grace period is over, if there is one. The
+ * sweep that has gathered it holds the mutex until this is done.
+ */
+static bool reap(struct kheap *heap)
 {
-	unsigned int i;
+	struct kheap_parked_word word;
+	unsigned long flags;
+	bool found = false;
 
+	raw_spin_lock_irqsave(&heap->block.ripe_lock, flags);
+	if (heap->block.nr_ripe) {
+		found = true;
+		WRITE_ONCE(heap->block.nr_ripe, heap->block.nr_ripe - 1);
+		word = heap->block.ripe[heap->block.nr_ripe];
+		atomic_inc(&heap->block.nr_reapers);
+	}
+	raw_spin_unlock_irqrestore(&heap->block.ripe_lock, flags);
+	if (!found)
+		return false;
+	free_word(&word);
+	if (atomic_dec_and_test(&heap->block.nr_reapers))
+		complete(&heap->block.reaped);
+	return true;
+}
+
+/* Let whoever comes by free what was gathered; done when this returns. */
+static void reap_all(struct kheap *heap, const struct sweep *sweep)
+{
+	lockdep_assert_held(&heap->block.rcu_mutex);
+	/* We count as one of them, so that the last one is known. */
+	reinit_completion(&heap->block.reaped);
+	atomic_set(&heap->block.nr_reapers, 1);
+	raw_spin_lock_irq(&heap->block.ripe_lock);
+	heap->block.ripe = sweep->words;
+	WRITE_ONCE(heap->block.nr_ripe, sweep->nr);
+	raw_spin_unlock_irq(&heap->block.ripe_lock);
+	while (reap(heap))
+		cond_resched();
+	/* A completion: who helps may be where no other lock can be taken. */
+	if (!atomic_dec_and_test(&heap->block.nr_reapers))
+		wait_for_completion(&heap->block.reaped);
+}
+
+/*
+ * Wait for a grace period, and free what was gathered before it. Where there is
+ * more than room for it, others wait for this one: then it is hurried.
+ */
+static void free_gathered(struct kheap *heap, struct sweep *sweep, bool hurry)
+{
 	if (!sweep->nr && !sweep->large)
 		return;
-	synchronize_rcu();
-	for (i = 0; i < sweep->nr; i++) {
-		free_word(&sweep->words[i]);
-		cond_resched();
-	}
+	if (hurry)
+		synchronize_rcu_expedited();
+	else
+		synchronize_rcu();
+	reap_all(heap, sweep);
 	kheap_large_free_parked(heap, sweep->large);
 	sweep->nr = 0;
 	sweep->large = NULL;
 }
 
+/* The next work goes on here, and comes to what is parked meanwhile later. */
+static void leave(struct kheap_arena *arena, unsigned int set, unsigned int at,
+		  struct sweep *sweep)
+{
+	WRITE_ONCE(arena->parked, true);
+	sweep->left = true;
+	sweep->from.set = set;
+	sweep->from.serial = arena->serial;
+	sweep->from.pool = at;
+}
+
 /* Each pool is gathered once, however often room runs out on the way. */
-static void sweep_arena(struct kheap_arena *arena, struct sweep *sweep)
+static void sweep_arena(struct kheap_arena *arena, unsigned int set,
+			struct sweep *sweep)
 {
 	unsigned int at = 0;
 
+	if (set == sweep->from.set && arena->serial == sweep->from.serial)
+		at = sweep->from.pool;
 	/* Pairs with park_in_pool(): first the flag, then the bits. */
-	if (!READ_ONCE(arena->parked) || !xchg(&arena->parked, false))
+	if (!READ_ONCE(arena->parked) || (!at && !xchg(&arena->parked, false)))
 		return;
-	while (!gather_pools(sweep, arena, &at))
-		free_gathered(arena->set->heap, sweep);
+	while (!gather_pools(sweep, arena, &at)) {
+		if (sweep->once)
+			return leave(arena, set, at, sweep);
+		free_gathered(arena->set->heap, sweep, true);
+	}
+}
+
+/* Was it before the place where this sweep begins? */
+static bool is_behind(const struct sweep *sweep, unsigned int set,
+		      const struct kheap_arena *arena)
+{
+	return set < sweep->from.set || (set == sweep->from.set &&
+					 arena->serial < sweep->from.serial);
 }
 
 /*
  * Sweep the arenas that are there now. New ones are last in the list, and hold
  * nothing that is to be swept yet.
  */
-static void sweep_set(struct kheap_arena_set *set, struct sweep *sweep)
+static void sweep_set(struct kheap_arena_set *set, unsigned int i,
+		      struct sweep *sweep)
 {
 	unsigned long nr = READ_ONCE(set->nr_arenas);
 	struct kheap_arena *arena = NULL;
@@ -359,27 +475,33 @@ static void sweep_set(struct kheap_arena_set *set, struct sweep *sweep)
 	while ((arena = kheap_arena_next(set, arena))) {
 		if (nr) {
 			nr--;
-			sweep_arena(arena, sweep);
+			if (!sweep->left && !is_behind(sweep, i, arena))
+				sweep_arena(arena, i, sweep);
 		}
 		cond_resched();
 	}
 }
 
-/* Room for as many words as there is memory for, at least those on the stack. */
-static void words_alloc(struct sweep *sweep, struct parked_word *few)
+/* Room for words: of memory, or what is there for when that is short. */
+static void words_alloc(struct sweep *sweep)
 {
 	const gfp_t gfp = GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN;
 
-	sweep->max = MANY_WORDS;
-	sweep->words = kvmalloc_array(sweep->max, sizeof(*few), gfp);
+	sweep->max = READ_ONCE(kheap_rcu_room);
+	sweep->words = kvmalloc_array(sweep->max, sizeof(*sweep->words), gfp);
 	if (sweep->words)
 		return;
-	sweep->max = PAGE_WORDS;
-	sweep->words = kmalloc_array(sweep->max, sizeof(*few), gfp);
-	if (sweep->words)
-		return;
-	sweep->max = FEW_WORDS;
-	sweep->words = few;
+	mutex_lock(&reserve_lock);
+	sweep->max = min(sweep->max, RESERVE_WORDS);
+	sweep->words = reserve;
+}
+
+static void words_free(struct sweep *sweep)
+{
+	if (sweep->words == reserve)
+		mutex_unlock(&reserve_lock);
+	else
+		kvfree(sweep->words);
 }
 
 /*
@@ -387,27 +509,56 @@ static void words_alloc(struct sweep *sweep, struct parked_word *few)
  * parked meanwhile has armed the work again; to go on for it had no end where
  * others free faster than grace periods pass.
  */
-static void sweep_all(struct kheap *heap)
+static void sweep_all(struct kheap *heap, struct sweep *sweep)
 {
-	struct parked_word few[FEW_WORDS];
-	struct sweep sweep = { .large = llist_del_all(&heap->raw.parked_large) };
 	struct kheap_arena_set *set;
 	unsigned int i;
 
-	words_alloc(&sweep, few);
+	lockdep_assert_held(&heap->block.rcu_mutex);
+	WRITE_ONCE(heap->block.rcu_armed, false);
+	smp_mb(); /* Pairs with park_in_pool(): a bit not seen here re-arms. */
+	sweep->large = llist_del_all(&heap->raw.parked_large);
+	words_alloc(sweep);
 	kheap_for_each_set(set, heap, i)
-		sweep_set(set, &sweep);
-	free_gathered(heap, &sweep);
-	if (sweep.words != few)
-		kvfree(sweep.words);
+		sweep_set(set, i, sweep);
+	free_gathered(heap, sweep, sweep->left);
+	words_free(sweep);
 }
 
+/**
+ * kheap_rcu_sweep() - free blocks that wait for a grace period, after one
+ * @heap: the heap
+ *
+ * It begins where the one before it had no room for more.
+ *
+ * Context: Process context. Sleeps for one grace period if there is a block.
+ * Return: Whether there is more, which is not for another time: room has run
+ * out, or it has not begun with the first arena.
+ */
+bool kheap_rcu_sweep(struct kheap *heap)
+{
+	struct sweep sweep = { .once = true };
+	bool begun;
+
+	mutex_lock(&heap->block.rcu_mutex);
+	sweep.from = heap->block.rcu_place;
+	begun = sweep.from.set || sweep.from.serial;
+	sweep_all(heap, &sweep);
+	heap->block.rcu_place = sweep.left ? sweep.from : (struct kheap_rcu_place){};
+	mutex_unlock(&heap->block.rcu_mutex);
+	return sweep.left || begun;
+}
+
+/* Others who want the mutex, or the thread, come in between. */
 static void rcu_work(struct work_struct *work)
 {
 	struct kheap *heap = container_of(to_delayed_work(work), struct kheap,
 					  block.rcu_work);
 
-	kheap_rcu_flush(heap);
+	if (!kheap_rcu_sweep(heap))
+		return;
+	WRITE_ONCE(heap->block.rcu_armed, true);
+	mod_delayed_work(kheap_unbound_wq, &heap->block.rcu_work, 0);
 }
 
 /**
@@ -417,14 +568,15 @@ static void rcu_work(struct work_struct *work)
  * What others free meanwhile is left to the heap's work, so that this ends.
  *
  * Context: Process context. Sleeps for a grace period if there is such a
- * block, and for one more each time there is no room for more words of bits.
+ * block, and for one more, of those that are hurried, each time there is no room
+ * for more words of bits.
  */
 void kheap_rcu_flush(struct kheap *heap)
 {
+	struct sweep sweep = { };
+
 	mutex_lock(&heap->block.rcu_mutex);
-	WRITE_ONCE(heap->block.rcu_armed, false);
-	smp_mb(); /* Pairs with park_in_pool(): a bit not seen here re-arms. */
-	sweep_all(heap);
+	sweep_all(heap, &sweep);
 	mutex_unlock(&heap->block.rcu_mutex);
 }
 
@@ -433,6 +585,8 @@ void kheap_rcu_init(struct kheap *heap)
 	mutex_init(&heap->block.rcu_mutex);
 	INIT_DELAYED_WORK(&heap->block.rcu_work, rcu_work);
 	init_llist_head(&heap->raw.parked_large);
+	raw_spin_lock_init(&heap->block.ripe_lock);
+	init_completion(&heap->block.reaped);
 }
 
 /* Wait for the work and for every pending block; nobody parks any more. */

@@ -90,13 +90,13 @@ void kheap_gc_unlock(struct kheap_gc *gc)
 /* Free what died during a run; under kheap_gc_lock(), and none is under way. */
 void kheap_gc_free_parked(struct kheap_gc *gc)
 {
-	struct llist_node *node, *next;
+	struct kheap_object *obj, *next;
 	unsigned int nr = 0;
 
-	llist_for_each_safe(node, next, llist_del_all(&gc->parked)) {
-		struct kheap_object *obj = kheap_linked_object(node);
+	for (obj = xchg(&gc->parked, NULL); obj; obj = next) {
 		struct kheap_type *type = kheap_type_of(obj);
 
+		next = kheap_dead_next(obj);
 		atomic_long_dec(&type->nr_held);
 		kheap_object_free(type, obj);
 		if (!(++nr % KHEAP_GC_NR_A_RESCHED))
@@ -505,8 +505,6 @@ static struct kheap_gc *create(struct kheap *heap)
 	mutex_init(&collector->mutex);
 	gc = &collector->shared;
 	gc->heap = heap;
-	init_llist_head(&gc->parked);
-	init_llist_head(&gc->process);
 	INIT_WORK(&gc->parked_work, free_late);
 	INIT_WORK(&gc->process_work, kheap_trashcan_work);
 	raw_spin_lock_init(&gc->weak_lock);

@@ -136,7 +136,8 @@ static bool stop_counting(struct kheap_object *obj, int refs)
 
 void kheap_object_make_immortal(struct kheap_object *obj)
 {
-	if (!stop_counting(obj, KHEAP_REFS_IMMORTAL))
+	if (kheap_object_is_gone(obj) ||
+	    !stop_counting(obj, KHEAP_REFS_IMMORTAL))
 		kheap_object_refuse(obj, KHEAP_BAD_DEAD);
 }
 EXPORT_SYMBOL_GPL(kheap_object_make_immortal);
@@ -223,7 +224,7 @@ static noinline bool put_and_remember(struct kheap_object *obj, s64 word)
 
 static noinline void put_unusual(struct kheap_object *obj)
 {
-	if (!kheap_refs(obj))
+	if (!kheap_refs(obj) || kheap_object_is_gone(obj))
 		kheap_object_refuse(obj, KHEAP_BAD_DEAD);
 	else
 		saturate_and_report(obj);
@@ -233,6 +234,9 @@ static noinline void put_slowly(struct kheap_object *obj)
 {
 	s64 word = atomic64_read(&obj->word);
 
+	/* Whatever its count is: somebody wrote to a dead object. */
+	if (unlikely(kheap_object_is_gone(obj)))
+		return put_unusual(obj);
 	if (trace_kheap_object_put_enabled())
 		kheap_trace_put(obj);
 	for (;;) {
@@ -264,16 +268,23 @@ static noinline void put_slowly(struct kheap_object *obj)
  * between the end of the last reference in a field and the look at @running:
  * that is the exchange that took it out of the field, or the compare-and-exchange
  * by which the object with the field died.
+ *
+ * A dead object to which somebody gave a count of 1 has no type, and then the
+ * look at what it says of itself is answered with an error.
  */
 void __kheap_object_put(struct kheap_object *obj)
 {
 	s64 word = atomic64_read(&obj->word);
 	struct kheap_type *type = obj->type;
+	int plain;
 
 	if (trace_kheap_object_release_enabled() ||
 	    trace_kheap_object_put_enabled() || unlikely((u32)word != 1))
 		return put_slowly(obj);
-	if (type->plain) {
+	plain = kheap_flag_nofault(&type->plain);
+	if (unlikely(plain < 0))
+		return put_slowly(obj);
+	if (plain) {
 		atomic64_set(&obj->word, word - 1);
 		if (unlikely(READ_ONCE(type->gc->running)))
 			return kheap_object_dispose(type, obj);
@@ -379,7 +390,7 @@ static void park(struct kheap_type *type, struct kheap_object *obj)
 	struct kheap_gc *gc = type->gc;
 
 	atomic_long_inc(&type->nr_held);
-	llist_add(kheap_object_link(obj), &gc->parked);
+	kheap_dead_add(&gc->parked, obj);
 	/*
 	 * Pairs with kheap_gc_end(): the run may have ended since we looked.
 	 * Another may begin before we free anything, and park what it looks at:

@@ -9,7 +9,6 @@
 #define _KHEAP_PRIVATE_OBJECT_H
 
 #include <linux/atomic.h>
-#include <linux/llist.h>
 #include <linux/sched.h>
 #include <linux/static_call_types.h>
 #include <linux/workqueue.h>
@@ -70,7 +69,7 @@ static inline bool kheap_type_is_collectable(const struct kheap_type *type)
 
 /*
  * The type of an object that may be dead: then its type field is a link in one
- * list or another. Its memory is there, and the pool knows.
+ * list or another, or the mark. Its memory is there, and the pool knows.
  */
 static inline struct kheap_type *kheap_type_of(const struct kheap_object *obj)
 {
@@ -87,16 +86,45 @@ static inline atomic_t *kheap_gc_word(struct kheap_object *obj)
 	return (atomic_t *)&obj->gc;
 }
 
-/* A dead object as a node of an llist: see kheap_type_of(). */
-static inline struct llist_node *kheap_object_link(struct kheap_object *obj)
+/* Has a dead object something else in the place of its type by now? */
+static inline bool kheap_object_is_gone(const struct kheap_object *obj)
 {
-	static_assert(sizeof(struct llist_node) == sizeof(obj->type));
-	return (struct llist_node *)&obj->type;
+	return kheap_is_no_address((unsigned long)READ_ONCE(obj->type));
 }
 
-static inline struct kheap_object *kheap_linked_object(struct llist_node *node)
+/*
+ * The type field of a dead object that waits is what follows it in its list.
+ * Like a mark, that is no address: who takes the object for a living one, with a
+ * count that it got by accident, does not follow it.
+ */
+static inline void kheap_dead_set_next(struct kheap_object *obj,
+				       const struct kheap_object *next)
 {
-	return container_of((void *)node, struct kheap_object, type);
+	unsigned long link = kheap_no_address((unsigned long)next);
+
+	WRITE_ONCE(obj->type, (struct kheap_type *)link);
+}
+
+static inline struct kheap_object *
+kheap_dead_next(const struct kheap_object *obj)
+{
+	unsigned long link = (unsigned long)obj->type & ~KHEAP_TOP_BITS;
+
+	if (!link)
+		return NULL;
+	return (void *)(link | (kheap_map.base & KHEAP_TOP_BITS));
+}
+
+/* Add to a list that others add to. Return whether it was empty. */
+static inline bool kheap_dead_add(struct kheap_object **list,
+				  struct kheap_object *obj)
+{
+	struct kheap_object *first = READ_ONCE(*list);
+
+	do
+		kheap_dead_set_next(obj, first);
+	while (!try_cmpxchg(list, &first, obj));
+	return !first;
 }
 
 /* The list of weak references to @obj, of a type that can have some. */
@@ -191,9 +219,9 @@ struct kheap_gc {
 	bool has_finalize;
 	bool has_weak;
 	atomic_long_t verdict;
-	struct llist_head parked;
+	struct kheap_object *parked;
 	struct work_struct parked_work;
-	struct llist_head process;
+	struct kheap_object *process;
 	struct work_struct process_work;
 	struct task_struct *owner;
 	struct kheap_frame *frame;

@@ -46,11 +46,15 @@ void kheap_trace_no_puts(void)
 	WRITE_ONCE(kheap_ref_masks.put, KHEAP_PUT_MASK);
 }
 
-/* A reference was taken, the caller's to @obj. */
+/*
+ * A reference was taken, the caller's to @obj; of a dead one that somebody gave a
+ * count, there is nothing to tell.
+ */
 void kheap_trace_get(const struct kheap_object *obj)
 {
-	trace_kheap_object_get(obj->type, obj, kheap_refs(obj),
-			       kheap_client_ip(_RET_IP_));
+	if (likely(!kheap_object_is_gone(obj)))
+		trace_kheap_object_get(obj->type, obj, kheap_refs(obj),
+				       kheap_client_ip(_RET_IP_));
 }
 
 /*

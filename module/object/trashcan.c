@@ -129,10 +129,9 @@ void kheap_trashcan_leave(struct kheap_frame *frame)
 	remove_frame(frame, slot_of(frame->key));
 }
 
-/* A dead object's type field is the link: see kheap_type_of(). */
 static void push(struct kheap_frame *frame, struct kheap_object *obj)
 {
-	WRITE_ONCE(obj->type, (struct kheap_type *)frame->waiting);
+	kheap_dead_set_next(obj, frame->waiting);
 	frame->waiting = obj;
 }
 
@@ -141,7 +140,7 @@ static struct kheap_object *pop(struct kheap_frame *frame)
 	struct kheap_object *obj = frame->waiting;
 
 	if (obj) {
-		frame->waiting = (struct kheap_object *)obj->type;
+		frame->waiting = kheap_dead_next(obj);
 		WRITE_ONCE(obj->type, kheap_type_of(obj));
 	}
 	return obj;
@@ -167,23 +166,47 @@ void kheap_trashcan_take(struct kheap_gc *gc, struct kheap_frame *frame)
 			push(frame, obj);
 			continue;
 		}
-		WRITE_ONCE(obj->type, (struct kheap_type *)left);
+		kheap_dead_set_next(obj, left);
 		left = obj;
 	}
 	while ((obj = left)) {
-		left = (struct kheap_object *)obj->type;
+		left = kheap_dead_next(obj);
 		push(outer, obj);
 	}
 }
 
-/* Release what waits, and what dies of that. */
+/* For kheap_trashcan_work(), which is waited for at the end of type and heap. */
+static void leave_to_work(struct kheap_gc *gc, struct kheap_object *obj)
+{
+	if (kheap_dead_add(&gc->process, obj))
+		queue_work(kheap_unbound_wq, &gc->process_work);
+}
+
+/* Has somebody who may be in a hurry released enough of such objects? */
+static bool is_enough(const struct kheap_frame *frame,
+		      const struct kheap_type *type)
+{
+	return !frame->process && frame->nr >= KHEAP_PUT_RELEASES &&
+	       type->ops.flags & KHEAP_TYPE_BOUNDED;
+}
+
+/*
+ * Release what waits, and what dies of that. What is left to the work costs no
+ * more than the put that had it wait.
+ */
 void kheap_trashcan_drain(struct kheap_frame *frame)
 {
 	struct kheap_object *obj;
 
 	while ((obj = pop(frame))) {
-		kheap_object_release_one(obj->type, obj);
-		if (frame->process && !(++frame->nr % NR_A_RESCHED))
+		struct kheap_type *type = obj->type;
+
+		if (unlikely(is_enough(frame, type))) {
+			leave_to_work(type->gc, obj);
+			continue;
+		}
+		kheap_object_release_one(type, obj);
+		if (!(++frame->nr % NR_A_RESCHED) && frame->process)
 			cond_resched();
 	}
 }
@@ -214,7 +237,7 @@ static __always_inline void release_outermost(struct kheap_type *type,
 	frame.key = key;
 	frame.waiting = NULL;
 	frame.process = false;
-	frame.nr = 0;
+	frame.nr = 1;
 	place_frame(&frame, slot);
 	kheap_object_release_one(type, obj);
 	if (unlikely(frame.waiting))
@@ -228,7 +251,7 @@ static __always_inline void release_outermost(struct kheap_type *type,
  * @obj: the object
  *
  * At once, or when the release that this is inside of returns, or, if the type
- * asks for it, in process context.
+ * asks for it, in process context: always, or when that release was of many.
  *
  * Context: Any context except NMI.
  */
@@ -245,8 +268,7 @@ void kheap_object_release(struct kheap_type *type, struct kheap_object *obj)
 	outer = find_outer(type->gc, key);
 	if (unlikely(type->ops.flags & KHEAP_TYPE_PROCESS) &&
 	    !(outer && outer->process)) {
-		if (llist_add(kheap_object_link(obj), &type->gc->process))
-			queue_work(kheap_unbound_wq, &type->gc->process_work);
+		leave_to_work(type->gc, obj);
 		return;
 	}
 	if (outer)
@@ -254,17 +276,18 @@ void kheap_object_release(struct kheap_type *type, struct kheap_object *obj)
 	release_outermost(type, obj, key);
 }
 
-/* Release the objects whose types ask for process context. */
+/* Release the objects that were left for process context. */
 void kheap_trashcan_work(struct work_struct *work)
 {
 	struct kheap_gc *gc = container_of(work, struct kheap_gc,
 					   process_work);
 	struct kheap_frame frame = { .process = true };
-	struct llist_node *node, *next;
+	struct kheap_object *obj, *next;
 
 	kheap_trashcan_enter(&frame);
-	llist_for_each_safe(node, next, llist_del_all(&gc->process)) {
-		push(&frame, kheap_linked_object(node));
+	for (obj = xchg(&gc->process, NULL); obj; obj = next) {
+		next = kheap_dead_next(obj);
+		push(&frame, obj);
 		kheap_trashcan_drain(&frame);
 	}
 	kheap_trashcan_leave(&frame);

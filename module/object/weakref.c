@@ -5,6 +5,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/completion.h>
 #include <linux/export.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
@@ -21,6 +22,7 @@
  * @node: in kheap_gc.weak_calls
  * @ref: the weak reference, which may be gone
  * @task: who runs it
+ * @waiters: who sleeps until it has returned
  *
  * On the stack of who runs it.
  */
@@ -28,6 +30,17 @@ struct call {
 	struct hlist_node node;
 	const struct kheap_weakref *ref;
 	const struct task_struct *task;
+	struct hlist_head waiters;
+};
+
+/**
+ * struct waiter - somebody who sleeps until a callback has returned
+ * @node: in the list of the call
+ * @done: it has
+ */
+struct waiter {
+	struct hlist_node node;
+	struct completion done;
 };
 
 int kheap_weakref_init(struct kheap_weakref *ref, struct kheap_object *target,
@@ -38,6 +51,11 @@ int kheap_weakref_init(struct kheap_weakref *ref, struct kheap_object *target,
 
 	INIT_HLIST_NODE(&ref->node);
 	ref->target = NULL;
+	ref->callback = NULL;
+	if (unlikely(kheap_object_is_gone(target))) {
+		kheap_object_refuse(target, KHEAP_BAD_DEAD);
+		return -EOPNOTSUPP;
+	}
 	ref->gc = type->gc;
 	ref->callback = callback;
 	if (!type->weak_offset)
@@ -77,35 +95,62 @@ struct kheap_object *kheap_weakref_get(struct kheap_weakref *ref)
 }
 EXPORT_SYMBOL_GPL(kheap_weakref_get);
 
-/* Is the callback of @ref running, and not below us? */
-static bool callback_runs(struct kheap_gc *gc, const struct kheap_weakref *ref)
+/* The callback of @ref that is running, unless it is below us. */
+static struct call *running_call(struct kheap_gc *gc,
+				 const struct kheap_weakref *ref)
 {
-	const struct call *call;
+	struct call *call;
 
 	lockdep_assert_held(&gc->weak_lock);
 	hlist_for_each_entry(call, &gc->weak_calls, node)
 		if (call->ref == ref)
-			return call->task != current;
-	return false;
+			return call->task != current ? call : NULL;
+	return NULL;
+}
+
+/* Detach it. Return whether no callback runs; if not, @waiter is to sleep. */
+static bool is_cleared(struct kheap_gc *gc, struct kheap_weakref *ref,
+		       struct waiter *waiter)
+{
+	unsigned long flags;
+	struct call *call;
+
+	raw_spin_lock_irqsave(&gc->weak_lock, flags);
+	WRITE_ONCE(ref->target, NULL);
+	hlist_del_init(&ref->node);
+	call = running_call(gc, ref);
+	if (call && waiter)
+		hlist_add_head(&waiter->node, &call->waiters);
+	raw_spin_unlock_irqrestore(&gc->weak_lock, flags);
+	return !call;
+}
+
+static void wait_until_cleared(struct kheap_gc *gc, struct kheap_weakref *ref)
+{
+	struct waiter waiter;
+
+	init_completion(&waiter.done);
+	while (!is_cleared(gc, ref, &waiter))
+		wait_for_completion(&waiter.done);
+}
+
+/* Kernels that do not count preemption cannot tell: there we do not. */
+static bool may_sleep(void)
+{
+	return preemptible() && !rcu_preempt_depth();
 }
 
 void kheap_weakref_clear(struct kheap_weakref *ref)
 {
-	unsigned long flags;
 	struct kheap_gc *gc;
-	bool runs;
 
 	if (!READ_ONCE(ref->target) && !ref->callback)
 		return;
 	gc = ref->gc;
-	do {
-		raw_spin_lock_irqsave(&gc->weak_lock, flags);
-		WRITE_ONCE(ref->target, NULL);
-		hlist_del_init(&ref->node);
-		runs = callback_runs(gc, ref);
-		raw_spin_unlock_irqrestore(&gc->weak_lock, flags);
+	if (may_sleep())
+		return wait_until_cleared(gc, ref);
+	while (!is_cleared(gc, ref, NULL))
 		cpu_relax();
-	} while (unlikely(runs));
 }
 EXPORT_SYMBOL_GPL(kheap_weakref_clear);
 
@@ -183,6 +228,18 @@ void kheap_weakrefs_detach(struct kheap_object *obj,
 		trace_kheap_weakref_clear(type, obj, nr);
 }
 
+/* It has returned. A waiter is gone when he knows. */
+static void end_call(struct call *call)
+{
+	struct waiter *waiter;
+	struct hlist_node *next;
+
+	hlist_del(&call->node);
+	hlist_for_each_entry_safe(waiter, next, &call->waiters, node)
+		complete(&waiter->done);
+	INIT_HLIST_HEAD(&call->waiters);
+}
+
 /* Call the callbacks; a reference that is cleared meanwhile is not called. */
 void kheap_weakrefs_call(struct kheap_gc *gc, struct hlist_head *pending)
 {
@@ -201,7 +258,7 @@ void kheap_weakrefs_call(struct kheap_gc *gc, struct hlist_head *pending)
 		raw_spin_unlock_irqrestore(&gc->weak_lock, flags);
 		ref->callback(ref);
 		raw_spin_lock_irqsave(&gc->weak_lock, flags);
-		hlist_del(&call.node);
+		end_call(&call);
 	}
 	raw_spin_unlock_irqrestore(&gc->weak_lock, flags);
 }

@@ -184,7 +184,8 @@ struct kheap *kheap_create(const char *name, const struct kheap_params *params);
  *
  * Blocks that are still allocated are freed with the heap and reported, by
  * class with count and bytes. Nobody may use the heap, a cache or a block of
- * it during the call or after it.
+ * it during the call or after it, but for callbacks of its objects. What their
+ * finalizers make meanwhile is released with the others, and not finalized.
  *
  * Context: Process context. May sleep.
  */
@@ -497,7 +498,8 @@ void kheap_cache_free_bulk(struct kheap_cache *cache, size_t nr, void **ptrs);
  * Readers that found the block under rcu_read_lock() may use it until they are
  * done. Blocks share grace periods. Needs no room in the block and loses none
  * when memory is short. kheap_destroy() and kheap_trim() wait for what is
- * pending.
+ * pending. A call may free a few blocks whose grace period is over, so that no
+ * more wait than are parked in a grace period or two.
  *
  * Context: Any context except NMI. Never sleeps.
  */

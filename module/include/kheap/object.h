@@ -70,15 +70,25 @@ static_assert(sizeof(struct kheap_object) == 16);
  *	in each.
  * @KHEAP_TYPE_PROCESS: @release and @finalize need process context and may
  *	sleep: they are called from a workqueue, not where the put was.
+ * @KHEAP_TYPE_BOUNDED: the put that ends a list or a tree does not release all
+ *	of it: at most %KHEAP_PUT_RELEASES objects where it is called, and what
+ *	else dies of that from a workqueue. For puts under a lock, or with
+ *	interrupts off. @release and @finalize cannot rely on what the caller of
+ *	the put holds. Objects of types without the flag are released at once.
  */
 enum kheap_type_flags {
 	KHEAP_TYPE_RCU		= 1U << 0,
 	KHEAP_TYPE_WEAK		= 1U << 1,
 	KHEAP_TYPE_PROCESS	= 1U << 2,
+	KHEAP_TYPE_BOUNDED	= 1U << 3,
 };
 
-#define KHEAP_TYPE_FLAGS_ALL \
-	(KHEAP_TYPE_RCU | KHEAP_TYPE_WEAK | KHEAP_TYPE_PROCESS)
+#define KHEAP_TYPE_FLAGS_ALL				\
+	(KHEAP_TYPE_RCU | KHEAP_TYPE_WEAK |		\
+	 KHEAP_TYPE_PROCESS | KHEAP_TYPE_BOUNDED)
+
+/* Releases, after which a put leaves objects with KHEAP_TYPE_BOUNDED. */
+#define KHEAP_PUT_RELEASES	256
 
 /**
  * struct kheap_type_ops - what a type is
@@ -92,7 +102,8 @@ enum kheap_type_flags {
  *	object's memory is not its business. Runs where the last put ran, so
  *	it must not sleep unless no put comes from a context that cannot, or
  *	the type has %KHEAP_TYPE_PROCESS. An object that it drops the last
- *	reference to is released after it has returned, not inside the put.
+ *	reference to is released after it has returned, not inside the put;
+ *	how many are is bounded with %KHEAP_TYPE_BOUNDED only.
  *	It must not look into objects after it put them. NULL: @clear is called.
  * @traverse: calls kheap_visit() for every counted reference to an object of
  *	this heap that the object holds, taking the object's own lock if its
@@ -166,9 +177,10 @@ struct kheap_type *kheap_type_create(struct kheap *heap,
  * kheap_type_destroy() - end a type and free its memory
  * @type: the type; NULL and ERR_PTR() are fine
  *
- * A type that has live objects is kept, and some of them are listed in the
- * log: they are somebody's, and their memory stays what it is. Such a type
- * goes when its heap is destroyed. So does every other type.
+ * Objects that wait for their release in a workqueue are released first. A type
+ * that has live objects then is kept, and some of them are listed in the log:
+ * they are somebody's, and their memory stays what it is. Such a type goes when
+ * its heap is destroyed. So does every other type.
  *
  * Context: Process context, not in a callback of an object. May sleep.
  */
@@ -259,7 +271,8 @@ kheap_object_get(struct kheap_object *obj)
  * @obj: the object; the caller's reference to it is gone after that
  *
  * The last put releases the object, see @release in &struct kheap_type_ops. A
- * put of a dead object is reported and does nothing else.
+ * put of a dead object is reported and does nothing else. If a stray write has
+ * given it a count, that is so for the put that would be the last.
  *
  * Context: Any context except NMI. Never sleeps, but for what @release does.
  */
@@ -427,8 +440,8 @@ struct kheap_weakref {
  *	the target, or whose finalizer runs. NULL for none.
  *
  * Context: Any context except NMI. Never sleeps.
- * Return: 0, or -EOPNOTSUPP for a target that cannot be referred to weakly;
- * then @ref is as if its target had died.
+ * Return: 0, or -EOPNOTSUPP for a target that cannot be referred to weakly, and
+ * for one that is dead, which is reported; then @ref is as if its target had died.
  */
 int kheap_weakref_init(struct kheap_weakref *ref, struct kheap_object *target,
 		       void (*callback)(struct kheap_weakref *ref));
@@ -451,11 +464,14 @@ struct kheap_object *kheap_weakref_get(struct kheap_weakref *ref);
  * Has to be called before the memory of @ref goes, and before the heap goes,
  * if that is not what the callback itself does. After it the callback is not
  * running, unless this is called from it, and will not be called any more. It
- * waits for a callback of @ref that runs on another CPU without sleeping: two
- * callbacks must not each clear the reference of the other one.
+ * waits for a callback of @ref that runs: two callbacks must not each clear the
+ * reference of the other one, nor may a callback wait for what the caller holds.
  *
  * Context: Any context except NMI; with a callback, not in an interrupt that
- * may have come between the callback. Never sleeps.
+ * may have come between the callback. Sleeps while the callback runs, where that
+ * is possible: with preemption and interrupts on, and in no RCU reader. Elsewhere,
+ * and on kernels that cannot tell, it spins: there, the callback must not sleep,
+ * nor be on this CPU. Never sleeps without a callback.
  */
 void kheap_weakref_clear(struct kheap_weakref *ref);
 
