@@ -378,9 +378,13 @@ struct kheap_unparked {
 	unsigned long bad;
 };
 
-/* pool.c */
+/* pool_setup.c */
 bool kheap_pool_setup(struct kheap_pool *pool, struct kheap_class *class,
 		      gfp_t gfp);
+
+/* pool.c */
+void kheap_pool_set_limit(const struct kheap_class *class,
+			  struct kheap_pool *pool);
 unsigned int kheap_pool_join(struct kheap_pool *pool, void **slots,
 			     unsigned int nr, void **bad);
 void *kheap_pools_take_apart(struct kheap_class *class, int nid);

@@ -103,22 +103,13 @@ static void note_limit(const struct kheap_class *class, struct kheap_pool *pool,
 		WRITE_ONCE(kheap_page_note(page + i)->limit, limit);
 }
 
-static void set_limit(const struct kheap_class *class, struct kheap_pool *pool)
+/* The same, as the pool is now. Under lock 4, or nobody knows the pool yet. */
+void kheap_pool_set_limit(const struct kheap_class *class,
+			  struct kheap_pool *pool)
 {
 	note_limit(class, pool, class->slow_free || pool->parking ||
 				pool->state == KHEAP_POOL_QUARANTINED ?
 				0 : pool->nextoffset);
-}
-
-/* The same once for all: where the pool's pages are in it. */
-static void set_skip(const struct kheap_class *class, struct kheap_pool *pool)
-{
-	struct page *page = virt_to_page(pool->base);
-	unsigned int i;
-
-	for (i = 0; i < 1U << class->span; i++)
-		WRITE_ONCE(kheap_page_note(page + i)->skip,
-			   i * PAGE_SIZE - class->front);
 }
 
 static void set_state(struct kheap_pool *pool, enum kheap_pool_state state)
@@ -181,7 +172,7 @@ static void pool_quarantine(struct kheap_class *class,
 	list_del_init(&pool->list);
 	set_state(pool, KHEAP_POOL_QUARANTINED);
 	pool->freeblock = 0;
-	set_limit(class, pool);
+	kheap_pool_set_limit(class, pool);
 	node->nr_virgin -= kheap_pool_nr_virgin(class, pool);
 	node->nr_lost += class->nr_blocks - pool->nr_used;
 	node->nr_quarantined++;
@@ -204,90 +195,6 @@ void kheap_pool_quarantine(struct kheap_pool *pool)
 	if (pool->state == KHEAP_POOL_USED || pool->state == KHEAP_POOL_FULL)
 		pool_quarantine(pool->class, node, pool);
 	raw_spin_unlock_irqrestore(&node->lock, flags);
-}
-
-/* --- Setting up --------------------------------------------------------- */
-
-/*
- * Attach parked bits for @class, all clear. On PREEMPT_RT a pool that became
- * empty where nothing may be freed has kept its bits, and they do.
- */
-static bool pool_attach_map(struct kheap_pool *pool, struct kheap_class *class,
-			    gfp_t gfp)
-{
-	unsigned int sz_map = BITS_TO_LONGS(class->nr_blocks);
-	unsigned long *map;
-
-	if (class->nr_blocks <= KHEAP_INLINE_BLOCKS && !pool->sz_map) {
-		pool->map = 0;
-		return true;
-	}
-	if (pool->sz_map >= sz_map) {
-		memset((void *)pool->map, 0, sz_map * sizeof(long));
-		return true;
-	}
-	if (!kheap_mm_allowed())
-		return false;
-	map = kheap_meta_alloc(class->heap, sz_map * sizeof(long), gfp,
-			       pool->arena->set->node);
-	if (!map)
-		return false;
-	kheap_meta_free(class->heap, kheap_pool_detach_map(pool));
-	pool->map = (unsigned long)map;
-	pool->sz_map = sz_map;
-	return true;
-}
-
-/* Constructed blocks are carved and linked at once: in order of address. */
-static void pool_construct(struct kheap_pool *pool, struct kheap_class *class)
-{
-	unsigned int idx;
-
-	for (idx = 0; idx < class->nr_blocks; idx++) {
-		/* KMSAN knows former owners, and guard bytes of ours. */
-		kmsan_poison_memory(kheap_block_address(class, pool, idx),
-				    class->usable, GFP_NOWAIT);
-		class->ctor(kheap_block_address(class, pool, idx));
-		kheap_mark_set_link(class, kheap_block_address(class, pool, idx),
-				    idx + 1 < class->nr_blocks ? idx + 1 :
-				    KHEAP_LINK_END);
-	}
-	pool->freeblock = 0;
-	pool->nextoffset = class->nr_blocks * class->size;
-}
-
-/**
- * kheap_pool_setup() - make a pool ready for its class
- * @pool: a pool from kheap_pool_get()
- * @class: its class
- * @gfp: what may be done to get memory for parked bits
- *
- * Context: No kheap lock held: the constructor runs here.
- * Return: false if there is no memory.
- */
-bool kheap_pool_setup(struct kheap_pool *pool, struct kheap_class *class,
-		      gfp_t gfp)
-{
-	if (!pool_attach_map(pool, class, gfp))
-		return false;
-	pool->nr_used = 0;
-	pool->nextoffset = 0;
-	pool->freeblock = KHEAP_LINK_END;
-	pool->parking = false;
-	pool->base = PTR_ALIGN_DOWN(pool->base, PAGE_SIZE);
-	/* Nobody has anything to do there, but for us and for constructors. */
-	if (IS_ENABLED(CONFIG_KASAN_GENERIC))
-		kasan_poison(pool->base, kheap_pool_bytes(class),
-			     class->debug || class->ctor ? KHEAP_KASAN_LIVE :
-			     KHEAP_KASAN_BEYOND, false);
-	if (class->debug)
-		kheap_watcher->pool_setup(class, pool);
-	if (class->ctor)
-		pool_construct(pool, class);
-	set_skip(class, pool);
-	set_limit(class, pool);
-	kheap_pool_set_tag(pool, class->span, class->tag);
-	return true;
 }
 
 /* --- Taking blocks ------------------------------------------------------ */
@@ -376,7 +283,7 @@ static unsigned int pool_carve(struct kheap_class *class,
 		kheap_mark_set_link(class, slots[i], KHEAP_LINK_CACHED);
 	}
 	pool->nextoffset += nr * class->size;
-	set_limit(class, pool);
+	kheap_pool_set_limit(class, pool);
 	pool->nr_used += nr;
 	node->nr_virgin -= nr;
 	return nr;
@@ -748,7 +655,7 @@ static void end_parking(struct kheap_class *class, struct kheap_pool *pool)
 	smp_store_mb(pool->parking, false); /* Pairs with park_block_at(). */
 	pool->parking = !bitmap_empty(kheap_parked_bits(pool),
 				      class->nr_blocks);
-	set_limit(class, pool);
+	kheap_pool_set_limit(class, pool);
 }
 
 /**
