@@ -240,13 +240,13 @@ static void virgin_run_ends_with_a_line(struct kunit *test)
 	struct kheap *heap = kheap_test_heap(test);
 	struct kheap_class *class;
 	struct kheap_pool *pool;
-	void *bad = NULL, *slots[40];
+	void *bad = NULL, *held, *slots[40];
 	unsigned int nr;
 
 	kheap_free(heap, kheap_test_alloc(test, heap, 24));
 	class = heap->block.classes[2];
 	KUNIT_ASSERT_EQ(test, class->line_blocks, 8);
-	kheap_test_alloc(test, heap, 24);
+	held = kheap_test_alloc(test, heap, 24);
 	nr = kheap_pools_take(class, numa_mem_id(), slots, 13, &bad);
 	KUNIT_ASSERT_GT(test, nr, 0);
 	pool = kheap_block_pool(slots[0]);
@@ -254,6 +254,7 @@ static void virgin_run_ends_with_a_line(struct kunit *test)
 	KUNIT_EXPECT_GT(test, nr, 13 - 8);
 	while (nr--)
 		kheap_class_free_to_pool(class, slots[nr]);
+	kheap_free(heap, held);
 }
 
 /* --- Filling ------------------------------------------------------------ */

@@ -31,7 +31,8 @@ struct kheap_pool;
  * in the header of its layer. The raw ones are taken with interrupts disabled,
  * and under none of them are pages freed, callbacks called or messages printed.
  *
- * 0. kheap_watch_lock (mutex)		watch/watch.h
+ * 0. kheap_early_lock (mutex)		here, in hooks.c
+ *    kheap_watch_lock (mutex)		watch/watch.h
  * 1. kheap_list_lock (mutex)		here
  *    heap->block.rcu_mutex		block/block.h
  * 2. heap->base.mutex			here
@@ -44,6 +45,9 @@ struct kheap_pool;
  * 9. kheap_collector.mutex		gc/gc.h; taken before 2 and the rcu_mutex
  *
  * The locks of this layer:
+ *
+ * 0. kheap_early_lock (mutex): whether there is somebody yet who watches heaps;
+ *    the other one of this number is taken under it.
  *
  * 1. kheap_list_lock (mutex): the list of heaps and the names on it. The list
  *    changes under kheap_list_raw as well, under which 5 is taken: whoever
@@ -173,6 +177,9 @@ struct kheap_reliever {
 	bool (*relieve)(struct kheap *heap, size_t bytes, gfp_t gfp,
 			unsigned int *step);
 };
+
+void kheap_watch_everything(bool on);
+void kheap_set_watcher(const struct kheap_watcher *watcher);
 
 /* Set before there is a heap, and never again. */
 extern const struct kheap_reporter *kheap_reporter;

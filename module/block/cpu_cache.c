@@ -71,6 +71,19 @@ static void put_empty(struct kheap_cpu_cache *cache, struct kheap_magazine *mag)
 			   &cache->empty, mag);
 }
 
+/* One that is large enough, or NULL. */
+static struct kheap_magazine *get_empty(struct kheap_cpu_cache *cache)
+{
+	struct kheap_magazine *mag;
+
+	while ((mag = kheap_magazine_get(&cache->empty))) {
+		if (mag->nr_slots >= cache->nr_slots)
+			break;
+		kheap_magazine_put(&cache->outgrown, mag);
+	}
+	return mag;
+}
+
 static unsigned int wanted_slots(const struct kheap_class *class,
 				 const struct kheap_cpu_cache *cache)
 {
@@ -99,6 +112,7 @@ static void switch_magazines(struct kheap_cpu_cache *cache,
 {
 	struct kheap_magazine *old = cache->loaded, *old_p = cache->previous;
 	unsigned int nr = cache->nr_previous;
+	struct kheap_magazine *mag;
 
 	if (nr)
 		memcpy((*loaded)->slots, old_p->slots,
@@ -109,6 +123,8 @@ static void switch_magazines(struct kheap_cpu_cache *cache,
 	WRITE_ONCE(cache->nr_previous, 0);
 	cache->grown_slow = cache->nr_slow;
 	WRITE_ONCE(cache->nr_slots, (*loaded)->nr_slots);
+	while ((mag = kheap_magazine_get(&cache->empty)))
+		kheap_magazine_put(&cache->outgrown, mag);
 	cache->previous = *previous;
 	load_magazine(cache, *loaded, nr);
 	*loaded = old;
@@ -331,15 +347,18 @@ void *kheap_cpu_cache_join(struct kheap_class *class, struct kheap_pool *pool)
  */
 static bool put_by(struct kheap_class *class, struct kheap_cpu_cache *cache)
 {
-	struct kheap_magazine *full = cache->previous;
+	struct kheap_magazine *full = cache->previous, *empty;
 
 	if (cache->full.nr >= class->max_full || !cache->empty.nr)
 		kheap_depot_give(class, cache);
-	if (cache->full.nr >= class->max_full || !cache->empty.nr)
+	if (cache->full.nr >= class->max_full)
+		return false;
+	empty = get_empty(cache);
+	if (!empty)
 		return false;
 	WRITE_ONCE(cache->nr_put_by, cache->nr_put_by + full->nr_slots);
 	kheap_magazine_put(&cache->full, full);
-	cache->previous = kheap_magazine_get(&cache->empty);
+	cache->previous = empty;
 	return true;
 }
 

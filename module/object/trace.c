@@ -12,13 +12,13 @@
 /* Creation is on the fast paths, which a watched heap has none of. */
 int kheap_trace_objects(void)
 {
-	kheap_watcher->all(true);
+	kheap_watch_everything(true);
 	return 0;
 }
 
 void kheap_trace_no_objects(void)
 {
-	kheap_watcher->all(false);
+	kheap_watch_everything(false);
 }
 
 /* The inline functions of <kheap/object.h> leave everything to the others. */

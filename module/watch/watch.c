@@ -228,5 +228,5 @@ static const struct kheap_watcher watcher = {
 
 void __init kheap_watch_init(void)
 {
-	kheap_watcher = &watcher;
+	kheap_set_watcher(&watcher);
 }
