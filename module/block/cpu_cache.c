@@ -207,12 +207,19 @@ static void note_miss(struct kheap_cpu_cache *cache)
 	load_magazine(cache, cache->loaded, 0);
 }
 
-/* Load one of the full magazines put by; both others are empty. */
+/*
+ * Load one of the full magazines put by; both others are empty, and the larger
+ * one stays: what is put by last is loaded first, and a small one might come
+ * round for ever.
+ */
 static void load_full(struct kheap_cpu_cache *cache)
 {
 	struct kheap_magazine *mag = kheap_magazine_get(&cache->full);
 
 	WRITE_ONCE(cache->nr_put_by, cache->nr_put_by - mag->nr_slots);
+	if (cache->previous &&
+	    cache->previous->nr_slots > cache->loaded->nr_slots)
+		swap(cache->previous, cache->loaded);
 	if (cache->previous)
 		put_empty(cache, cache->previous);
 	cache->previous = cache->loaded;
