@@ -13,7 +13,7 @@
 
 /**
  * struct limit_call - a call of a heap's on_limit that is under way
- * @list: in the heap's list; under its limit_lock
+ * @list: in the heap's list; under heap->limit.lock
  * @task: who called it, or was interrupted by whoever did
  */
 struct limit_call {

@@ -529,7 +529,8 @@ bool kheap_block_claim(struct kheap_class *class, struct kheap_pool *pool,
 	    idx * class->size >= READ_ONCE(pool->nextoffset) ||
 	    test_bit(idx, kheap_parked_bits(pool)))
 		return false;
-	smp_rmb(); /* Pairs with unpark_word(): first the bit. */
+	/* Pairs with unpark_word() and give_parked(): first the bit. */
+	smp_rmb();
 	if (class->debug & KHEAP_DEBUG_CONSISTENCY)
 		return claim_atomically(class, block) ||
 		       is_chance(class, pool, block, idx);

@@ -115,7 +115,8 @@ void kheap_pool_set_limit(const struct kheap_class *class,
 static void set_state(struct kheap_pool *pool, enum kheap_pool_state state)
 {
 	trace_kheap_pool_state(pool, pool->state, state);
-	pool->state = state;
+	/* Pairs with gather_pool(), under another lock: first the map. */
+	smp_store_release(&pool->state, state);
 }
 
 /* --- Lists by fill ------------------------------------------------------ */

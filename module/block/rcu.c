@@ -62,7 +62,10 @@ void kheap_rcu_arm(struct kheap *heap)
 /* The bit of a block is set: the sweep has to come to its arena. */
 static void note_arena(struct kheap_pool *pool)
 {
-	/* Pairs with kheap_rcu_flush(): first the flag, then a look at armed. */
+	/*
+	 * First the flag, then, in kheap_rcu_arm(), a look at armed. Pairs with
+	 * sweep_all(): first armed; then, in sweep_arena(), flag and bits.
+	 */
 	if (!READ_ONCE(pool->arena->parked))
 		smp_store_mb(pool->arena->parked, true); /* as above */
 }
@@ -220,8 +223,11 @@ static bool gather_pool(struct sweep *sweep, struct kheap_pool *pool)
 {
 	unsigned int word, nr_words;
 
-	/* One that is set up stays so while its set is locked. */
-	if (READ_ONCE(pool->state) < KHEAP_POOL_USED)
+	/*
+	 * One that is set up stays so while its set is locked. Pairs with
+	 * set_state(): first the state, then the map.
+	 */
+	if (smp_load_acquire(&pool->state) < KHEAP_POOL_USED)
 		return true;
 	nr_words = BITS_TO_LONGS(pool->class->nr_blocks);
 	if (sweep->nr + nr_words > sweep->max)
@@ -444,7 +450,10 @@ static void sweep_arena(struct kheap_arena *arena, unsigned int set,
 
 	if (set == sweep->from.set && arena->serial == sweep->from.serial)
 		at = sweep->from.pool;
-	/* Pairs with park_in_pool(): first the flag, then the bits. */
+	/*
+	 * First the flag, then the bits. Pairs with park_block_at(): first the
+	 * bit, then, in note_arena(), the flag.
+	 */
 	if (!READ_ONCE(arena->parked) || (!at && !xchg(&arena->parked, false)))
 		return;
 	while (!gather_pools(sweep, arena, &at)) {
@@ -516,7 +525,11 @@ static void sweep_all(struct kheap *heap, struct sweep *sweep)
 
 	lockdep_assert_held(&heap->block.rcu_mutex);
 	WRITE_ONCE(heap->block.rcu_armed, false);
-	smp_mb(); /* Pairs with park_in_pool(): a bit not seen here re-arms. */
+	/*
+	 * Pairs with note_arena(): who sets a bit that is not seen here arms the
+	 * work again, with kheap_rcu_arm() after it.
+	 */
+	smp_mb();
 	sweep->large = llist_del_all(&heap->raw.parked_large);
 	words_alloc(sweep);
 	kheap_for_each_set(set, heap, i)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * show/: what is told of heaps: statistics, the checker, reports of refusals, and
- * the files in debugfs. It changes nothing. It knows the structures of all layers
- * below, may call them, and takes their locks in their order; what they have to
- * report comes through the table that it registers, &struct kheap_reporter.
+ * the files in debugfs. Of itself it changes nothing; what is written to a file it
+ * hands on. It knows the structures of all layers below, may call them, and takes
+ * their locks in their order; what they have to report comes through the table
+ * that it registers, &struct kheap_reporter.
  */
 #ifndef _KHEAP_SHOW_H
 #define _KHEAP_SHOW_H

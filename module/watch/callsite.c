@@ -600,7 +600,8 @@ static void fill_row(const struct kheap_callsites *cs,
 
 /**
  * kheap_callsites_copy() - copy the sites, all numbers estimates of the whole
- * @cs: the call sites; between read_begin and read_end
+ * @cs: the call sites; between kheap_callsites_read_begin() and
+ *	kheap_callsites_read_end()
  * @class: count only blocks of this class; NULL for all
  * @rows: room for rows
  * @nr: how many fit
@@ -629,8 +630,9 @@ unsigned int kheap_callsites_copy(struct kheap_callsites *cs,
 
 /**
  * kheap_callsites_find() - look a block up
- * @cs: the call sites, NULL while nothing is recorded; between read_begin and
- *	read_end, which keep the stack
+ * @cs: the call sites, NULL while nothing is recorded; between
+ *	kheap_callsites_read_begin() and kheap_callsites_read_end(), which keep
+ *	the stack
  * @ptr: the block
  * @block: filled in; all zero when there is no record
  */

@@ -258,7 +258,7 @@ kheap_object_get(struct kheap_object *obj)
 
 	if (unlikely(!kheap_word_countable(word)))
 		return __kheap_object_get(obj);
-	/* Increment, barrier, look at the mark: partner of run_mark(). */
+	/* Increment, barrier, look at the mark: partner of kheap_gc_mark(). */
 	word = atomic64_fetch_add(1, &obj->word);
 	/* The masks' trace bits may come late; the mark's is constant. */
 	if (unlikely(word & data_race(kheap_ref_masks.get)))
