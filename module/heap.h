@@ -36,23 +36,26 @@ struct kheap_limit_part {
 /**
  * struct kheap - everything one client owns
  * @block: its classes; first, for the fast paths
+ * @limit: what happens at its limit; here, where it fills the line before @base
  * @base: its account, its refusals, its work, its name
  * @raw: its arenas and large blocks
  * @object: its objects
  * @gc: its collector's settings
  * @watch: who watches it
  * @show: where it is shown
- * @limit: what happens at its limit
+ *
+ * With what a debugging kernel adds left out, it fits in the 2048 bytes that
+ * kmalloc gives for it.
  */
 struct kheap {
 	struct kheap_block_part block;
+	struct kheap_limit_part limit;
 	struct kheap_base_part base ____cacheline_aligned_in_smp;
 	struct kheap_raw_part raw;
 	struct kheap_object_part object;
 	struct kheap_gc_part gc;
 	struct kheap_watch_part watch;
 	struct kheap_show_part show;
-	struct kheap_limit_part limit;
 };
 
 #endif /* _KHEAP_HEAP_H */

@@ -191,7 +191,7 @@ class EndCase(unittest.TestCase):
              "b.end_when_told()\n"
              "common.main_wrapper(lambda: b.run(pathlib.Path(sys.argv[1]), []))",
              binary, *sys.path[:3]], stderr=subprocess.DEVNULL)
-        for _ in range(200):
+        for _ in range(900):
             if pid.exists() and pid.read_text():
                 return runner, int(pid.read_text())
             time.sleep(0.1)
