@@ -10,8 +10,9 @@ import time
 import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parents[1]), str(HERE.parents[1] / "native"),
-                str(HERE.parents[1] / "vm")]
+PATHS = [str(HERE.parents[1]), str(HERE.parents[1] / "native"),
+         str(HERE.parents[1] / "vm")]
+sys.path[:0] = PATHS
 import bench_native  # noqa: E402 (the path comes first)
 import machine  # noqa: E402
 import results  # noqa: E402
@@ -190,7 +191,7 @@ class EndCase(unittest.TestCase):
              "import bench_native as b, common\n"
              "b.end_when_told()\n"
              "common.main_wrapper(lambda: b.run(pathlib.Path(sys.argv[1]), []))",
-             binary, *sys.path[:3]], stderr=subprocess.DEVNULL)
+             binary, *PATHS], stderr=subprocess.DEVNULL)
         for _ in range(900):
             if pid.exists() and pid.read_text():
                 return runner, int(pid.read_text())
