@@ -34,20 +34,6 @@ static struct kheap_type *bounded_type(struct kunit *test, struct kheap *heap,
 	return node_type(test, heap, &ops);
 }
 
-static struct node *list_of(struct kunit *test, struct kheap_type *type,
-			    unsigned int nr)
-{
-	struct node *node, *head = NULL;
-
-	while (nr--) {
-		node = node_new(test, type);
-		if (head)
-			kheap_ref_give(&node->edges[0], &head->obj);
-		head = node;
-	}
-	return head;
-}
-
 static struct node *tree_of(struct kunit *test, struct kheap_type *type,
 			    unsigned int depth)
 {
@@ -81,10 +67,10 @@ static const struct kind {
 	unsigned int size;
 	unsigned int nr;
 } kinds[] = {
-	{ "list", &node_leaf_ops, list_of, NR_LIST, NR_LIST },
-	{ "collectable_list", &node_ops, list_of, NR_LIST, NR_LIST },
+	{ "list", &node_leaf_ops, node_list, NR_LIST, NR_LIST },
+	{ "collectable_list", &node_ops, node_list, NR_LIST, NR_LIST },
 	{ "tree", &node_leaf_ops, tree_of, TREE_DEPTH, NR_TREE },
-	{ "short_list", &node_leaf_ops, list_of, KHEAP_PUT_RELEASES,
+	{ "short_list", &node_leaf_ops, node_list, KHEAP_PUT_RELEASES,
 	  KHEAP_PUT_RELEASES },
 };
 
@@ -109,8 +95,8 @@ static void each_put_has_its_own_bound(struct kunit *test)
 {
 	struct kheap *heap = node_gc_heap(test);
 	struct kheap_type *type = bounded_type(test, heap, &node_leaf_ops);
-	struct node *one = list_of(test, type, 2 * KHEAP_PUT_RELEASES);
-	struct node *other = list_of(test, type, 2 * KHEAP_PUT_RELEASES);
+	struct node *one = node_list(test, type, 2 * KHEAP_PUT_RELEASES);
+	struct node *other = node_list(test, type, 2 * KHEAP_PUT_RELEASES);
 
 	put_under_lock(one);
 	put_under_lock(other);
@@ -123,11 +109,11 @@ static void type_without_the_flag_is_released_at_once(struct kunit *test)
 {
 	struct kheap *heap = node_gc_heap(test);
 	struct kheap_type *bounded = bounded_type(test, heap, &node_leaf_ops);
-	struct node *head = list_of(test, bounded, 2 * KHEAP_PUT_RELEASES);
+	struct node *head = node_list(test, bounded, 2 * KHEAP_PUT_RELEASES);
 	struct node *plain;
 
 	/* The last one that the put comes to has another one below. */
-	plain = list_of(test, node_type(test, heap, &node_ops), 1000);
+	plain = node_list(test, node_type(test, heap, &node_ops), 1000);
 	kheap_ref_give(&head->edges[1], &plain->obj);
 	put_under_lock(head);
 	KUNIT_EXPECT_GE(test, nr_by_putter, 1000u);
@@ -142,7 +128,7 @@ static void heap_destroy_waits_for_the_rest(struct kunit *test)
 	struct kheap_type *type = bounded_type(test, heap, &node_leaf_ops);
 
 	kheap_test_watch_log(test);
-	put_under_lock(list_of(test, type, NR_LIST));
+	put_under_lock(node_list(test, type, NR_LIST));
 	kheap_test_heap_end(test, heap);
 	KUNIT_EXPECT_EQ(test, nr_by_putter, KHEAP_PUT_RELEASES);
 	KUNIT_EXPECT_EQ(test, nr_released(), NR_LIST);
@@ -156,7 +142,7 @@ static void rest_is_released_soon(struct kunit *test)
 	struct kheap_type *type = bounded_type(test, heap, &node_leaf_ops);
 	unsigned long end = jiffies + 10 * HZ;
 
-	put_under_lock(list_of(test, type, 4 * KHEAP_PUT_RELEASES));
+	put_under_lock(node_list(test, type, 4 * KHEAP_PUT_RELEASES));
 	while (nr_released() < 4 * KHEAP_PUT_RELEASES &&
 	       time_before(jiffies, end))
 		schedule_timeout_interruptible(1);

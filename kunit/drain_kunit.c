@@ -5,48 +5,7 @@
  */
 #include <linux/cpu.h>
 
-#include "block/cpu_cache.h"
-#include "helpers.h"
-
-#define SIZE		64
-#define SZIDX		(SIZE / 8 - 1)
-
-/* --- Setting the scene -------------------------------------------------- */
-
-static struct kheap_cpu_cache *cache_on(struct kheap_class *class,
-					unsigned int cpu)
-{
-	return per_cpu_ptr(class->cpu, cpu);
-}
-
-/* Slots of the loaded magazine. */
-static unsigned long nr_slots(const struct kheap_cpu_cache *cache)
-{
-	return cache->limit - cache->base;
-}
-
-static struct kheap *warm_heap(struct kunit *test, struct kheap_class **class,
-			       struct kheap_cpu_cache **cache)
-{
-	struct kheap *heap = kheap_test_heap(test);
-
-	kheap_test_stay_on(test, 0);
-	kheap_test_warm_up(test, heap, SIZE);
-	*class = heap->block.classes[SZIDX];
-	*cache = cache_on(*class, 0);
-	KUNIT_ASSERT_GT(test, nr_slots(*cache), 0ul);
-	return heap;
-}
-
-static struct kheap_class_stats class_stats(struct kheap_class *class)
-{
-	struct kheap_class_stats stats;
-
-	kheap_class_get_stats(class, &stats);
-	return stats;
-}
-
-/* --- Emptying ----------------------------------------------------------- */
+#include "warm.h"
 
 struct visit {
 	struct kunit *test;

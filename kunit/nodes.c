@@ -119,6 +119,21 @@ struct node *node_new(struct kunit *test, struct kheap_type *type)
 	return to_node(obj);
 }
 
+/* @nr nodes, each with a reference to the next; the first is the caller's. */
+struct node *node_list(struct kunit *test, struct kheap_type *type,
+		       unsigned int nr)
+{
+	struct node *node, *head = NULL;
+
+	while (nr--) {
+		node = node_new(test, type);
+		if (head)
+			kheap_ref_give(&node->edges[0], &head->obj);
+		head = node;
+	}
+	return head;
+}
+
 void node_put(struct node *node)
 {
 	kheap_object_put(&node->obj);

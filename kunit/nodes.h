@@ -79,6 +79,8 @@ int node_test_init(struct kunit *test);
 struct kheap_type *node_type(struct kunit *test, struct kheap *heap,
 			     const struct kheap_type_ops *ops);
 struct node *node_new(struct kunit *test, struct kheap_type *type);
+struct node *node_list(struct kunit *test, struct kheap_type *type,
+		       unsigned int nr);
 void node_put(struct node *node);
 
 /* from.edges[nr] = to; @to may be NULL. */

@@ -190,20 +190,6 @@ static void heap_destroyed_in_a_release_of_another_ends_its_objects_first(struct
 	node_expect_empty(test, outer);
 }
 
-static struct node *leaked_list(struct kunit *test, struct kheap_type *type,
-				unsigned int nr)
-{
-	struct node *node, *head = NULL;
-
-	while (nr--) {
-		node = node_new(test, type);
-		if (head)
-			kheap_ref_give(&node->edges[0], &head->obj);
-		head = node;
-	}
-	return head;
-}
-
 static void objects_leaked_there_are_released_before_the_heap_goes(struct kunit *test)
 {
 	struct kheap *outer = node_gc_heap(test);
@@ -215,8 +201,8 @@ static void objects_leaked_there_are_released_before_the_heap_goes(struct kunit 
 	inner.test = test;
 	inner.heap = node_gc_heap(test);
 	inner.node = NULL;
-	leaked_list(test, node_type(test, inner.heap, &node_leaf_ops), 100);
-	leaked_list(test, node_type(test, inner.heap, &node_ops), 100);
+	node_list(test, node_type(test, inner.heap, &node_leaf_ops), 100);
+	node_list(test, node_type(test, inner.heap, &node_ops), 100);
 	nodes.in_release = destroy_inner;
 	node_put(node);
 	KUNIT_EXPECT_EQ(test, nr_released(), 202);
@@ -275,7 +261,7 @@ static void heap_destroy_releases_process_objects_itself(struct kunit *test)
 	struct kheap_type_ops ops = node_leaf_ops;
 
 	ops.flags = KHEAP_TYPE_PROCESS;
-	leaked_list(test, node_type(test, heap, &ops), NR_LINKED);
+	node_list(test, node_type(test, heap, &ops), NR_LINKED);
 	destroyer = current;
 	nodes.in_release = expect_destroyer;
 	kheap_test_heap_end(test, heap);

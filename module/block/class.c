@@ -241,13 +241,13 @@ size_t kheap_szidx_size(unsigned int szidx)
 	return (5 + step % 4) << (MEDIUM_ORDER - 2 + step / 4);
 }
 
-/* A power of two is naturally aligned: pools are, and it divides them. */
 /* What a size class takes itself. */
 size_t kheap_size_class_bytes(void)
 {
 	return struct_size((struct kheap_class *)NULL, node, nr_node_ids);
 }
 
+/* A power of two is naturally aligned: pools are, and it divides them. */
 static struct kheap_class *size_class_create(struct kheap *heap,
 					     unsigned int szidx, gfp_t gfp)
 {
