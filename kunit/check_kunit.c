@@ -109,7 +109,7 @@ static void tag_of_a_page(struct parts *p, int by)
 {
 	struct page *page = virt_to_page(p->full->base);
 
-	set_page_private(page, page_private(page) + 8 * by);
+	*kheap_page_pool_word(page) += 8 * by;
 }
 
 /* The pool's first three blocks are in use; the next three were freed. */

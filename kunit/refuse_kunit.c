@@ -193,8 +193,8 @@ static void page_that_is_made_up_is_foreign(struct kunit *test)
 	ptr = (void *)kheap_map.base + (nr << PAGE_SHIFT);
 	page = kheap_map.pages + nr;
 	memcpy(page, virt_to_page(block), sizeof(*page));
-	page->private = (unsigned long)&pool;
-	page->lru.next = (void *)(page->private ^ kheap_map.secret);
+	*kheap_page_pool_word(page) = (unsigned long)&pool;
+	*kheap_page_check_word(page) = (unsigned long)&pool ^ kheap_map.secret;
 	pool.base = ptr;
 	expect_refused(test, heap, ptr, KHEAP_BAD_FOREIGN);
 	kheap_free(heap, block);

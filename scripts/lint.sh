@@ -29,7 +29,7 @@ CHECKPATCH_IGNORE+=,PARENTHESIS_ALIGNMENT
 # that are a macro, a version that is no constant on the wrong side, functions
 # that are made by a macro. It does not know typeof and _Generic.
 CHECKPATCH_EXPECTED='module/kunit_exports.c:[0-9]*: WARNING:EXPORT_SYMBOL'
-CHECKPATCH_EXPECTED+='|module/base/compat.h:[0-9]*: CHECK:SPACING'
+CHECKPATCH_EXPECTED+='|module/base/arch/[a-z0-9_]*.h:[0-9]*: CHECK:SPACING'
 CHECKPATCH_EXPECTED+='|module/bench/space.c:[0-9]*: ERROR:COMPLEX_MACRO'
 CHECKPATCH_EXPECTED+='|module/samples/replay_trace.c:.*MACRO_ARG_PRECEDENCE'
 CHECKPATCH_EXPECTED+='|WARNING:CONSTANT_COMPARISON'

@@ -16,6 +16,8 @@
 #include <linux/spinlock.h>
 #include <kheap/kheap.h>
 
+#include "base/arch.h"
+#include "base/checkers.h"
 #include "base/compat.h"
 #include "heap.h"
 
@@ -58,6 +60,16 @@ struct kheap_pool;
  *    Memory reclaim tries 1 and 2, and never waits for them: they may be held
  *    where memory is allocated.
  */
+
+/*
+ * A variable on the stack that CONFIG_INIT_STACK_ALL_ZERO does not have zeroed:
+ * all fields are set, and that would be a string instruction before them.
+ */
+#if __has_attribute(__uninitialized__)
+#define __kheap_uninitialized	__attribute__((__uninitialized__))
+#else
+#define __kheap_uninitialized
+#endif
 
 /* --- The account: account.c --------------------------------------------- */
 

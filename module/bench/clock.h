@@ -8,29 +8,13 @@
 #include <linux/timekeeping.h>
 #include <linux/types.h>
 
+#include "arch.h"
+
 /* The kernel is a process of the host, see native/native.h, and time is ticks. */
 #define BENCH_NATIVE		IS_ENABLED(CONFIG_UML)
 
 /* One operation is one tick of the time stamp counter: see clock.c. */
 extern bool bench_exact;
-
-static __always_inline u64 bench_tsc(void)
-{
-	u32 low, high;
-
-	asm volatile("rdtsc" : "=a" (low), "=d" (high));
-	return (u64)high << 32 | low;
-}
-
-/* All that is before it is over, and nothing that comes after has begun. */
-static __always_inline u64 bench_tsc_ordered(void)
-{
-	u32 low, high;
-
-	asm volatile("lfence; rdtsc; lfence"
-		     : "=a" (low), "=d" (high) : : "memory");
-	return (u64)high << 32 | low;
-}
 
 static __always_inline u64 bench_clock(void)
 {
@@ -46,13 +30,5 @@ void bench_sort(u64 *ticks, unsigned int nr);
 void bench_clock_init(void);
 
 #define BENCH_LOOP_ROUNDS	100000
-
-/* Two instructions a round, and nothing else. */
-static __always_inline void bench_known_loop(unsigned long nr_rounds)
-{
-	asm volatile("1:	decq %0\n"
-		     "	jnz 1b"
-		     : "+r" (nr_rounds) : : "cc");
-}
 
 #endif /* _KHEAP_BENCH_CLOCK_H */

@@ -23,12 +23,8 @@ static void clock_loop(struct bench_run *run)
 /* A string instruction counts once for each word, not once. */
 static void clock_string(struct bench_run *run)
 {
-	unsigned long nr_words = BENCH_NR_OBJECTS;
-	void **words = run->ptrs;
-
 	bench_start(run);
-	asm volatile("rep stosq"
-		     : "+D" (words), "+c" (nr_words) : "a" (0) : "memory");
+	bench_zero_string(run->ptrs, BENCH_NR_OBJECTS);
 	bench_stop(run, BENCH_NR_OBJECTS);
 }
 

@@ -59,12 +59,11 @@ static_assert(KHEAP_NR_CLASSES < 1 << KHEAP_NOTE_SHIFT);
 static_assert((u64)PAGE_SIZE << (KHEAP_NR_SPANS - 1 + KHEAP_NOTE_SHIFT) <
 	      U32_MAX);
 
-/* The list pointer of struct page, which nothing else uses while it is ours. */
 static __always_inline struct kheap_page_note *
 kheap_page_note(const struct page *page)
 {
-	static_assert(sizeof(struct kheap_page_note) == sizeof(page->lru.prev));
-	return (struct kheap_page_note *)&page->lru.prev;
+	static_assert(sizeof(struct kheap_page_note) == sizeof(long));
+	return (struct kheap_page_note *)kheap_page_note_word(page);
 }
 
 /**

@@ -581,7 +581,7 @@ static void arena_punch_holes(struct kheap_arena *arena, unsigned int nr,
 		pool->state = KHEAP_POOL_HOLE;
 		take_map(pool, taken);
 		for (i = 0; i < 1U << set->span; i++)
-			list_add(&page[i].lru, &taken->pages);
+			kheap_page_list_add(page + i, &taken->pages);
 	}
 	arena->nr_holes += nr;
 	set->nr_holes += nr;
@@ -621,12 +621,10 @@ static unsigned int set_take_empty(struct kheap_arena_set *set,
 
 static void free_taken(struct kheap *heap, struct taken *taken)
 {
-	struct page *page, *next;
+	struct page *page;
 
-	list_for_each_entry_safe(page, next, &taken->pages, lru) {
-		list_del(&page->lru);
+	while ((page = kheap_page_list_take(&taken->pages)))
 		kheap_pages_free(heap, page, 0);
-	}
 	while (taken->maps) {
 		void *map = taken->maps;
 

@@ -83,10 +83,9 @@ static __always_inline unsigned long kheap_page_number(const void *ptr)
  * @ptr: any address at all
  *
  * The struct page of a pool's page carries the pool's address twice, once as
- * it is and once xor a per-boot secret, in fields that nothing else reads while
- * the page is ours (the lowest bit of the second, which means a tail page to
- * the kernel, is clear). Another page's words would agree by chance once in
- * 2^63. The loads cannot fault, so holes in the memory map need no look-up.
+ * it is and once xor a per-boot secret: see raw/page.h. Another page's words
+ * would agree by chance once in 2^63. The loads cannot fault, so holes in the
+ * memory map need no look-up.
  *
  * Return: The pool, or NULL.
  */
@@ -98,8 +97,8 @@ static __always_inline struct kheap_pool *kheap_pool_of(const void *ptr)
 
 	if (unlikely(nr >= kheap_map.nr_pages))
 		return NULL;
-	pool = kheap_load_nofault(&page->private);
-	check = kheap_load_nofault((unsigned long *)&page->lru.next);
+	pool = kheap_load_nofault(kheap_page_pool_word(page));
+	check = kheap_load_nofault(kheap_page_check_word(page));
 	if (unlikely((pool ^ check) != kheap_map.secret))
 		return NULL;
 	return (struct kheap_pool *)pool;
@@ -135,7 +134,7 @@ kheap_owned_page(const void *ptr, const unsigned long *tag)
 static __always_inline struct kheap_pool *
 kheap_page_pool(const struct page *page)
 {
-	return (struct kheap_pool *)page->private;
+	return (struct kheap_pool *)*kheap_page_pool_word(page);
 }
 
 /* As kheap_owned_page(): set @pool to the pool if the answer is true. */

@@ -18,7 +18,7 @@ struct kheap_map kheap_map __ro_after_init;
 void __init kheap_map_init(void)
 {
 	kheap_map.base = PAGE_OFFSET;
-	kheap_map.nr_pages = kheap_nr_map_pages();
+	kheap_map.nr_pages = (kheap_map_end() - PAGE_OFFSET) >> PAGE_SHIFT;
 	kheap_map.pages = virt_to_page((void *)PAGE_OFFSET);
 	kheap_map.secret = get_random_long() & ~1UL;
 }
@@ -91,10 +91,10 @@ void kheap_pool_mark_pages(struct kheap_pool *pool, struct page *page,
 	unsigned int i;
 
 	for (i = 0; i < 1U << span; i++) {
-		set_page_private(page + i, (unsigned long)pool);
-		page[i].lru.next = (void *)((unsigned long)pool ^
-					    kheap_map.secret);
-		page[i].lru.prev = NULL;
+		*kheap_page_pool_word(page + i) = (unsigned long)pool;
+		*kheap_page_check_word(page + i) = (unsigned long)pool ^
+						   kheap_map.secret;
+		*kheap_page_note_word(page + i) = 0;
 		*kheap_page_tag(page + i) = 0;
 	}
 }
@@ -104,11 +104,8 @@ void kheap_pool_unmark_pages(struct page *page, unsigned int span)
 {
 	unsigned int i;
 
-	for (i = 0; i < 1U << span; i++) {
-		set_page_private(page + i, 0);
-		*kheap_page_tag(page + i) = 0;
-		INIT_LIST_HEAD(&page[i].lru);
-	}
+	for (i = 0; i < 1U << span; i++)
+		kheap_page_forget(page + i);
 }
 
 /* What kheap_owned_pool() compares; 0 for a pool without a class. */

@@ -215,6 +215,7 @@ struct kheap_tenants {
 /* Set before there is a heap, and never again. */
 extern const struct kheap_tenants *kheap_tenants;
 
+#include "raw/page.h"
 #include "raw/lookup.h"
 
 /* pages.c */
