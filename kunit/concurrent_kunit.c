@@ -200,8 +200,7 @@ static void interrupt_init(struct interrupt *irq, struct mill *mill,
 {
 	irq->mill = mill;
 	prandom_seed_state(&irq->rnd, seed);
-	hrtimer_init(&irq->timer, CLOCK_MONOTONIC, mode);
-	irq->timer.function = work_in_interrupt;
+	hrtimer_setup(&irq->timer, work_in_interrupt, CLOCK_MONOTONIC, mode);
 }
 
 static void interrupt_exit(struct interrupt *irq)

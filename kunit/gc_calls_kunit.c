@@ -220,7 +220,7 @@ static void work_that_comes_late_finds_the_collector_off(struct kunit *test)
 	struct kheap *heap = node_gc_heap(test);
 
 	drop_ring(test, node_type(test, heap, &node_ops), 3);
-	mod_delayed_work(system_unbound_wq,
+	mod_delayed_work(kheap_unbound_wq,
 			 &kheap_collector(heap->object.gc)->work, 0);
 	flush_delayed_work(&kheap_collector(heap->object.gc)->work);
 	KUNIT_EXPECT_EQ(test, node_gc_stats(heap).nr_automatic_runs, 0);
@@ -236,14 +236,14 @@ static void work_without_memory_comes_again(struct kunit *test)
 	drop_ring(test, node_type(test, heap, &node_ops), NR_RING);
 	heap->base.limit_bytes = 1;
 	kheap_gc_enable(heap, true);
-	mod_delayed_work(system_unbound_wq,
+	mod_delayed_work(kheap_unbound_wq,
 			 &kheap_collector(heap->object.gc)->work, 0);
 	flush_work(&kheap_collector(heap->object.gc)->work.work);
 	KUNIT_EXPECT_EQ(test, nr_released(), 0);
 	KUNIT_EXPECT_TRUE(test,
 			  delayed_work_pending(&kheap_collector(heap->object.gc)->work));
 	heap->base.limit_bytes = 0;
-	mod_delayed_work(system_unbound_wq,
+	mod_delayed_work(kheap_unbound_wq,
 			 &kheap_collector(heap->object.gc)->work, 0);
 	flush_delayed_work(&kheap_collector(heap->object.gc)->work);
 	KUNIT_EXPECT_EQ(test, nr_released(), NR_RING);
@@ -291,7 +291,7 @@ static void object_that_is_parked_late_waits_for_the_lock(struct kunit *test)
 	WRITE_ONCE(gc->running, true);
 	node_put(node);
 	WRITE_ONCE(gc->running, false);
-	queue_work(system_unbound_wq, &gc->parked_work);
+	queue_work(kheap_unbound_wq, &gc->parked_work);
 	msleep(20);
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&type->nr_held), 1);
 	KUNIT_EXPECT_NOT_NULL(test, READ_ONCE(gc->parked));

@@ -235,7 +235,7 @@ void kheap_test_untracked(struct kunit *test)
 /* flush_delayed_work() runs it again when it has armed itself by then. */
 void kheap_test_maintain(struct kheap *heap)
 {
-	mod_delayed_work(system_unbound_wq, &heap->base.maint, 0);
+	mod_delayed_work(kheap_unbound_wq, &heap->base.maint, 0);
 	flush_work(&heap->base.maint.work);
 }
 

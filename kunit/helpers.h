@@ -7,8 +7,21 @@
 #define _KHEAP_KUNIT_HELPERS_H
 
 #include <kunit/test.h>
+#include <linux/hrtimer.h>
+#include <linux/version.h>
 
 #include "main.h"
+
+/* Since v6.13 (commit 908a1d775422, "hrtimers: Introduce hrtimer_setup()"). */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+static inline void hrtimer_setup(struct hrtimer *timer,
+				 enum hrtimer_restart (*fn)(struct hrtimer *),
+				 clockid_t clock, enum hrtimer_mode mode)
+{
+	hrtimer_init(timer, clock, mode);
+	timer->function = fn;
+}
+#endif
 
 /* --- Heaps -------------------------------------------------------------- */
 

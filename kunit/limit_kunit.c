@@ -59,7 +59,7 @@ static bool on_limit(void *ctx, size_t bytes, gfp_t gfp)
 	}
 	if (client->armed) {
 		client->armed = false;
-		queue_work(system_unbound_wq, &client->work);
+		queue_work(kheap_unbound_wq, &client->work);
 		flush_work(&client->work);
 	}
 	if (client->hoard)

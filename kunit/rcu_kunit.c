@@ -575,8 +575,7 @@ static void interrupt_is_fine(struct kunit *test)
 		shot->blocks[i] = kheap_test_alloc(test, shot->heap,
 						   i % 10 ? 80 : LARGE);
 	init_completion(&shot->fired);
-	hrtimer_init(&shot->timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL);
-	shot->timer.function = shoot;
+	hrtimer_setup(&shot->timer, shoot, CLOCK_MONOTONIC, HRTIMER_MODE_REL);
 	hrtimer_start(&shot->timer, ns_to_ktime(NSEC_PER_MSEC),
 		      HRTIMER_MODE_REL);
 	wait_for_completion(&shot->fired);
