@@ -249,7 +249,7 @@ static void carve_object(void *block)
 	if (IS_ENABLED(CONFIG_KASAN_GENERIC))
 		kasan_poison(block, sizeof(struct kheap_object),
 			     KHEAP_KASAN_LIVE, false);
-	WRITE_ONCE(*(u32 *)block, 0);
+	atomic64_set(&((struct kheap_object *)block)->word, 0);
 }
 
 /*

@@ -13,6 +13,7 @@
 #include <linux/refcount.h>
 #include <linux/types.h>
 
+#include <asm/byteorder.h>
 #include <kheap/kheap.h>
 
 struct kheap_gc;
@@ -40,7 +41,8 @@ struct seq_file;
  * @refs: the number of references; 0 when the object is dead, negative when
  *	it is immortal
  * @gc: for the collector
- * @word: both of them, as one word that changes in one step
+ * @word: both of them, as one word that changes in one step: the references are
+ *	its lower half, whatever the order of bytes
  * @type: the object's type
  *
  * It is the first member of the client's structure. Nothing in it is for the
@@ -49,8 +51,13 @@ struct seq_file;
 struct kheap_object {
 	union {
 		struct {
+#ifdef __BIG_ENDIAN
+			u32 gc;
+			refcount_t refs;
+#else
 			refcount_t refs;
 			u32 gc;
+#endif
 		};
 		atomic64_t word;
 	};
