@@ -17,30 +17,25 @@
 
 /* --- Collecting --------------------------------------------------------- */
 
-/* Blocks in the client's hands; it goes on allocating and freeing. */
-static unsigned int count_live(const struct kheap_class *class,
-			       const struct kheap_pool *pool)
+/*
+ * Count the blocks in the client's hands and note the first ones, at one look each:
+ * it goes on allocating and freeing.
+ */
+static unsigned int list_live(const struct kheap_class *class,
+			      const struct kheap_pool *pool,
+			      const void **blocks)
 {
 	unsigned int idx, nr = 0;
 
-	for (idx = 0; idx < class->nr_blocks; idx++)
-		nr += kheap_block_is_allocated(class, pool, idx);
+	memset(blocks, 0, KHEAP_PINNED_BLOCKS * sizeof(*blocks));
+	for (idx = 0; idx < class->nr_blocks; idx++) {
+		if (!kheap_block_is_allocated(class, pool, idx))
+			continue;
+		if (nr < KHEAP_PINNED_BLOCKS)
+			blocks[nr] = kheap_block_address(class, pool, idx);
+		nr++;
+	}
 	return nr;
-}
-
-static void list_blocks(const struct kheap_class *class,
-			const struct kheap_pool *pool,
-			struct kheap_pinned_pool *copy)
-{
-	unsigned int idx, nr = 0;
-
-	for (idx = 0; idx < class->nr_blocks && nr < copy->nr_live &&
-	     nr < KHEAP_PINNED_BLOCKS; idx++)
-		if (kheap_block_is_allocated(class, pool, idx))
-			copy->blocks[nr++] = kheap_block_address(class, pool,
-								 idx);
-	while (nr < KHEAP_PINNED_BLOCKS)
-		copy->blocks[nr++] = NULL;
 }
 
 /*
@@ -52,12 +47,11 @@ static bool copy_pool(const struct kheap_class *class,
 		      const struct kheap_pool *pool,
 		      struct kheap_pinned_pool *copy)
 {
-	copy->nr_live = count_live(class, pool);
+	copy->nr_live = list_live(class, pool, copy->blocks);
 	if (!copy->nr_live || 2 * copy->nr_live > class->nr_blocks)
 		return false;
 	copy->nr_cached = pool->nr_used - copy->nr_live;
 	copy->base = pool->base;
-	list_blocks(class, pool, copy);
 	return true;
 }
 
