@@ -149,6 +149,111 @@ static void block_index_of_every_offset_is_the_quotient(struct kunit *test)
 	}
 }
 
+/* --- Every size, and pages of every size -------------------------------- */
+
+static const unsigned int page_shifts[] = { 12, 14, 16 };
+
+static void shift_desc(const unsigned int *shift, char *desc)
+{
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "pages_of_%uK",
+		 1U << (*shift - 10));
+}
+
+KUNIT_ARRAY_PARAM(page_shift, page_shifts, shift_desc);
+
+/* With an offset that grows up to the next multiple, so does the product. */
+static bool is_exact(unsigned long size, unsigned long bytes)
+{
+	unsigned long recip = kheap_recip(size), start, end, idx;
+
+	for (start = 0; start < bytes; start += size) {
+		if (!kheap_divide(start, recip, recip, &idx) ||
+		    idx != start / size)
+			return false;
+		end = min(start + size, bytes) - 1;
+		if (kheap_divide(start + 1, recip, recip, &idx) ||
+		    idx != start / size ||
+		    kheap_divide(end, recip, recip, &idx) ||
+		    idx != end / size)
+			return false;
+	}
+	return true;
+}
+
+/* Blocks of all sizes with one alignment; return how many are wrong. */
+static unsigned int nr_inexact(unsigned int shift, size_t align, size_t front)
+{
+	size_t most = front + (shift < 16 ? 24576 : 32768) + 80;
+	unsigned int nr_wrong = 0;
+	size_t size, bytes;
+
+	for (size = align; size <= ALIGN(most, align); size += align) {
+		bytes = (1UL << shift) << kheap_best_span(size + front, shift);
+		nr_wrong += bytes < size + front ||
+			    !is_exact(size, bytes - front);
+	}
+	return nr_wrong;
+}
+
+/* With what constructors and debug flags put around an object, and in front. */
+static void reciprocal_of_every_block_is_exact_in_its_pool(struct kunit *test)
+{
+	unsigned int shift = *(const unsigned int *)test->param_value;
+	size_t align;
+
+	KUNIT_EXPECT_EQ(test, nr_inexact(shift, 8, 16), 0);
+	for (align = 8; align < 1UL << shift; align *= 2) {
+		KUNIT_EXPECT_EQ(test, nr_inexact(shift, align, 0), 0);
+		KUNIT_EXPECT_EQ(test, nr_inexact(shift, align, align), 0);
+	}
+	KUNIT_EXPECT_EQ(test, nr_inexact(shift, align, 0), 0);
+	/* That it can be told: this one is wrong in a pool of 512 KiB. */
+	KUNIT_EXPECT_FALSE(test, is_exact(24568, 1 << 19));
+}
+
+/* Where the blocks of a class lie, as it was made. */
+static void expect_sound(struct kunit *test, const struct kheap_class *class)
+{
+	size_t bytes = kheap_pool_bytes(class), end;
+
+	end = class->front + (size_t)class->nr_blocks * class->size;
+	KUNIT_EXPECT_GE(test, class->size, class->usable);
+	KUNIT_EXPECT_GE(test, class->nr_blocks, 1);
+	KUNIT_EXPECT_LE(test, end, bytes);
+	KUNIT_EXPECT_GT(test, end + class->size, bytes);
+	KUNIT_EXPECT_LT(test, class->nr_blocks, KHEAP_LINK_WAITS);
+	KUNIT_EXPECT_LE(test, class->mark_offset + 8, class->size);
+	KUNIT_EXPECT_GE(test, class->max_slots, 1);
+	KUNIT_EXPECT_TRUE(test, is_exact(class->size, bytes - class->front));
+}
+
+static void nothing(void *object)
+{
+}
+
+/* Without and with a constructor, and with all that debug flags add. */
+static void geometry_of_every_size_is_sound(struct kunit *test)
+{
+	const unsigned int flags[] = { 0, KHEAP_DEBUG_GUARD };
+	size_t size, align, step = kheap_test_sweep ? 40 : 200;
+	struct kheap_cache *cache;
+	struct kheap *heap;
+	unsigned int i;
+
+	for (i = 0; i < 2 * ARRAY_SIZE(flags); i++) {
+		heap = kheap_test_heap_with(test, flags[i / 2], 0);
+		for (size = 8; size <= KHEAP_CACHE_SIZE_MAX; size += step) {
+			align = 8UL << (size / step) %
+				       (ilog2(KHEAP_CACHE_ALIGN_MAX) - 2);
+			cache = kheap_cache_create(heap, "sound", size, align,
+						   0, i % 2 ? nothing : NULL);
+			KUNIT_ASSERT_NOT_ERR_OR_NULL(test, cache);
+			expect_sound(test, &cache->class);
+			kheap_cache_destroy(cache);
+		}
+	}
+}
+
 static void fill_of_every_number_of_used_blocks_is_its_quarter(struct kunit *test)
 {
 	struct kheap *heap = kheap_test_heap(test);
@@ -286,6 +391,9 @@ static struct kunit_case class_cases[] = {
 			 size_gen_params),
 	KUNIT_CASE(zalloc_of_a_cached_block_zeroes_it),
 	KUNIT_CASE(block_index_of_every_offset_is_the_quotient),
+	KUNIT_CASE_PARAM(reciprocal_of_every_block_is_exact_in_its_pool,
+			 page_shift_gen_params),
+	KUNIT_CASE(geometry_of_every_size_is_sound),
 	KUNIT_CASE(fill_of_every_number_of_used_blocks_is_its_quarter),
 	KUNIT_CASE(size_zero_gets_the_smallest_block),
 	KUNIT_CASE(constant_size_gets_the_class_of_the_variable),

@@ -58,7 +58,7 @@ static const struct unfit {
 	{ "empty_name", "", 8, 0, 0, "it has no name" },
 	{ "no_size", "x", 0, 0, 0, "its objects have no size" },
 	{ "too_large", "x", KHEAP_CACHE_SIZE_MAX + 1, 0, 0,
-	  "larger than six pages" },
+	  "larger than kheap has them" },
 	{ "odd_alignment", "x", 8, 24, 0, "no power of two" },
 	{ "wide_alignment", "x", 8, 2 * KHEAP_CACHE_ALIGN_MAX, 0,
 	  "larger than a page" },

@@ -207,7 +207,7 @@ static const char *unfit(const char *name, unsigned int size,
 	if (!size)
 		return "its objects have no size";
 	if (size > KHEAP_CACHE_SIZE_MAX)
-		return "its objects are larger than six pages";
+		return "its objects are larger than kheap has them";
 	if (align && !is_power_of_2(align))
 		return "its alignment is no power of two";
 	if (align > KHEAP_CACHE_ALIGN_MAX)

@@ -73,31 +73,6 @@ unsigned long kheap_new_tag(void)
 
 /* --- Geometry ----------------------------------------------------------- */
 
-/* The fewest pages whose tail waste is under 1/8, else the least wasteful. */
-static unsigned int best_span(size_t size)
-{
-	unsigned int span, best = 0;
-	size_t least = PAGE_SIZE;
-
-	if (size <= KHEAP_BLOCK_MAX)
-		return 0;
-	for (span = 0; span < KHEAP_NR_SPANS; span++) {
-		size_t bytes = PAGE_SIZE << span;
-		size_t waste;
-
-		if (bytes < size)
-			continue;
-		waste = (bytes % size) >> span;
-		if (waste < PAGE_SIZE / 8)
-			return span;
-		if (waste < least) {
-			least = waste;
-			best = span;
-		}
-	}
-	return best;
-}
-
 /* Slots of a magazine of at most @nr: with 5, 13, 29, 61 its memory is used up. */
 static unsigned int round_slots(unsigned int nr)
 {
@@ -117,6 +92,13 @@ static void class_set_caching(struct kheap_class *class)
 	class->max_full = min_t(size_t, DEPOT_MAGAZINES, DEPOT_BYTES /
 				(class->max_slots * class->size));
 }
+
+/* What the fields of a class and of a pool have room for, whatever a page is. */
+static_assert(PAGE_SIZE >> KHEAP_BLOCK_SHIFT < KHEAP_LINK_WAITS);
+static_assert(BITS_TO_LONGS(PAGE_SIZE >> KHEAP_BLOCK_SHIFT) <= U8_MAX);
+static_assert((PAGE_SIZE << (KHEAP_NR_SPANS - 1)) / KHEAP_BLOCK_MAX <=
+	      PAGE_SIZE >> KHEAP_BLOCK_SHIFT);
+static_assert(KHEAP_CACHE_SIZE_MAX + KHEAP_CACHE_ALIGN_MAX / 2 <= U16_MAX + 1);
 
 /*
  * Where the blocks are. A typed object has its mark where it has its type while
@@ -144,10 +126,11 @@ static void class_set_geometry(struct kheap_class *class, size_t size,
 			   class->zero_words <= KHEAP_ZERO_STORES / 8 ?
 			   KHEAP_ZERO_LINES : KHEAP_ZERO_STRING;
 	class->size = ALIGN(stride, align);
-	class->span = best_span(class->size + class->front);
+	class->span = kheap_best_span(class->size + class->front,
+				      PAGE_SHIFT);
 	class->nr_blocks = (kheap_pool_bytes(class) - class->front) /
 			   class->size;
-	class->recip = DIV_ROUND_UP_ULL(1ULL << 32, class->size);
+	class->recip = kheap_recip(class->size);
 	class->recip_low = class->recip;
 	class->line_blocks = max(1UL, L1_CACHE_BYTES >>
 				 __ffs(class->size | L1_CACHE_BYTES));

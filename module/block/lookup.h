@@ -7,6 +7,8 @@
 #ifndef _KHEAP_LOOKUP_H
 #define _KHEAP_LOOKUP_H
 
+#include "block/geometry.h"
+
 static inline struct kheap_class_node *kheap_pool_node(struct kheap_pool *pool)
 {
 	return &pool->class->node[pool->arena->set->node];
@@ -74,11 +76,6 @@ kheap_page_note(const struct page *page)
  * @idx: set to the index if the answer is true; it may be nr_blocks in the
  *	pool's tail, where nothing is ever carved
  *
- * A division and its remainder by one multiplication (Lemire, Kaser and Kurz,
- * "Faster remainder by direct computation", 2019): with recip = 2^32 / size
- * rounded up, the product's upper half is the quotient, and its lower half is
- * less than recip exactly when nothing remains.
- *
  * Return: Whether a block starts at @ptr.
  */
 static __always_inline bool kheap_block_index(const struct kheap_class *class,
@@ -86,11 +83,8 @@ static __always_inline bool kheap_block_index(const struct kheap_class *class,
 					      const void *ptr,
 					      unsigned long *idx)
 {
-	unsigned long offset = (unsigned long)ptr - (unsigned long)pool->base;
-	u64 product = offset * class->recip;
-
-	*idx = product >> 32;
-	return likely((u32)product < class->recip_low);
+	return kheap_divide((unsigned long)ptr - (unsigned long)pool->base,
+			    class->recip, class->recip_low, idx);
 }
 
 static inline void *kheap_block_address(const struct kheap_class *class,

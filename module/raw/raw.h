@@ -35,7 +35,9 @@
 #define KHEAP_ARENA_POOLS	(1 << KHEAP_ARENA_ORDER)
 #define KHEAP_CHUNK_POOLS	8	/* descriptors allocated at once */
 #define KHEAP_ARENA_CHUNKS	(KHEAP_ARENA_POOLS / KHEAP_CHUNK_POOLS)
-#define KHEAP_NR_SPANS		4	/* pools of 1, 2, 4 and 8 pages */
+/* Pools of 1, 2, 4 and 8 pages; where pages have 64 KiB, of 1 and 2. */
+#define KHEAP_SPANS_OF(shift)	((shift) < 16 ? 4 : 2)
+#define KHEAP_NR_SPANS		KHEAP_SPANS_OF(PAGE_SHIFT)
 
 enum kheap_pool_state {
 	KHEAP_POOL_HOLE,	/* no page; in no list */

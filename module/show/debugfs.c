@@ -114,7 +114,7 @@ struct arena_copy {
 	unsigned int nr_freepools;
 	unsigned int nr_holes;
 	char map[KHEAP_ARENA_POOLS + 1];
-	u16 sizes[KHEAP_ARENA_POOLS];
+	u32 sizes[KHEAP_ARENA_POOLS];
 };
 
 /*
@@ -143,7 +143,7 @@ static char pool_char(const struct kheap_pool *pool)
 }
 
 /* Bytes of the pool's blocks; 0 for a hole and for a pool of no class. */
-static u16 pool_block_size(const struct kheap_pool *pool, char map_char)
+static u32 pool_block_size(const struct kheap_pool *pool, char map_char)
 {
 	if (map_char == '_' || map_char == '.')
 		return 0;

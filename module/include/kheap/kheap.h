@@ -15,7 +15,7 @@ struct kheap;
 struct kheap_cache;
 
 /*
- * Blocks come in steps of 8 bytes up to 512, and from there to two pages in
+ * Blocks come in steps of 8 bytes up to 512, and from there to 8192 in
  * four steps a doubling; what is larger is a large block.
  */
 #define KHEAP_BLOCK_SHIFT	3
@@ -28,10 +28,11 @@ struct kheap_cache;
 #define KHEAP_NAME_MAX		63
 
 /*
- * Largest size and alignment of a fixed-size cache's objects, in bytes. A pool
- * has at most eight pages, in which one must fit with all that is put around it.
+ * Largest size and alignment of a fixed-size cache's objects, in bytes: six pages
+ * of 4 KiB, on a kernel with pages of 64 KiB half a page. One must fit in a pool
+ * with all that is put around it.
  */
-#define KHEAP_CACHE_SIZE_MAX	(6 * PAGE_SIZE)
+#define KHEAP_CACHE_SIZE_MAX	(PAGE_SIZE < 65536 ? 24576 : PAGE_SIZE / 2)
 #define KHEAP_CACHE_ALIGN_MAX	PAGE_SIZE
 
 /**

@@ -39,7 +39,7 @@ look_at_heap $CLIENT 1 sealed_parcels shared line
 look_at_heap $CLIENT.acct 3 parcel ledger
 
 step "what cannot be had is refused in words"
-assert_log "module $CLIENT: no cache 'huge' of 100000 bytes: .* larger than six pages"
+assert_log "module $CLIENT: no cache 'huge' of 100000 bytes: .* larger than kheap has them"
 assert_log "module $CLIENT: no cache 'dma' of 64 bytes: .* zone for DMA"
 
 step "kheap stays while the module does, the heap goes with it"
