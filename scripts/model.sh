@@ -11,7 +11,7 @@ usage()
 	                        [--jobs N]
 
 	Searches the models in Documentation/models: gc.pml, names.pml, busy.pml,
-	mark.pml, parking.pml. What should hold must hold in every reachable state,
+	mark.pml, parking.pml, order.pml. What should hold must hold in every reachable state,
 	and every variant that is broken on purpose must break. One line a search:
 	verdict, model, what was searched, states, seconds of CPU time. Exits with 1
 	if anything is not as expected, 2 if it cannot run.
@@ -263,6 +263,9 @@ small_searches()
 		-DTWIN -DLOOKALIKE -DNBLK=2 -DNOPS=2
 	holds mark "two frees at once with F: never two owners, 3 operations" \
 		-DTWIN -DATOMIC -DNEVER_TWO -DLOOKALIKE -DNBLK=2 -DNOPS=3
+	holds order "what is written, then the word of it"
+	holds order "two flags, each seen by who sets the other" -DFLAGS
+	holds order "the last put of a plain object, and a run" -DPUT
 	holds parking "2 clients of 2 operations, 2 sweeps" -DNOPS=2
 	holds parking "a second free, 2 clients of 2 operations, 2 sweeps" \
 		-DSECOND -DNBAD=1 -DNOPS=2
@@ -362,6 +365,13 @@ broken_variants()
 		-DTWIN -DNOT_STRADDLED -DNBLK=1
 	breaks mark "with F, there are never two owners of what was written to" \
 		-DSCRIBBLE -DSECOND -DATOMIC -DNEVER_TWO -DNBAD=2 -DNBLK=1
+
+	breaks order "the word is seen before what it tells of" -DNO_RELEASE
+	breaks order "what it tells of is read before the word" -DNO_ACQUIRE
+	breaks order "a look before one's own flag is seen" -DFLAGS -DNO_BARRIER
+	breaks order "a put looks for a run before it reads the count" \
+		-DPUT -DNO_PUT_ACQUIRE
+	breaks order "a run reads fields before it says so" -DPUT -DNO_RUN_BARRIER
 
 	breaks parking "no look at the mark after the bit is set" \
 		-DNO_RECHECK -DTWIN -DNBAD=1

@@ -245,17 +245,18 @@ void kheap_class_free_bulk(struct kheap_class *class, size_t nr, void **ptrs)
 {
 	const struct page *page;
 	size_t i = 0;
+	void *ptr;
 
 	for (;;) {
 		i += push_run(class, ptrs + i, nr - i);
 		if (i >= nr)
 			break;
-		page = kheap_owned_page(ptrs[i], &class->tag);
+		ptr = ptrs[i++];
+		page = kheap_owned_page(ptr, &class->tag);
 		if (unlikely(!page) || unlikely(!is_page_of(class, page)) ||
-		    unlikely(!kheap_block_at(class, page, ptrs[i])) ||
-		    unlikely(!kheap_give(class, ptrs[i], class->mark_offset)))
-			kheap_class_free_unusual(class, ptrs[i]);
-		i++;
+		    unlikely(!kheap_block_at(class, page, ptr)) ||
+		    unlikely(!kheap_give(class, ptr, class->mark_offset)))
+			kheap_class_free_unusual(class, ptr);
 	}
 }
 

@@ -481,8 +481,11 @@ bool kheap_cpu_cache_push(struct kheap_class *class, bool alien, void *block)
 
 	if (caches == &kheap_cold_cache)
 		return false;
-	if (alien)
-		caches = class->alien;
+	if (alien) {
+		/* Pairs with kheap_cpu_caches_setup(): the alien ones were first. */
+		smp_rmb();
+		caches = READ_ONCE(class->alien);
+	}
 	kheap_cpu_cache_grow(class, caches);
 	if (!alien)
 		kheap_cpu_cache_spare(class, caches, 1);

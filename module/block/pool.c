@@ -283,6 +283,8 @@ static unsigned int pool_carve(struct kheap_class *class,
 			carve_object(slots[i]);
 		kheap_mark_set_link(class, slots[i], KHEAP_LINK_CACHED);
 	}
+	/* Pairs with kheap_look_at_pool(), under another lock. */
+	smp_wmb();
 	pool->nextoffset += nr * class->size;
 	kheap_pool_set_limit(class, pool);
 	pool->nr_used += nr;
@@ -311,6 +313,7 @@ static void pool_skip_line(struct kheap_class *class,
 			carve_object(block);
 		kheap_mark_set_link(class, block, pool->freeblock);
 		pool->freeblock = idx;
+		smp_wmb();	/* As in pool_carve(). */
 		pool->nextoffset += class->size;
 		node->nr_virgin--;
 	}

@@ -267,7 +267,8 @@ static noinline void put_slowly(struct kheap_object *obj)
  * becomes 0 by a plain store. kheap_object_dispose() wants a full barrier
  * between the end of the last reference in a field and the look at @running:
  * that is the exchange that took it out of the field, or the compare-and-exchange
- * by which the object with the field died.
+ * by which the object with the field died. If that was another's field, he has
+ * put his reference since, and we have read the count that this has left.
  *
  * A dead object to which somebody gave a count of 1 has no type, and then the
  * look at what it says of itself is answered with an error.
@@ -285,6 +286,8 @@ void __kheap_object_put(struct kheap_object *obj)
 	if (unlikely(plain < 0))
 		return put_slowly(obj);
 	if (plain) {
+		/* What others did before they put theirs: then @running. */
+		smp_acquire__after_ctrl_dep();
 		atomic64_set(&obj->word, word - 1);
 		if (unlikely(READ_ONCE(type->gc->running)))
 			return kheap_object_dispose(type, obj);

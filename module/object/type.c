@@ -64,9 +64,14 @@ static int type_init(struct kheap_type *type, struct kheap *heap,
 /* The heap's collector, made with the first type; under heap->base.mutex. */
 static struct kheap_gc *gc_of(struct kheap *heap)
 {
-	if (!heap->object.gc)
-		WRITE_ONCE(heap->object.gc, kheap_gc_ops->create(heap));
-	return heap->object.gc;
+	struct kheap_gc *gc = heap->object.gc;
+
+	if (gc)
+		return gc;
+	gc = kheap_gc_ops->create(heap);
+	/* Whoever reads it without the mutex follows it. */
+	smp_store_release(&heap->object.gc, gc);
+	return gc;
 }
 
 static void publish(struct kheap_type *type)
@@ -199,8 +204,9 @@ static bool walk_pool(struct kheap_walk *walk, struct kheap_pool *pool)
 		return false;
 	raw_spin_lock_irqsave(&set->lock, flags);
 	start = local_clock();
+	/* Pairs with set_state(): its state, then what kheap_pool_setup() wrote. */
 	if (pool->class->type == type && pool->class->nr_blocks <= nr_blocks &&
-	    READ_ONCE(pool->state) >= KHEAP_POOL_USED)
+	    smp_load_acquire(&pool->state) >= KHEAP_POOL_USED)
 		look_at_pool(walk, pool);
 	walk->lock_max_ns = max(walk->lock_max_ns, local_clock() - start);
 	raw_spin_unlock_irqrestore(&set->lock, flags);

@@ -144,7 +144,8 @@ void kheap_weakref_clear(struct kheap_weakref *ref)
 {
 	struct kheap_gc *gc;
 
-	if (!READ_ONCE(ref->target) && !ref->callback)
+	/* Pairs with detach_batch(): nobody looks at it, and its owner frees it. */
+	if (!smp_load_acquire(&ref->target) && !ref->callback)
 		return;
 	gc = ref->gc;
 	if (may_sleep())

@@ -125,6 +125,11 @@ kheap_owned_page(const void *ptr, const unsigned long *tag)
 	page = kheap_map.pages + nr;
 	if (unlikely(kheap_load_nofault(kheap_page_tag(page)) != *tag))
 		return NULL;
+	/*
+	 * Pairs with kheap_pool_set_tag(). For a block of one's own the order is
+	 * that of addresses: this is for pointers that somebody made up.
+	 */
+	smp_acquire__after_ctrl_dep();
 	if (!page)
 		__builtin_unreachable();
 	return page;

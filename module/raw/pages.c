@@ -116,7 +116,8 @@ void kheap_pool_set_tag(struct kheap_pool *pool, unsigned int span,
 	unsigned int i;
 
 	for (i = 0; i < 1U << span; i++)
-		WRITE_ONCE(*kheap_page_tag(page + i), tag);
+		/* Pairs with kheap_owned_page(): first the other words. */
+		smp_store_release(kheap_page_tag(page + i), tag);
 }
 
 /* The kernel promises two pages in one piece, not more: then ask again. */
