@@ -162,6 +162,10 @@ static void small_magazines_go_when_they_are_empty(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, cache->outgrown.nr, 0);
 }
 
+/* --- Whose pools -------------------------------------------------------- */
+
+#define OTHERS		16	/* pools that are kept from other CPUs */
+
 static int alloc_on(void *data)
 {
 	struct kheap *heap = data;
@@ -170,12 +174,12 @@ static int alloc_on(void *data)
 }
 
 /* They are going to be the CPUs' hot ones. */
-static void first_blocks_of_two_cpus_share_no_line(struct kunit *test)
+static void first_blocks_of_two_cpus_lie_apart(struct kunit *test)
 {
 	struct kheap *heap = kheap_test_heap(test);
+	unsigned int second = roundup(24 + 512, 24);
 	struct kheap_class *class;
 	struct kheap_pool *pool;
-	unsigned long first;
 	void *block;
 
 	if (!cpu_online(FAR_CPU))
@@ -187,36 +191,152 @@ static void first_blocks_of_two_cpus_share_no_line(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pool->nextoffset, 24);
 	KUNIT_EXPECT_EQ(test, smp_call_on_cpu(FAR_CPU, alloc_on, heap, false),
 			0);
-	first = L1_CACHE_ALIGN(24ul + 1);
-	KUNIT_EXPECT_EQ(test, pool->nextoffset,
-			roundup(first, 24) + 24);
+	KUNIT_EXPECT_EQ(test, pool->nextoffset, second + 24);
 	KUNIT_EXPECT_EQ(test, pool->nr_used, 2);
 	KUNIT_EXPECT_EQ(test, class_stats(class).nr_allocated, 2);
 	kheap_free(heap, block);
-	kheap_free(heap, pool->base + roundup(first, 24));
+	kheap_free(heap, pool->base + second);
 }
 
-/* Of 24 bytes, three lines have eight. */
-static void virgin_run_ends_with_a_line(struct kunit *test)
+/**
+ * struct far_take - what another CPU takes out of pools
+ * @class: theirs
+ * @any: out of those of other CPUs, too
+ * @block: one, or NULL
+ */
+struct far_take {
+	struct kheap_class *class;
+	bool any;
+	void *block;
+};
+
+static int take_on(void *data)
+{
+	struct far_take *take = data;
+	void *bad = NULL;
+
+	take->block = NULL;
+	kheap_pools_take(take->class, numa_mem_id(), take->any, &take->block, 1,
+			 &bad);
+	return bad ? -EIO : 0;
+}
+
+static void *take_far(struct kunit *test, struct kheap_class *class, bool any)
+{
+	struct far_take take = { .class = class, .any = any };
+
+	KUNIT_EXPECT_EQ(test, smp_call_on_cpu(FAR_CPU, take_on, &take, false),
+			0);
+	return take.block;
+}
+
+#define WIDE		512
+#define NR_WIDE		8	/* of them in a page */
+
+/*
+ * Have so many pools of this CPU, each with one free block, and kept from others
+ * for minutes. Return all blocks, of which the first of each pool is free.
+ */
+static void **own_pools(struct kunit *test, struct kheap *heap, unsigned int nr)
+{
+	struct kheap_class *class;
+	void **blocks;
+	unsigned int i;
+
+	if (!cpu_online(FAR_CPU))
+		kunit_skip(test, "needs two CPUs");
+	kheap_test_stay_on(test, 0);
+	blocks = kheap_test_alloc_many(test, heap, WIDE, nr * NR_WIDE);
+	class = heap->block.classes[WIDE / 8 - 1];
+	for (i = 0; i < nr * NR_WIDE; i++) {
+		struct kheap_pool *pool = kheap_block_pool(blocks[i]);
+
+		KUNIT_EXPECT_EQ(test, pool->cpu, 0);
+		pool->until = jiffies / HZ + 1000;
+		if (blocks[i] == pool->base)
+			kheap_free(heap, blocks[i]);
+	}
+	kheap_class_drain_cpu(class, 0);
+	KUNIT_EXPECT_EQ(test, class_stats(class).nr_pools, nr);
+	KUNIT_EXPECT_EQ(test, class_stats(class).nr_free, nr);
+	return blocks;
+}
+
+static void free_used(struct kheap *heap, void **blocks, unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr * NR_WIDE; i++)
+		if (!IS_ALIGNED((unsigned long)blocks[i], PAGE_SIZE))
+			kheap_free(heap, blocks[i]);
+}
+
+static void pool_is_left_to_the_cpu_that_takes_from_it(struct kunit *test)
 {
 	struct kheap *heap = kheap_test_heap(test);
-	struct kheap_class *class;
-	struct kheap_pool *pool;
-	void *bad = NULL, *held, *slots[40];
-	unsigned int nr;
+	void **blocks = own_pools(test, heap, 1), *block;
+	struct kheap_class *class = heap->block.classes[WIDE / 8 - 1];
+	struct kheap_pool *pool = kheap_block_pool(blocks[0]);
 
-	kheap_free(heap, kheap_test_alloc(test, heap, 24));
-	class = heap->block.classes[2];
-	KUNIT_ASSERT_EQ(test, class->line_blocks, 8);
-	held = kheap_test_alloc(test, heap, 24);
-	nr = kheap_pools_take(class, numa_mem_id(), slots, 13, &bad);
-	KUNIT_ASSERT_GT(test, nr, 0);
-	pool = kheap_block_pool(slots[0]);
-	KUNIT_EXPECT_EQ(test, pool->nextoffset % L1_CACHE_BYTES, 0);
-	KUNIT_EXPECT_GT(test, nr, 13 - 8);
-	while (nr--)
-		kheap_class_free_to_pool(class, slots[nr]);
-	kheap_free(heap, held);
+	KUNIT_EXPECT_NULL(test, take_far(test, class, false));
+	block = take_far(test, class, true);
+	KUNIT_EXPECT_PTR_EQ(test, block, pool->base);
+	KUNIT_EXPECT_EQ(test, pool->cpu, FAR_CPU);
+	kheap_class_free_to_pool(class, block);
+	free_used(heap, blocks, 1);
+}
+
+static void pool_is_everybodys_after_a_while(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	void **blocks = own_pools(test, heap, 1), *block;
+	struct kheap_class *class = heap->block.classes[WIDE / 8 - 1];
+	struct kheap_pool *pool = kheap_block_pool(blocks[0]);
+
+	pool->until = jiffies / HZ - 1;
+	block = take_far(test, class, false);
+	KUNIT_EXPECT_PTR_EQ(test, block, pool->base);
+	KUNIT_EXPECT_EQ(test, pool->cpu, FAR_CPU);
+	kheap_class_free_to_pool(class, block);
+	free_used(heap, blocks, 1);
+}
+
+static void few_pools_are_kept_from_other_cpus(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	void **blocks = own_pools(test, heap, OTHERS + 1), *block;
+	struct kheap_class *class = heap->block.classes[WIDE / 8 - 1];
+
+	block = take_far(test, class, false);
+	KUNIT_EXPECT_NOT_NULL(test, block);
+	KUNIT_EXPECT_NULL(test, take_far(test, class, false));
+	if (block)
+		kheap_class_free_to_pool(class, block);
+	free_used(heap, blocks, OTHERS + 1);
+}
+
+static int alloc_wide(void *data)
+{
+	void **block = data;
+	struct kheap *heap = *block;
+
+	*block = kheap_alloc(heap, WIDE, GFP_KERNEL);
+	return *block ? 0 : -ENOMEM;
+}
+
+/* Of a heap that may not grow. */
+static void others_pool_serves_before_a_request_fails(struct kunit *test)
+{
+	struct kheap *heap = kheap_test_heap(test);
+	void **blocks = own_pools(test, heap, 1), *block = heap;
+
+	WRITE_ONCE(heap->base.limit_bytes, kheap_test_stats(heap).held_bytes);
+	KUNIT_EXPECT_EQ(test, smp_call_on_cpu(FAR_CPU, alloc_wide, &block,
+					      false), 0);
+	KUNIT_EXPECT_TRUE(test, IS_ALIGNED((unsigned long)block, PAGE_SIZE));
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&heap->base.nr_failed), 0);
+	kheap_free(heap, block);
+	free_used(heap, blocks, 1);
 }
 
 /* --- Filling ------------------------------------------------------------ */
@@ -624,8 +744,11 @@ static struct kunit_case cpu_cache_cases[] = {
 	KUNIT_CASE(block_freed_in_nmi_comes_back_a_moment_later),
 	KUNIT_CASE(block_known_to_kmemleak_stays_known_in_nmi),
 	KUNIT_CASE(object_freed_in_nmi_stays_constructed),
-	KUNIT_CASE(first_blocks_of_two_cpus_share_no_line),
-	KUNIT_CASE(virgin_run_ends_with_a_line),
+	KUNIT_CASE(first_blocks_of_two_cpus_lie_apart),
+	KUNIT_CASE(pool_is_left_to_the_cpu_that_takes_from_it),
+	KUNIT_CASE(pool_is_everybodys_after_a_while),
+	KUNIT_CASE(few_pools_are_kept_from_other_cpus),
+	KUNIT_CASE(others_pool_serves_before_a_request_fails),
 	KUNIT_CASE(small_magazines_go_when_they_are_empty),
 	{}
 };

@@ -649,11 +649,12 @@ static void forged_object_is_not_freed(struct kunit *test)
 {
 	struct kheap *heap = kheap_test_heap(test);
 	struct kheap_type *type = node_type(test, heap, &node_bare_ops);
-	struct node *node = node_new(test, type), *gone = node_new(test, type);
-	struct node *one, *other;
+	struct node *node, *gone, *one, *other;
 	struct kheap_object *stray;
 
 	kheap_test_stay_on(test, 0);
+	node = node_new(test, type);
+	gone = node_new(test, type);
 	stray = kunit_kzalloc(test, sizeof(*node), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, stray);
 	kheap_test_watch_log(test);

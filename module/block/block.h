@@ -221,7 +221,6 @@ enum kheap_zero_kind {
  * @zero_words: words of 8 bytes to zero when zeroing is wanted, see
  *	kheap_zero(); 0 with a constructor
  * @nr_blocks: blocks in a pool
- * @line_blocks: so many blocks, from the pool's start, end where a line does
  * @mark_offset: where in a free block its mark is
  * @fill_shift: turns nr_used into a quarter, see kheap_pool_fill()
  * @span: order of a pool
@@ -276,7 +275,6 @@ struct kheap_class {
 	u16 front;
 	u16 max_slots;
 	u16 max_full;
-	u8 line_blocks;
 	bool wants_cpu;
 	bool rcu;
 	bool slow_free;
@@ -388,7 +386,7 @@ void kheap_pool_set_limit(const struct kheap_class *class,
 unsigned int kheap_pool_join(struct kheap_pool *pool, void **slots,
 			     unsigned int nr, void **bad);
 void *kheap_pools_take_apart(struct kheap_class *class, int nid);
-unsigned int kheap_pools_take(struct kheap_class *class, int node,
+unsigned int kheap_pools_take(struct kheap_class *class, int node, bool any,
 			      void **slots, unsigned int nr, void **bad);
 void kheap_pools_give(struct kheap_class *class, void **slots,
 		      unsigned int nr, struct list_head *empties);

@@ -132,8 +132,6 @@ static void class_set_geometry(struct kheap_class *class, size_t size,
 			   class->size;
 	class->recip = kheap_recip(class->size);
 	class->recip_low = class->recip;
-	class->line_blocks = max(1UL, L1_CACHE_BYTES >>
-				 __ffs(class->size | L1_CACHE_BYTES));
 	class->fill_shift = max(fls(class->nr_blocks - 1) -
 				ilog2(KHEAP_NR_FILLS), 0);
 	class_set_caching(class);
@@ -340,11 +338,11 @@ void kheap_alloc_failed(struct kheap *heap, const struct kheap_class *class,
 }
 
 /* One block, past the per-CPU caches. */
-static void *take_from_pools(struct kheap_class *class, int nid)
+static void *take_from_pools(struct kheap_class *class, int nid, bool any)
 {
 	void *block = NULL, *bad = NULL;
 
-	if (!kheap_pools_take(class, nid, &block, 1, &bad))
+	if (!kheap_pools_take(class, nid, any, &block, 1, &bad))
 		block = NULL;
 	kheap_refuse_link(class, bad);
 	return block;
@@ -357,7 +355,7 @@ static void *take_from_other_nodes(struct kheap_class *class, int nid)
 
 	for_each_online_node(other) {
 		if (other != nid)
-			block = take_from_pools(class, other);
+			block = take_from_pools(class, other, true);
 		if (block)
 			break;
 	}
@@ -390,11 +388,12 @@ static void *take_block(struct kheap_class *class, gfp_t gfp, int nid,
 	if (local && class->max_slots)
 		block = kheap_cpu_cache_refill(class);
 	/* This CPU's first block is going to be its hot one. */
-	if (!block && local && class->line_blocks > 1 && class->max_slots &&
+	if (!block && local && class->max_slots &&
 	    !raw_cpu_read(class->caches->nr_slots))
 		block = kheap_pools_take_apart(class, nid);
-	return block ?: take_from_pools(class, nid) ?:
-	       take_from_new_memory(class, gfp, nid);
+	return block ?: take_from_pools(class, nid, false) ?:
+	       take_from_new_memory(class, gfp, nid) ?:
+	       take_from_pools(class, nid, true);
 }
 
 /* Clear the mark of a block. Return false if it had none. */

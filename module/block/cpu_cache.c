@@ -256,7 +256,7 @@ bool kheap_cpu_cache_fill(struct kheap_class *class,
 		load_full(cache);
 		return true;
 	}
-	nr = kheap_pools_take(class, numa_mem_id(), cache->base,
+	nr = kheap_pools_take(class, numa_mem_id(), false, cache->base,
 			      cache->limit - cache->base, bad);
 	WRITE_ONCE(cache->top, cache->base + nr);
 	return nr;

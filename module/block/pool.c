@@ -16,6 +16,9 @@
 #include "block/trace.h"
 #include "raw/trace.h"
 
+#define BYTES_APART	512	/* see pool_skip_lines() */
+#define MOST_OTHERS	16	/* see fullest_used_pool() */
+
 /* --- Links -------------------------------------------------------------- */
 
 /*
@@ -121,14 +124,45 @@ static void set_state(struct kheap_pool *pool, enum kheap_pool_state state)
 
 /* --- Lists by fill ------------------------------------------------------ */
 
-static struct kheap_pool *fullest_used_pool(struct kheap_class_node *node)
+/* The second, for what may be wrong once in 18 hours. */
+static u16 this_second(void)
 {
+	return jiffies / HZ;
+}
+
+/*
+ * Whoever takes blocks of a pool has it for itself for a second or two: beside
+ * each other's blocks, two CPUs would take lines from each other again and again,
+ * as what a CPU writes in order has it fetch those beyond.
+ */
+static bool is_others(const struct kheap_class *class,
+		      const struct kheap_pool *pool)
+{
+	return pool->cpu != (u16)raw_smp_processor_id() && class->max_slots &&
+	       (s16)(pool->until - this_second()) >= 0;
+}
+
+/*
+ * Not one of another CPU, but with @any: then the fullest of all. It is no
+ * search without an end, nor are more free blocks kept from others, than
+ * MOST_OTHERS pools.
+ */
+static struct kheap_pool *fullest_used_pool(const struct kheap_class *class,
+					    struct kheap_class_node *node,
+					    bool any)
+{
+	unsigned int left = any ? 0 : MOST_OTHERS;
+	struct kheap_pool *pool, *first = NULL;
 	int fill;
 
 	for (fill = KHEAP_NR_FILLS - 1; fill >= 0; fill--)
-		if (!list_empty(&node->used[fill]))
-			return list_first_entry(&node->used[fill],
-						struct kheap_pool, list);
+		list_for_each_entry(pool, &node->used[fill], list) {
+			if (!is_others(class, pool))
+				return pool;
+			first = first ?: pool;
+			if (!left--)
+				return first;
+		}
 	return NULL;
 }
 
@@ -252,22 +286,7 @@ static void carve_object(void *block)
 	atomic64_set(&((struct kheap_object *)block)->word, 0);
 }
 
-/*
- * Where a run of virgin blocks from @idx ends. The CPU that gets it writes to all
- * lines that it touches, so it ends with one if it can: the next run may be
- * another CPU's.
- */
-static unsigned int end_of_run(const struct kheap_class *class,
-			       unsigned int idx, unsigned int nr)
-{
-	unsigned int end = round_down(idx + nr, class->line_blocks);
-
-	if (idx + nr >= class->nr_blocks)
-		return class->nr_blocks;
-	return end > idx ? end : idx + nr;
-}
-
-/* Carve up to @nr virgin blocks. Return how many, one at least. */
+/* Carve up to @nr virgin blocks. Return how many. */
 static unsigned int pool_carve(struct kheap_class *class,
 			       struct kheap_class_node *node,
 			       struct kheap_pool *pool,
@@ -276,7 +295,7 @@ static unsigned int pool_carve(struct kheap_class *class,
 	unsigned int idx = class->nr_blocks - kheap_pool_nr_virgin(class, pool);
 	unsigned int i;
 
-	nr = end_of_run(class, idx, nr) - idx;
+	nr = min(nr, class->nr_blocks - idx);
 	for (i = 0; i < nr; i++, idx++) {
 		slots[i] = kheap_block_address(class, pool, idx);
 		if (class->type)
@@ -293,15 +312,15 @@ static unsigned int pool_carve(struct kheap_class *class,
 }
 
 /*
- * Link the virgin blocks that share a line with what was carved before, so that
- * the next one does not. Nothing is done where there is no such block left.
+ * Link the virgin blocks up to where a CPU that writes to what was carved before
+ * does not fetch lines ahead. Nothing is done where there is no block beyond.
  */
-static void pool_skip_line(struct kheap_class *class,
+static void pool_skip_lines(struct kheap_class *class,
 			   struct kheap_class_node *node,
 			   struct kheap_pool *pool)
 {
 	unsigned int idx = class->nr_blocks - kheap_pool_nr_virgin(class, pool);
-	unsigned int next = DIV_ROUND_UP(L1_CACHE_ALIGN(pool->nextoffset),
+	unsigned int next = DIV_ROUND_UP(pool->nextoffset + BYTES_APART,
 					 class->size);
 	void *block;
 
@@ -336,6 +355,8 @@ static unsigned int pool_take(struct kheap_class *class,
 		taken += pool_carve(class, node, pool, slots + taken,
 				    nr - taken);
 	node->nr_out += taken;
+	pool->cpu = raw_smp_processor_id();
+	pool->until = this_second() + 1;
 	return taken;
 }
 
@@ -352,19 +373,19 @@ static void note_damage(struct kheap_class *class, void *here, void **bad)
  * kheap_pools_take() - take a run of blocks out of a class's used pools
  * @class: the class
  * @nid: the memory node
+ * @any: out of those that other CPUs carve, too
  * @slots: filled in
  * @nr: how many blocks are wanted
  * @bad: set to the place of damage, if some is found; for kheap_refuse_link(),
  *	which the caller may not be able to call where it stands
  *
- * The fullest pools serve first, so that sparse ones can become empty. Where
- * virgin blocks are taken, the run ends with a line, see end_of_run().
+ * The fullest pools serve first, so that sparse ones can become empty.
  *
  * Context: Any context except NMI. Never sleeps.
  * Return: How many blocks were taken; fewer than @nr when the used pools have
  * no more.
  */
-unsigned int kheap_pools_take(struct kheap_class *class, int nid,
+unsigned int kheap_pools_take(struct kheap_class *class, int nid, bool any,
 			      void **slots, unsigned int nr,
 			      void **bad)
 {
@@ -372,16 +393,14 @@ unsigned int kheap_pools_take(struct kheap_class *class, int nid,
 	struct kheap_pool *pool;
 	unsigned int taken = 0;
 	unsigned long flags;
-	bool cut = false;
 
 	raw_spin_lock_irqsave(&node->lock, flags);
-	while (taken < nr && !cut && (pool = fullest_used_pool(node))) {
+	while (taken < nr && (pool = fullest_used_pool(class, node, any))) {
 		unsigned int was = pool->nr_used;
 		void *here = NULL;
 
 		taken += pool_take(class, node, pool, slots + taken,
 				   nr - taken, &here);
-		cut = pool->nr_used != class->nr_blocks && likely(!here);
 		if (likely(!here))
 			pool_settle(class, node, pool, was, NULL);
 		else
@@ -395,7 +414,7 @@ unsigned int kheap_pools_take(struct kheap_class *class, int nid,
 }
 
 /**
- * kheap_pools_take_apart() - take a virgin block whose lines no other CPU has
+ * kheap_pools_take_apart() - take a virgin block away from other CPUs' blocks
  * @class: the class
  * @nid: the memory node
  *
@@ -413,9 +432,9 @@ void *kheap_pools_take_apart(struct kheap_class *class, int nid)
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&node->lock, flags);
-	pool = fullest_used_pool(node);
+	pool = fullest_used_pool(class, node, true);
 	if (pool && kheap_pool_nr_virgin(class, pool)) {
-		pool_skip_line(class, node, pool);
+		pool_skip_lines(class, node, pool);
 		node->nr_out += pool_carve(class, node, pool, &block, 1);
 		pool_settle(class, node, pool, pool->nr_used - 1, NULL);
 		node->nr_refills++;

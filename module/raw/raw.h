@@ -54,6 +54,8 @@ enum kheap_pool_state {
  * @class: whose blocks these are; kheap_tenants.nobody when empty or a hole
  * @base: first byte of the first block; the pages' address
  * @nextoffset: bytes of @base that were ever carved into blocks
+ * @cpu: who carved blocks of it last, see is_others()
+ * @until: the second up to which no other CPU does
  * @map: the parked bits of up to 64 blocks; else the address of the bits
  * @arena: the arena that the pool is a part of
  * @list: in one of the class's used lists, or in the arena's freepools
@@ -80,6 +82,8 @@ struct kheap_pool {
 	struct kheap_class *class;
 	void *base;
 	u32 nextoffset;
+	u16 cpu;
+	u16 until;
 	unsigned long map;
 	struct kheap_arena *arena;
 	struct list_head list;
