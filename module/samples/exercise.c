@@ -344,7 +344,7 @@ static bool all_have_worked(void)
 static void let_them_work(void)
 {
 	msleep(ms);
-	while (!all_have_worked())
+	while (!all_have_worked() || !exercise_objects_all_seen())
 		msleep(20);
 }
 

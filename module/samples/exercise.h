@@ -26,6 +26,9 @@ void exercise_objects(struct exercise_hand *hand, struct rnd_state *rnd,
 		      gfp_t gfp);
 void exercise_objects_drop(struct exercise_hand *hand);
 
+/* Whether all that is counted has been seen at least once. */
+bool exercise_objects_all_seen(void);
+
 /* When all contexts have dropped theirs: 0, or -EUCLEAN if anything is wrong. */
 int exercise_objects_stop(void);
 

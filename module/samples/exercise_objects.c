@@ -22,7 +22,7 @@
 #define THRESHOLD	300	/* candidates that make the collector run */
 #define NR_RING		20	/* objects of a short-lived type */
 #define COLLECT_EVERY	256	/* steps of a thread */
-#define NR_TRIES	500	/* of 10 ms, for the last objects to go */
+#define NR_TRIES	500	/* of 20 ms, for the last objects to go */
 
 #define ALIVE		0x600dULL
 #define DEAD		0xdeadULL
@@ -293,8 +293,8 @@ static struct kheap_object *make_ring(struct kheap_type *type,
 		if (!obj)
 			break;
 		if (!first)
-			first = last = obj;
-		kheap_ref_set(&to_vertex(obj)->fields[0], last);
+			first = obj;
+		kheap_ref_set(&to_vertex(obj)->fields[0], last ?: obj);
 		kheap_ref_set(&to_vertex(first)->fields[0], obj);
 		last = obj;
 		if (obj != first)
@@ -311,7 +311,7 @@ static bool wait_until_none(atomic_long_t *live)
 	for (i = 0; atomic_long_read(live) && i < NR_TRIES; i++) {
 		kheap_gc_collect(heap, i ? KHEAP_GC_FULL : 0);
 		if (atomic_long_read(live))
-			msleep(10);
+			msleep(20);
 	}
 	return !atomic_long_read(live);
 }
@@ -402,6 +402,14 @@ void exercise_objects_drop(struct exercise_hand *hand)
 		weak_end(hand, i);
 }
 
+bool exercise_objects_all_seen(void)
+{
+	return !heap || (atomic_long_read(&nr_made) &&
+			 atomic_long_read(&nr_upgraded) &&
+			 atomic_long_read(&nr_died) &&
+			 atomic_long_read(&nr_types));
+}
+
 /* A finalizer that had begun may still fill a slot. */
 static bool drop_all(void)
 {
@@ -412,7 +420,7 @@ static bool drop_all(void)
 			kheap_ref_set(&slots[i], NULL);
 		kheap_gc_collect(heap, KHEAP_GC_FULL);
 		if (nr)
-			msleep(10);
+			msleep(20);
 	}
 	return !atomic_long_read(&nr_live);
 }
