@@ -3,7 +3,8 @@
  * A client that puts a heap through everything at once, for the integration
  * tests and for a look at a busy heap in debugfs: on every CPU a thread, a timer
  * in hard and one in soft interrupt context allocate, free, resize and pass each
- * other blocks for a while, and heaps come and go. Then blocks go from one
+ * other blocks for a while, and heaps come and go; with objects=1 they do so with
+ * objects, too, beside the collector. Then blocks go from one
  * memory node to another, if there are several. What was found wrong makes the
  * insertion fail with -EUCLEAN. Until the module goes, the heap "exercise" stays
  * with some blocks.
@@ -62,6 +63,10 @@ static bool soft_only;
 module_param(soft_only, bool, 0444);
 MODULE_PARM_DESC(soft_only, "no timers in hard interrupt context");
 
+static bool objects;
+module_param(objects, bool, 0444);
+MODULE_PARM_DESC(objects, "objects, weak references and the collector, too");
+
 #define NR_HELD		64	/* blocks that one context holds */
 #define NR_EXCHANGE	128	/* blocks on their way to anybody */
 #define OBJECT_BYTES	104
@@ -90,6 +95,7 @@ struct parcel {
  * @nr_ops: allocations and frees
  * @nr_failed: allocations that failed
  * @held: its blocks
+ * @hand: its weak references
  */
 struct context {
 	struct hrtimer timer;
@@ -99,6 +105,7 @@ struct context {
 	unsigned long nr_ops;
 	unsigned long nr_failed;
 	struct parcel *held[NR_HELD];
+	struct exercise_hand hand;
 };
 
 struct cpu_work {
@@ -211,6 +218,7 @@ static void work_once(struct context *ctx)
 	} else {
 		*held = xchg(&exchange[(dice >> 8) % NR_EXCHANGE], *held);
 	}
+	exercise_objects(&ctx->hand, &ctx->rnd, ctx->gfp);
 }
 
 /* A heap with a life of its own; it frees what is left. */
@@ -290,6 +298,7 @@ static void context_exit(struct context *ctx)
 	hrtimer_cancel(&ctx->timer);
 	for (i = 0; i < NR_HELD; i++)
 		parcel_free(ctx, ctx->held[i]);
+	exercise_objects_drop(&ctx->hand);
 }
 
 /* --- The exercise ------------------------------------------------------- */
@@ -335,7 +344,7 @@ static bool all_have_worked(void)
 static void let_them_work(void)
 {
 	msleep(ms);
-	while (!all_have_worked())
+	while (!all_have_worked() || !exercise_objects_all_seen())
 		msleep(20);
 }
 
@@ -469,7 +478,9 @@ static int set_up(void)
 	if (IS_ERR(heap))
 		return PTR_ERR(heap);
 	cache = kheap_cache_create(heap, "parcels", OBJECT_BYTES, 0, 0, NULL);
-	return PTR_ERR_OR_ZERO(cache);
+	if (IS_ERR(cache))
+		return PTR_ERR(cache);
+	return objects ? exercise_objects_start(heap) : 0;
 }
 
 static void clean_up(void)
@@ -492,6 +503,8 @@ static int __init exercise_init(void)
 		if (!err)
 			let_them_work();
 		stop_everywhere();
+		if (!err)
+			err = exercise_objects_stop();
 		if (!err)
 			err = exercise_nodes(heap);
 		keep_some();

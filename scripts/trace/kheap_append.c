@@ -151,27 +151,27 @@ static bool identify(void)
 	return true;
 }
 
-/* A free chunk, owned, or -1. The first ones first: the rest is not touched. */
-static int try_chunk(void)
+/* A free chunk, claimed, or -1. The first ones first: the rest is not touched. */
+static int try_chunk(uint32_t proc, uint16_t *round)
 {
 	for (uint32_t i = 0; i < nr_mapped; i++) {
 		uint64_t old = atomic_load_explicit(&ring->states[i],
 						    memory_order_relaxed);
 
+		*round = word_round(old);
 		if ((old & 0xff) == CHUNK_FREE &&
 		    atomic_compare_exchange_strong(&ring->states[i], &old,
-				chunk_word(CHUNK_OWNED, word_round(old),
-					   atomic_load(&self->proc))))
+				chunk_word(CHUNK_CLAIMED, *round, proc)))
 			return i;
 	}
 	return -1;
 }
 
 /* Waits a little if there is none; not again until the collector has moved. */
-static int take_chunk(void)
+static int take_chunk(uint32_t proc, uint16_t *round)
 {
 	uint32_t progress = atomic_load(&ring->progress);
-	int index = try_chunk();
+	int index = try_chunk(proc, round);
 
 	for (uint32_t i = 0; index < 0 && i < PATIENCE; i++) {
 		if (atomic_load(&ring->closed) ||
@@ -181,7 +181,7 @@ static int take_chunk(void)
 		if (atomic_load(&ring->progress) == progress)
 			continue;
 		progress = atomic_load(&ring->progress);
-		index = try_chunk();
+		index = try_chunk(proc, round);
 		i = 0;
 	}
 	if (index < 0)
@@ -190,23 +190,45 @@ static int take_chunk(void)
 }
 
 /*
- * Its owner is through with a chunk. The process is asked for again: a child
- * that a signal handler forked may come here with its parent's chunk.
+ * A chunk of this process is now something else; false if it is no longer its.
+ * The process is asked for again: a child that a signal handler forked may come
+ * here with its parent's chunk.
  */
-static void leave_chunk(uint32_t index, uint16_t round, uint32_t proc,
-			enum chunk_state state)
+static bool move_chunk(uint32_t index, uint16_t round, uint32_t proc,
+		       enum chunk_state from, enum chunk_state to)
 {
-	uint64_t old = chunk_word(CHUNK_OWNED, round, proc);
+	uint64_t old = chunk_word(from, round, proc);
 
-	if (atomic_load(&self->proc) == proc)
-		atomic_compare_exchange_strong(&ring->states[index], &old,
-					       chunk_word(state, round, proc));
+	return atomic_load(&self->proc) == proc &&
+	       atomic_compare_exchange_strong(&ring->states[index], &old,
+					      chunk_word(to, round, proc));
+}
+
+/* The head of a chunk that is claimed; false in a child, as above. */
+static bool fill_head(struct ring_chunk *chunk, uint32_t proc)
+{
+	uint32_t parent = atomic_load(&self->parent);
+	uint32_t pid = atomic_load(&self->pid);
+	uint32_t flags = atomic_load(&self->flags);
+	uint64_t seq = atomic_fetch_add(&self->last_seq, 1) + 1;
+	uint64_t nr_lost = atomic_load(&self->nr_lost);
+
+	/* From here a child has what its parent has. */
+	if (atomic_load(&self->proc) != proc)
+		return false;
+	memcpy(chunk->image, image, sizeof(image));
+	chunk->proc = proc;
+	chunk->parent = parent;
+	chunk->pid = pid;
+	chunk->flags = flags;
+	chunk->seq = seq;
+	chunk->nr_lost = nr_lost;
+	return true;
 }
 
 /* Goes on to another chunk. False if there is none: the event is lost. */
 static bool next_chunk(uint64_t at)
 {
-	struct ring_chunk *chunk;
 	uint16_t round;
 	uint32_t proc;
 	int index;
@@ -218,27 +240,22 @@ static bool next_chunk(uint64_t at)
 		return false;
 	}
 	proc = atomic_load(&self->proc);
-	index = take_chunk();
+	index = take_chunk(proc, &round);
 	if (index < 0 && !atomic_load(&ring->closed)) {
 		atomic_fetch_add(&self->nr_lost, 1);
 		atomic_fetch_add(&ring->nr_lost, 1);
 	}
 	if (index < 0)
 		return false;
-	round = word_round(atomic_load(&ring->states[index]));
-	chunk = ring_chunk(ring, index);
-	chunk->proc = proc;
-	chunk->parent = atomic_load(&self->parent);
-	chunk->pid = atomic_load(&self->pid);
-	chunk->flags = atomic_load(&self->flags);
-	chunk->seq = atomic_fetch_add(&self->last_seq, 1) + 1;
-	chunk->nr_lost = atomic_load(&self->nr_lost);
-	memcpy(chunk->image, image, sizeof(image));
+	/* If not, its chunk is its parent's, or the recording has ended. */
+	if (!fill_head(ring_chunk(ring, index), proc) ||
+	    !move_chunk(index, round, proc, CHUNK_CLAIMED, CHUNK_OWNED))
+		return true;
 	if (!atomic_compare_exchange_strong(&self->cursor, &at,
 			(uint64_t)(index + 1) << 48 | (uint64_t)round << 32))
-		leave_chunk(index, round, proc, CHUNK_FREE);
+		move_chunk(index, round, proc, CHUNK_OWNED, CHUNK_FREE);
 	else if (has_chunk(at))
-		leave_chunk(chunk_of(at), round_of(at), proc, CHUNK_DONE);
+		move_chunk(chunk_of(at), round_of(at), proc, CHUNK_OWNED, CHUNK_DONE);
 	return true;
 }
 

@@ -178,7 +178,11 @@ static bool close_slots(struct ring_chunk *chunk, uint16_t round, bool torn,
 	return !busy || torn;
 }
 
-/* Takes a chunk from whoever has it, and frees it. False: not yet. */
+/*
+ * Takes a chunk from whoever has it, and frees it. False: not yet. One that is
+ * claimed has the head of the round before, or some of it. Its process may have
+ * died there, so at the end it is not waited for.
+ */
 static bool empty_chunk(uint32_t index, bool torn)
 {
 	struct ring_chunk *chunk = ring_chunk(ring, index);
@@ -186,14 +190,15 @@ static bool empty_chunk(uint32_t index, bool torn)
 	uint16_t round = word_round(state);
 	size_t nr_used;
 
-	while ((state & 0xff) != CHUNK_TAKEN)
-		if (atomic_compare_exchange_weak(&ring->states[index], &state,
-				chunk_word(CHUNK_TAKEN, round, word_high(state))))
-			break;
+	do {
+		if ((state & 0xff) == CHUNK_CLAIMED && !torn)
+			return false;
+	} while (!atomic_compare_exchange_weak(&ring->states[index], &state,
+			chunk_word(CHUNK_TAKEN, round, word_high(state))));
 	if (!close_slots(chunk, round, torn, &nr_used))
 		return false;
 	/* One without an event, too: it has the name of its process. */
-	if (chunk->proc && (nr_used || chunk->seq == 1))
+	if ((state & 0xff) != CHUNK_CLAIMED && (nr_used || chunk->seq == 1))
 		put_in_spool(chunk, nr_used);
 	free_round(chunk, round + 1);
 	atomic_store(&ring->states[index], chunk_word(CHUNK_FREE, round + 1, 0));
@@ -232,6 +237,9 @@ static uint32_t look(uint64_t now)
 
 		switch (state & 0xff) {
 		case CHUNK_FREE:
+			continue;
+		case CHUNK_CLAIMED:
+			owned++;
 			continue;
 		case CHUNK_OWNED:
 			owned++;

@@ -14,6 +14,9 @@
  * reserved. So a writer that was late, for whatever reason, finds that its slot
  * is gone and takes another, and the collector can take any chunk from anybody
  * at any time, but for slots that are busy.
+ *
+ * A chunk's head is not written slot by slot. So a chunk is claimed first, which
+ * the collector leaves alone, and owned when its head is complete.
  */
 #ifndef _KHEAP_RING_H
 #define _KHEAP_RING_H
@@ -73,7 +76,9 @@ struct ring_chunk {
 	struct raw_event events[];
 };
 
-enum chunk_state { CHUNK_FREE, CHUNK_OWNED, CHUNK_DONE, CHUNK_TAKEN };
+enum chunk_state {
+	CHUNK_FREE, CHUNK_CLAIMED, CHUNK_OWNED, CHUNK_DONE, CHUNK_TAKEN
+};
 
 struct ring {
 	char magic[8];

@@ -58,6 +58,10 @@ class Recorded(Folder):
         self.assertEqual(kt.missing(trace), [])
         return trace
 
+    def image(self, name="t"):
+        """The program that a trace is of."""
+        return re.search(r"^image: .*/(.*)$", self.trace(name).meta, re.MULTILINE)[1]
+
     def pairs(self, name="t"):
         """How many allocations a whole trace has, whose blocks are all freed."""
         head = self.whole(name).header
@@ -137,15 +141,27 @@ class ChildrenCase(Recorded):
         self.assertEqual(done, (0, "", ""))
         self.assertEqual([self.pairs(name) for name in self.left()], [500, 500])
 
-    def test_many_at_once(self):
-        # More than there are chunks of memory for, at two images each.
-        script = 'for i in $(seq 800); do "$0" churn 10 & done; wait'
-        done = self.record("--children", "-o", "t",
+    def many(self, nr, **options):
+        """Many at once, of two images each, that have what is theirs."""
+        script = f'for i in $(seq {nr}); do "$0" churn 10 & done; wait'
+        done = self.record("--children", "-o", "t", **options,
                            command=("bash", "-c", script, *program()))
         self.assertEqual(done, (0, "", ""))
         names = [name for name in self.left() if re.fullmatch(r"t\.\d+", name)]
         pairs = [self.whole(name).header["nr_frees"] for name in names]
-        self.assertEqual(pairs.count(10), 800)
+        self.assertEqual(pairs.count(10), nr)
+        self.assertEqual([self.image(name) for name in names].count("recorded"), nr)
+        shells = [name for name in self.left() if re.fullmatch(r"t\.\d+\.0", name)]
+        self.assertEqual([self.image(name) for name in shells], ["bash"] * len(shells))
+        self.assertGreaterEqual(len(shells), nr)
+
+    def test_many_at_once(self):
+        self.many(800)          # more than there are chunks of memory for
+
+    def test_late_with_the_head_of_a_chunk(self):
+        env = dict(os.environ, KHEAP_BUILD=BUILT.name,
+                   CC=f"gcc -I{TRACE} -include {PROGRAMS}/late.h -w")
+        self.many(120, env=env)
 
     def test_who_outlives_the_command_is_cut(self):
         command = ("sh", "-c", "$0 daemon 3000; exit 4", *program())
@@ -167,10 +183,6 @@ class ChildrenCase(Recorded):
 
 class ImageCase(Recorded):
     """What was recorded is what was asked for."""
-
-    def image(self, name="t"):
-        """The program that a trace is of."""
-        return re.search(r"^image: .*/(.*)$", self.trace(name).meta, re.MULTILINE)[1]
 
     def test_emptied_environment(self):
         done = self.record("-o", "t", command=("env", "-i", *program("churn", "100")))
