@@ -235,7 +235,7 @@ static void nothing(void *object)
 static void geometry_of_every_size_is_sound(struct kunit *test)
 {
 	const unsigned int flags[] = { 0, KHEAP_DEBUG_GUARD };
-	size_t size, align, step = kheap_test_sweep ? 40 : 200;
+	size_t size, align, step = kheap_test_sweep ? 40 : 600;
 	struct kheap_cache *cache;
 	struct kheap *heap;
 	unsigned int i;

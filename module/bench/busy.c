@@ -3,9 +3,9 @@
  * The clock of what sleeps, or leaves work to others.
  */
 #include <linux/cpumask.h>
-#include <linux/kernel_stat.h>	/* get_cpu_idle_time_us(), in 7.x */
+#include <linux/kernel_stat.h>
 #include <linux/ktime.h>
-#include <linux/tick.h>		/* the same, before */
+#include <linux/tick.h>
 
 #include "bench.h"
 

@@ -168,10 +168,10 @@ kheap_look_at_pool(struct kheap_walk *walk, struct kheap_pool *pool,
 				struct kheap_object *obj, s64 word))
 {
 	struct kheap_class *class = pool->class;
-	/* Pairs with pool_carve(): what is carved is dead before it is told. */
-	void *block = pool->base,
-	     *end = block + smp_load_acquire(&pool->nextoffset);
+	void *block = pool->base, *end;
 
+	/* Pairs with pool_carve(): what is carved is dead before it is told. */
+	end = block + smp_load_acquire(&pool->nextoffset);
 	for (; block < end; block += class->size) {
 		struct kheap_object *obj = block;
 		/* Pairs with the release in kheap_object_new(). */

@@ -206,7 +206,7 @@ static bool walk_pool(struct kheap_walk *walk, struct kheap_pool *pool)
 	start = local_clock();
 	/* Pairs with set_state(): its state, then what kheap_pool_setup() wrote. */
 	if (pool->class->type == type && pool->class->nr_blocks <= nr_blocks &&
-	    smp_load_acquire(&pool->state) >= KHEAP_POOL_USED)
+	    smp_load_acquire(&pool->state) >= KHEAP_POOL_USED) /* see above */
 		look_at_pool(walk, pool);
 	walk->lock_max_ns = max(walk->lock_max_ns, local_clock() - start);
 	raw_spin_unlock_irqrestore(&set->lock, flags);

@@ -33,16 +33,15 @@ static int add_ledger(void)
 	return 0;
 }
 
-/*
- * The lock, which a walker had no use for, is no argument since v6.13 (commit
- * da0c02516c50, "mm/list_lru: simplify the list_lru walk callback function").
- */
+/* The lock is no longer the walker's since 6.13. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 13, 0)
 static enum lru_status take_off(struct list_head *item,
-				struct list_lru_one *list,
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
-				spinlock_t *lock,
-#endif
+				struct list_lru_one *list, void *taken)
+#else
+static enum lru_status take_off(struct list_head *item,
+				struct list_lru_one *list, spinlock_t *lock,
 				void *taken)
+#endif
 {
 	list_lru_isolate_move(list, item, taken);
 	return LRU_REMOVED;
