@@ -25,6 +25,7 @@ class Arch(typing.NamedTuple):
     target: str         # what kbuild makes of a kernel for QEMU to boot
     flag: str           # of a processor that can run its own kind under KVM
     pages: tuple = ()   # suffixes of kernels with larger pages
+    pages_cpu: str = ""     # that has these pages, where cpu has not
     words: tuple = ()   # of the kernel's command line
 
     def image(self, build):
@@ -47,7 +48,7 @@ TABLE = {arch.name: arch for arch in (
          words=("tsc=nowatchdog", "no_timer_check")),
     Arch("arm64", "arm64", "arm64", "aarch64-linux-gnu-",
          "qemu-system-aarch64", "virt,gic-version=3", "cortex-a57", "ttyAMA0",
-         "pci", "Image", "", ("16k", "64k")),
+         "pci", "Image", "", ("16k", "64k"), "cortex-a76"),
     Arch("s390x", "s390", "s390", "s390x-linux-gnu-", "qemu-system-s390x",
          "s390-ccw-virtio", "max", "ttysclp0", "ccw", "bzImage", ""),
 )}

@@ -165,7 +165,7 @@ def accelerator(args, kernel):
     There are machines whose /dev/kvm opens but cannot run a stock kernel;
     the flags of the processor tell the truth.
     """
-    cpu = ["-cpu", kernel.arch.cpu]
+    cpu = ["-cpu", kernel.cpu]
     if args.icount:
         return ["-accel", "tcg,tb-size=256", "-icount", "shift=0,sleep=off",
                 *cpu]

@@ -37,6 +37,7 @@ class Kernel:
         self.modules = modules and pathlib.Path(modules)
         self.compiler = compiler        # None: what the headers say
         self.arch = parsed.arch
+        self.cpu = parsed.pages and parsed.arch.pages_cpu or parsed.arch.cpu
         self.newest = parsed.flavour == NEWEST
 
     def userland(self):

@@ -274,6 +274,7 @@ class MachineCase(unittest.TestCase):
         for name, some in (
                 ("6.12", ("qemu-system-x86_64", "virtio-9p-pci,fsdev=root")),
                 ("6.12-arm64", ("qemu-system-aarch64", "cortex-a57")),
+                ("6.12-arm64-16k", ("cortex-a76",)),
                 ("6.12-s390x", ("virtio-serial-ccw",
                                 "virtio-9p-ccw,fsdev=root"))):
             text = " ".join(self.words(name))
