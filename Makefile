@@ -3,6 +3,9 @@
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
 KERNEL ?= 6.12
+# A kernel's name, for another architecture than this machine's: 6.12-arm64
+GROUP = $(firstword $(subst -, ,$(ARCH)))
+NAME = $(KERNEL)$(ARCH:%=-%)
 OPS ?= 5000000
 MAKEFLAGS += --no-print-directory
 
@@ -12,7 +15,7 @@ unexport O
 endif
 
 .PHONY: modules install uninstall install-dkms uninstall-dkms ext4-check \
-	demo shell check kunit integration bench bench-native bench-record bpf-check model \
+	demo shell check reach kunit integration bench bench-native bench-record bpf-check model \
 	coverage mutants races kmsan soak torture lint docs clean help
 
 modules:	## build the modules for KDIR or O (default: the running kernel)
@@ -30,15 +33,18 @@ install-dkms:	## put the source in /usr/src, for dkms to build
 uninstall-dkms:	## remove that
 	@KDIR="$(KDIR)" scripts/install/install.sh uninstall-dkms
 
-demo:	## replay a real program's allocations in a VM, see every byte
-	@scripts/demo.sh
+demo:	## replay a real program's allocations in a VM (ARCH=arm64), see every byte
+	@scripts/demo.sh "$(NAME)"
 
-shell:	## a prompt in a VM (KERNEL=6.12) with the module inserted
-	@scripts/setup.sh vm build
-	@scripts/shell.sh "$(KERNEL)"
+shell:	## a prompt in a VM (KERNEL=6.12 ARCH=arm64) with the module inserted
+	@scripts/setup.sh vm build $(GROUP)
+	@scripts/shell.sh "$(NAME)"
 
 check:	## every test on every kernel; builds the test kernel once
 	@scripts/check.sh
+
+reach:	## other kernels and machines (TARGET=arm64 arm64-16k arm64-64k s390x newest)
+	@scripts/check.sh --reach $(TARGET)
 
 kunit:	## the KUnit suites (SUITE=name for one, with its slow cases)
 	@scripts/setup.sh vm build kernel

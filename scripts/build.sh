@@ -7,9 +7,10 @@
 #        scripts/build.sh [options] --kdir DIR
 #
 # KERNEL is a name that scripts/vm/run.py knows: 6.12, 6.1, 6.12-rt, 6.1-rt,
-# test, kcsan, kmsan, cover.  The sources are mirrored to build/KERNEL and compiled
-# there, with the compiler that the kernel was built with; the modules are
-# build/KERNEL/module/kheap.ko and its neighbours.
+# newest, test, kcsan, kmsan, cover, or one of these for another architecture,
+# 6.12-arm64.  The sources are mirrored to build/KERNEL and compiled there, with the
+# compiler that the kernel was built with (of the newest one: in an unpacked
+# Debian 13); the modules are build/KERNEL/module/kheap.ko and its neighbours.
 # For stock kernels kbuild's extra warnings are on (W=1). What was said is kept in
 # build/KERNEL/.said; after a warning the next build is from scratch, so that
 # no file's warning is missing there.
@@ -26,7 +27,7 @@ set -eu
 
 repo=$(cd "$(dirname "$0")/.." && pwd)
 kernel='' kdir='' suffix='' clean=''
-flags=()
+flags=() within=()
 
 die()
 {
@@ -134,13 +135,18 @@ if [ "$kernel" = host ]; then
 	check_kernel
 	choose_compiler
 else
-	kdir=$("$repo/scripts/vm/kernels.py" "$kernel" --field headers)
-	cc=$("$repo/scripts/vm/kernels.py" "$kernel" --field compiler)
-	[ -z "$cc" ] || flags+=("CC=$cc")
+	unset ARCH CROSS_COMPILE
+	kernels=$repo/scripts/vm/kernels.py
+	kdir=$("$kernels" "$kernel" --field headers)
+	words=$("$kernels" "$kernel" --field make)
+	read -ra flags_of_kernel <<<"$words"
+	flags+=("${flags_of_kernel[@]}")
+	root=$("$kernels" "$kernel" --field within)
+	[ -z "$root" ] || within=("$repo/scripts/vm/inside.sh" "$root")
 fi
 
 case $kernel$suffix in
-6.1 | 6.12 | 6.*-rt) flags+=(W=1) ;;
+6.* | newest*) flags+=(W=1) ;;
 esac
 
 build=${KHEAP_BUILD:-$repo/build}
@@ -178,7 +184,7 @@ case $dest in
 *[!A-Za-z0-9_./+,@-]*) enter_by_link ;;
 esac
 status=0
-make -C "$kdir" M="$dest" -j"$(nproc)" --no-print-directory \
+"${within[@]}" make -C "$kdir" M="$dest" -j"$(nproc)" --no-print-directory \
 	"${flags[@]}" modules 2>"$said" || status=$?
 grep -v '^Skipping BTF generation' "$said" >&2 || true
 [ "$status" -eq 0 ] || die "the modules do not build for $kernel"

@@ -4,6 +4,10 @@
 # Run every test there is; the last line is "N passed, N failed".
 #
 # usage: scripts/check.sh [STEP...]     (words in the names of steps)
+#        scripts/check.sh --reach [TARGET...]
+#
+# With --reach it runs what scripts/reach.d/ has for other kernels and machines;
+# a target is the end of a step's name: arm64 is not arm64-16k.
 #
 # Sets itself up first: packages, kernels, test kernel. Then it runs the
 # executables in scripts/check.d/ in the order of their names, two at a time
@@ -23,6 +27,7 @@ set -eu
 
 cd "$(dirname "$0")/.."
 build=${KHEAP_BUILD:-build}
+folder=scripts/check.d
 start=$SECONDS
 passed=0
 failed=0
@@ -62,14 +67,39 @@ finish()
 	[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
 }
 
+# The groups of packages of the targets: of arm64-16k those of arm64.
+groups_of()
+{
+	local target
+
+	for target in $(targets "$@"); do
+		case $target in newest) ;; *) echo "${target%%-*}" ;; esac
+	done | sort -u
+}
+
+# The targets that are wanted, by the names of their steps.
+targets()
+{
+	local path name
+
+	for path in "$folder"/[0-9]*; do
+		name=${path##*/}
+		! wanted "$name" "$@" || cut -d- -f3- <<<"$name"
+	done | sort -u
+}
+
 # What cannot be set up is a failure, and the closing line still comes. The
 # steps would set themselves up, but two at once had to wait for each other.
 set_up()
 {
 	say "[$(elapsed)] set-up"
-	if scripts/setup.sh vm build kernel programs bpf drgn install docs \
+	if [ "$folder" = scripts/reach.d ]; then
+		# shellcheck disable=SC2046  # the groups
+		! scripts/setup.sh vm build kernel bpf $(groups_of "$@") \
+			</dev/null || return 0
+	elif scripts/setup.sh vm build kernel programs bpf drgn install docs \
 		model </dev/null &&
-	   scripts/vm/kernels.py 6.12 6.1 test </dev/null \
+	   scripts/vm/kernels.py 6.12 6.1 newest test </dev/null \
 		>"$build/check/set-up.log"; then
 		return 0
 	fi
@@ -178,7 +208,11 @@ wanted()
 	shift
 	[ $# -gt 0 ] || return 0
 	for word in "$@"; do
-		[[ $name == *"$word"* ]] && return 0
+		if [ "$folder" = scripts/reach.d ]; then
+			[ "$(cut -d- -f3- <<<"$name")" != "$word" ] || return 0
+		else
+			[[ $name != *"$word"* ]] || return 0
+		fi
 	done
 	return 1
 }
@@ -187,7 +221,7 @@ run_steps()
 {
 	local path steps=()
 
-	for path in scripts/check.d/[0-9]*; do
+	for path in "$folder"/[0-9]*; do
 		! wanted "${path##*/}" "$@" || steps+=("$path")
 	done
 	[ ${#steps[@]} -gt 1 ] || at_once=1
@@ -211,19 +245,23 @@ run_steps()
 
 case ${1-} in
 -h | --help)
-	sed -n '4,21s/^# \{0,1\}//p' "$0"
+	sed -n '4,25s/^# \{0,1\}//p' "$0"
 	exit 0
+	;;
+--reach)
+	folder=scripts/reach.d
+	shift
 	;;
 esac
 for word in "$@"; do
-	if ! compgen -G "scripts/check.d/[0-9]*" | grep -qF -- "$word"; then
+	if [ -z "$(targets "$word")" ]; then
 		say "check.sh: no step has '$word' in its name; there are:" \
-		    scripts/check.d/[0-9]* >&2
+		    "$folder"/[0-9]* >&2
 		exit 2
 	fi
 done
 mkdir -p "$build/check"
-set_up
+set_up "$@"
 set -m		# a process group for each job
 trap stop_all EXIT
 trap 'exit 130' INT

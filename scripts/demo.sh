@@ -3,7 +3,7 @@
 #
 # Replay a real program's allocations in a virtual machine and show every byte.
 #
-# usage: scripts/demo.sh [KERNEL]        KERNEL: 6.12 (default) or 6.1
+# usage: scripts/demo.sh [KERNEL]        KERNEL: 6.12 (default), newest, 6.12-arm64
 #
 # Records what python3 asks of malloc() while it compiles a part of its standard
 # library, boots KERNEL, inserts kheap.ko and the replay client, replays the
@@ -53,13 +53,16 @@ record_program()
 
 run_on_host()
 {
-	local demo_start=$EPOCHREALTIME status=0
+	local demo_start=$EPOCHREALTIME status=0 group=''
 
 	case $kernel in
-	6.12 | 6.1 | 6.12-rt | 6.1-rt) ;;
-	*) die "unknown kernel $kernel: 6.12, 6.1, 6.12-rt or 6.1-rt" ;;
+	6.12 | 6.1 | 6.12-rt | 6.1-rt | newest) ;;
+	6.12-arm64 | 6.12-arm64-16k) group=arm64 ;;
+	6.12-s390x) group=s390x ;;
+	*) die "unknown kernel $kernel: 6.12, 6.1, 6.12-rt, 6.1-rt, newest," \
+		"6.12-arm64, 6.12-arm64-16k or 6.12-s390x" ;;
 	esac
-	"$repo/scripts/setup.sh" vm build
+	"$repo/scripts/setup.sh" vm build ${group:+"$group"}
 	mkdir -p "$build/demo"
 
 	headline "1. Record python3 compiling a part of its standard library"

@@ -4,7 +4,9 @@
 
 A test says in comment lines at its head where it runs:
 
-    # kernels: 6.12 6.1
+    # kernels: 6.12 6.1           (6.12 stands for the newest one, and for
+                                     6.12 of other architectures, too)
+    # except: s390x newest        (not on these)
     # boot: --cpus 4 --nodes 2      (options of run.py; default --cpus 2
                                      --one-thread)
     # timeout: 300                  (seconds; default 600)
@@ -23,6 +25,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 "vm"))
+import arch  # noqa: E402
 import common  # noqa: E402
 from common import Fatal, say  # noqa: E402
 
@@ -42,6 +45,7 @@ class Test:
         self.name = path.stem
         head = path.read_text().splitlines()[:20]
         self.kernels = self.option(head, "kernels", "6.12 6.1").split()
+        self.excepted = self.option(head, "except", "").split()
         self.boot = self.option(head, "boot", "--cpus 2 --one-thread")
         self.timeout = int(self.option(head, "timeout", "600"))
 
@@ -53,11 +57,18 @@ class Test:
                 return line.partition(":")[2].strip()
         return default
 
+    def runs_on(self, kernel):
+        """Return whether the head of the test allows a kernel."""
+        name = arch.parse(kernel)
+        flavour = "6.12" if name.flavour == common.NEWEST else name.flavour
+        return flavour in self.kernels and not {
+            name.flavour, name.arch.name, name.suffix} & set(self.excepted)
+
 
 def groups(tests, kernels):
     """Yield (kernel, boot options, tests) for each boot that is needed."""
     for kernel in kernels:
-        mine = [t for t in tests if kernel in t.kernels]
+        mine = [t for t in tests if t.runs_on(kernel)]
         for boot in sorted({t.boot for t in mine}):
             yield kernel, boot, [t for t in mine if t.boot == boot]
 

@@ -285,7 +285,8 @@ def parse_args():
     add = parser.add_argument
     add("suite", nargs="?", default="",
         help="suite, glob or suite.case; kheap_ may be left out")
-    add("--kernel", default="test", help="test (default), kcsan or kmsan")
+    add("--kernel", default="test",
+        help="test (default), kcsan, kmsan, or bare-arm64 and the like")
     add("--cpus", type=int, metavar="N",
         help="processors (default 4; 2 without slow cases)")
     add("--mem", metavar="M",

@@ -10,13 +10,17 @@ set -eu
 
 declare -A GROUPS_OF=(
 	[vm]="qemu-system-x86 python3 gcc libc6-dev kmod xz-utils"
-	[build]="gcc-12 gcc libc6-dev make rsync pahole libelf1 libssl3 kmod
-		 python3"
+	[build]="gcc-12 gcc libc6-dev make rsync pahole libelf1|libelf1t64
+		 libssl3|libssl3t64 kmod python3 perl"
 	[kernel]="gcc make bc bison flex libelf-dev libssl-dev perl xz-utils
 		  python3"
 	[native]="gcc libc6-dev make bc bison flex perl patch rsync xz-utils
 		  python3"
 	[kmsan]="clang-19"
+	[arm64]="qemu-system-arm gcc-12-aarch64-linux-gnu gcc-aarch64-linux-gnu
+		 libc6-dev-arm64-cross"
+	[s390x]="qemu-system-s390x|qemu-system-misc gcc-12-s390x-linux-gnu
+		 gcc-s390x-linux-gnu libc6-dev-s390x-cross"
 	[lint]="sparse shellcheck codespell perl python3"
 	[cover]="lcov gcc"
 	[ext4]="e2fsprogs fio gcc libc6-dev rsync"
@@ -42,10 +46,24 @@ die()
 	exit 1
 }
 
+# Of names that packages have in different releases, the one that is offered.
+offered_of()
+{
+	local name
+
+	for name in ${1//|/ }; do
+		if [ -n "$(apt-cache show "$name" 2>/dev/null)" ]; then
+			echo "$name"
+			return
+		fi
+	done
+	echo "${1%%|*}"
+}
+
 # Print the packages of the groups that are not installed.
 missing_packages()
 {
-	local group pkg
+	local group pkg name names have
 	local -A seen=()
 
 	for group in "$@"; do
@@ -53,17 +71,20 @@ missing_packages()
 			seen[$pkg]=1
 		done
 	done
+	read -ra names <<<"$(tr '|' ' ' <<<"${!seen[*]}")"
 	# shellcheck disable=SC2016  # dpkg-query's own variables
-	dpkg-query -W -f '${Package} ${db:Status-Abbrev}\n' "${!seen[@]}" \
-		2>/dev/null |
-		awk -v want="${!seen[*]}" '
-			$2 == "ii" { have[$1] = 1 }
-			END {
-				n = split(want, w)
-				for (i = 1; i <= n; i++)
-					if (!(w[i] in have))
-						print w[i]
-			}' | sort
+	have=$(dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' \
+		"${names[@]}" 2>/dev/null |
+		sed -n 's/^ii *//p')
+	for pkg in "${!seen[@]}"; do
+		for name in ${pkg//|/ }; do
+			! grep -qxF "$name" <<<"$have" || continue 2
+		done
+		case $pkg in
+		*"|"*) offered_of "$pkg" ;;
+		*) echo "$pkg" ;;
+		esac
+	done | sort
 }
 
 run_apt()

@@ -133,6 +133,15 @@ def check_machine(module):
                                  "inserted: name the one that is")
 
 
+def take_types(prog, module):
+    """Have a program take its types from a file."""
+    if hasattr(prog, "extra_module"):
+        # Since 0.0.31, load_debug_info() is for what it finds in the kernel.
+        prog.extra_module("kheap", create=True).try_file(module, force=True)
+    else:
+        prog.load_debug_info([module])
+
+
 def load(module):
     """Return a drgn.Program that knows the running kernel's kheap.
 
@@ -141,7 +150,7 @@ def load(module):
     """
     prog = drgn.Program(drgn.host_platform)
     try:
-        prog.load_debug_info([module])
+        take_types(prog, module)
         types = {"kheap_list": prog.type("struct list_head"),
                  "kheap_map": prog.type("struct kheap_map")}
     except (drgn.MissingDebugInfoError, LookupError):

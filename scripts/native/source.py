@@ -10,15 +10,14 @@ import re
 import shutil
 import subprocess
 
+import apt
 import common
-import stock
 from common import Fatal
 
 # The newest whose SLUB was looked at.
 USUAL = "7.2.13-1"
 VARIABLE = "KHEAP_NATIVE_VERSION"
 SUITES = ("sid", "trixie-backports", "experimental")
-KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 # Before, User-Mode Linux is not what the patch was made for.
 OLDEST = (7, 2)
 
@@ -42,59 +41,21 @@ def folder():
     return common.cache_dir() / "native"
 
 
-def mirror():
-    """Return where this system's Debian packages come from."""
-    text = common.output_of(
-        "apt-get", "indextargets", "--format", "$(REPO_URI)",
-        "Created-By: Packages", "Origin: Debian", "Label: Debian") or ""
-    if not text.strip():
-        raise Fatal("apt knows no Debian mirror: run apt-get update, or add "
-                    "one to /etc/apt/sources.list")
-    return text.split()[0]
-
-
-def apt_options():
-    """Return the options that keep apt to our own index."""
-    at = folder() / "apt"
-    for part in ("lists/partial", "cache/archives/partial"):
-        (at / part).mkdir(parents=True, exist_ok=True)
-    (at / "status").touch()
-    lines = [f"deb [signed-by={KEYRING}] {mirror()} {suite} main"
-             for suite in SUITES]
-    (at / "sources.list").write_text("\n".join(lines) + "\n")
-    settings = {
-        "Dir::State::lists": at / "lists",
-        "Dir::State::status": at / "status",
-        "Dir::Cache": at / "cache",
-        "Dir::Etc::sourcelist": at / "sources.list",
-        "Dir::Etc::sourceparts": "/dev/null",
-        "APT::Sandbox::User": "",
-        "Acquire::Languages": "none",
-    }
-    return [word for key, value in settings.items()
-            for word in ("-o", f"{key}={value}")]
-
-
-def offered(options):
+def offered(index):
     """Return the versions on offer that this can build."""
-    names = common.output_of("apt-cache", *options, "search", "--names-only",
-                             r"^linux-source-[0-9.]+$") or ""
-    names = [line.split()[0] for line in names.splitlines() if line.strip()]
-    text = names and common.output_of("apt-cache", *options, "madison",
-                                      *names) or ""
-    versions = [line.split("|")[1].strip() for line in text.splitlines()
-                if line.count("|") == 2]
+    names = [name for name in index.names("linux-source-")
+             if re.fullmatch(r"linux-source-[0-9.]+", name)]
+    versions = [rec["Version"] for name in names
+                for rec in index.newest_first(name)]
     return [version for version in dict.fromkeys(versions)
-            if tuple(stock.digits(version)[:2]) >= OLDEST]
+            if tuple(apt.digits(version)[:2]) >= OLDEST]
 
 
 def fetch(version, dest):
     """Download the source of a version; leave its archive at dest."""
-    options = apt_options()
-    progress = common.Progress("index of newer kernels")
-    common.output_of("apt-get", *options, "-q", "update")
-    versions = offered(options)
-    progress.done(f"{len(versions)} sources")
+    index = apt.Isolated(SUITES, "amd64")
+    index.refresh("newer kernels")
+    versions = offered(index)
     if not versions:
         raise Fatal("no source of a newer kernel can be seen: is there a "
                     "network?")
@@ -104,8 +65,8 @@ def fetch(version, dest):
     work = dest.with_name("download")
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
-    stock.download([(package_of(version), version)], work,
-                     f"downloading {package_of(version)}", options)
+    index.download([(package_of(version), version)], work,
+                   f"downloading {package_of(version)}")
     for deb in work.glob("*.deb"):
         subprocess.run(["dpkg-deb", "-x", deb, work], check=True)
     archives = list(work.glob("usr/src/*.tar.xz"))

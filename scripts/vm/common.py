@@ -12,13 +12,10 @@ import time
 REPO = pathlib.Path(__file__).resolve().parents[2]
 VM_DIR = REPO / "scripts" / "vm"
 
-# Stock kernel series and flavours, by the name the user types.
-STOCK = {
-    "6.12": ("6.12", ""),
-    "6.1": ("6.1", ""),
-    "6.12-rt": ("6.12", "-rt"),
-    "6.1-rt": ("6.1", "-rt"),
-}
+# Debian's own kernels, by the names that the user types. The newest is whatever
+# is offered to the users of the stable release.
+NEWEST = "newest"
+STOCK = ("6.12", "6.1", "6.12-rt", "6.1-rt", NEWEST)
 
 
 class Fatal(Exception):

@@ -2,8 +2,8 @@
 /*
  * First process of the virtual machine, linked statically into the initramfs.
  *
- * It inserts the modules that 9p and overlayfs need, mounts the host's root
- * read-only under an overlay, moves there, runs one command with its output
+ * It inserts the modules that 9p and overlayfs need, mounts the host's root, or
+ * another one that run.py chose, read-only under an overlay, moves there, runs one command with its output
  * on virtio ports, and reports the command's status to run.py.
  *
  * /conf holds NUL-terminated records KEY=VALUE, written by run.py.
@@ -35,6 +35,7 @@
 struct conf {
 	char *modules[NR_MAX];
 	char *shares[NR_MAX];
+	char *seen[NR_MAX];
 	char *binds[NR_MAX];
 	char *args[NR_MAX];
 	char *cwd;
@@ -81,6 +82,8 @@ static void set_option(const char *key, char *value)
 		append(conf.modules, value);
 	else if (!strcmp(key, "share"))
 		append(conf.shares, value);
+	else if (!strcmp(key, "see"))
+		append(conf.seen, value);
 	else if (!strcmp(key, "bind"))
 		append(conf.binds, value);
 	else if (!strcmp(key, "arg"))
@@ -206,6 +209,10 @@ static void mount_rest(void)
 	symlink("/proc/self/fd/0", "/dev/stdin");
 	symlink("/proc/self/fd/1", "/dev/stdout");
 	symlink("/proc/self/fd/2", "/dev/stderr");
+	for (rec = conf.seen; *rec; rec++) {
+		to = second_half(*rec);
+		must_mount(*rec, to, "9p", MS_RDONLY, MOUNT_9P "cache=loose");
+	}
 	for (rec = conf.shares; *rec; rec++) {
 		to = second_half(*rec);
 		must_mount(*rec, to, "9p", 0, MOUNT_9P "cache=mmap");

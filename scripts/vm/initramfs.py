@@ -32,20 +32,26 @@ def archive(entries):
     return blob + b"\0" * (-len(blob) % 512)
 
 
-def compiled_init():
+def compiled_init(arch):
     """Return the path of the compiled first process."""
     source = common.VM_DIR / "init.c"
     tag = hashlib.sha256(source.read_bytes()).hexdigest()[:16]
-    path = common.cache_dir() / "init" / f"init-{tag}"
+    path = common.cache_dir() / "init" / f"init-{arch.name}-{tag}"
     if path.exists():
         return path
     path.parent.mkdir(exist_ok=True)
     temp = path.with_suffix(f".{os.getpid()}")
-    res = subprocess.run(["gcc", "-static", "-O2", "-Wall", "-Wextra",
-                          "-o", temp, source], check=False)
-    if res.returncode:
-        raise Fatal("cannot compile scripts/vm/init.c; "
-                    "scripts/setup.sh vm installs what it needs")
+    compiler = f"{arch.cross}gcc"
+    try:
+        res = subprocess.run([compiler, "-static", "-O2", "-Wall", "-Wextra",
+                              "-o", temp, source], check=False).returncode
+    except OSError:
+        res = 127
+    if res:
+        raise Fatal(f"{compiler} cannot compile scripts/vm/init.c; "
+                    "scripts/setup.sh "
+                    f"{arch.name if arch.cross else 'vm'} installs what it "
+                    "needs")
     temp.rename(path)
     return path
 
@@ -92,7 +98,7 @@ def module_data(path):
 
 def base(kernel):
     """Return (cached archive of a kernel, names of modules to insert)."""
-    init = compiled_init()
+    init = compiled_init(kernel.arch)
     files = module_files(kernel)
     names = [f"/m/{module_name(f)}.ko" for f in files]
     where = f"{kernel.modules}:{kernel.release}:{init.name}"

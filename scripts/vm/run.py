@@ -26,6 +26,7 @@ import time
 import tty
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import arch  # noqa: E402
 import common  # noqa: E402
 import initramfs  # noqa: E402
 import kernels  # noqa: E402
@@ -55,11 +56,16 @@ def parse_args(argv):
         "  run.py -- uname -a\n"
         "  run.py --kernel 6.1 --cpus 4 -- bash -c 'insmod x.ko; dmesg'\n"
         "  run.py --kernel 6.12-rt --tty -- bash\n"
+        "  run.py --arch arm64 -- uname -a\n"
         "  run.py --image bzImage --headers ~/linux -- ./test.sh",
         formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--kernel", default="6.12", metavar="NAME",
-        help="6.12 (default), 6.1, 6.12-rt, 6.1-rt, test, kcsan or kmsan")
+        help="6.12 (default), 6.1, 6.12-rt, 6.1-rt, newest, test, kcsan or "
+        "kmsan; 6.12-arm64 is the same as --arch arm64")
+    add("--arch", metavar="A",
+        help="arm64, arm64-16k, arm64-64k or s390x (default: amd64); the "
+        "guest's programs are Debian 12's for it, not the host's")
     add("--cpus", type=int, metavar="N", help="processors (default 2)")
     add("--mem", default="2048", metavar="M",
         help="memory in MiB, or with a suffix: 4G (default 2048)")
@@ -107,6 +113,7 @@ def check_args(parser, args):
         if not args.tty:
             parser.error("no command: put it after --")
         args.command = ["bash", "-i"]
+    args.kernel = arch.named(args.kernel, args.arch)
     if args.cpus is None:
         args.cpus = 1 if args.icount else 2
     size = re.fullmatch(r"(\d+)([MG]?)", args.mem.upper())
@@ -148,31 +155,33 @@ def own_kernel(args):
     if modules and not (modules / "modules.dep").is_file():
         raise Fatal(f"--modules {args.modules}: modules.dep is missing; "
                     "run depmod")
-    return stock.Kernel("own", release, image, headers, modules)
+    return stock.Kernel(arch.named("own", args.arch), release, image, headers,
+                        modules)
 
 
-def accelerator(args):
+def accelerator(args, kernel):
     """Return QEMU's -accel words.
 
     There are machines whose /dev/kvm opens but cannot run a stock kernel;
     the flags of the processor tell the truth.
     """
+    cpu = ["-cpu", kernel.cpu]
     if args.icount:
         return ["-accel", "tcg,tb-size=256", "-icount", "shift=0,sleep=off",
-                "-cpu", "max,la57=off"]
+                *cpu]
     try:
         info = pathlib.Path("/proc/cpuinfo").read_text(encoding="ascii",
                                                        errors="replace")
     except OSError:
         info = ""
-    if re.search(r"^flags.*\b(vmx|svm)\b", info, re.M) \
+    if kernel.arch.flag \
+            and re.search(rf"^flags.*\b({kernel.arch.flag})\b", info, re.M) \
             and os.access("/dev/kvm", os.R_OK | os.W_OK):
         return ["-accel", "kvm", "-cpu", "host"]
     # Where code is patched while another processor's thread translates it,
     # QEMU 7.2 can keep the old code: the breakpoint that Linux sets meanwhile.
     thread = "single" if args.one_thread else "multi"
-    return ["-accel", f"tcg,thread={thread},tb-size=512",
-            "-cpu", "max,la57=off"]
+    return ["-accel", f"tcg,thread={thread},tb-size=512", *cpu]
 
 
 def memory_words(args):
@@ -196,31 +205,30 @@ def escaped(path):
     return str(path).replace(",", ",,")
 
 
-def share_words(shares):
-    """Return QEMU's words for the folders of the host."""
-    words = ["-virtfs", "local,path=/,mount_tag=root,security_model=none,"
-             "readonly=on,multidevs=remap"]
-    for tag, path in shares:
-        words += ["-virtfs", f"local,path={escaped(path)},mount_tag={tag},"
-                  "security_model=none,multidevs=remap"]
+def share_words(bus, shares):
+    """Return QEMU's words for folders of the host: (tag, folder, writable)."""
+    words = []
+    for tag, path, writable in shares:
+        words += ["-fsdev", f"local,id={tag},path={escaped(path)},"
+                  "security_model=none,multidevs=remap"
+                  + ("" if writable else ",readonly=on"),
+                  "-device", f"virtio-9p-{bus},fsdev={tag},mount_tag={tag}"]
     return words
 
 
-def port_words(ports):
+def port_words(bus, ports):
     """Return QEMU's words for the virtio ports; ports are open sockets."""
-    words = ["-device", "virtio-serial-pci"]
+    words = ["-device", f"virtio-serial-{bus}"]
     for name, sock in ports.items():
         words += ["-chardev", f"socket,id={name},fd={sock.fileno()}",
                   "-device", f"virtserialport,chardev={name},name={name}"]
     return words
 
 
-def kernel_words(args):
+def kernel_words(args, kernel):
     """Return the kernel's command line."""
-    # Where the host is busy the timer may not tick within the 10 ms that the
-    # kernel waits for it at boot, before it panics: it need not look.
-    words = ["console=ttyS0", "loglevel=8", "panic=-1", "oops=panic",
-             "tsc=nowatchdog", "no_timer_check", "rdinit=/init"]
+    words = [f"console={kernel.arch.console}", "loglevel=8", "panic=-1",
+             "oops=panic", *kernel.arch.words, "rdinit=/init"]
     if args.icount:
         words += ["nokaslr", "nowatchdog", "hung_task_panic=0",
                   "rcupdate.rcu_cpu_stall_suppress=1"]
@@ -233,17 +241,20 @@ def kernel_words(args):
 
 def qemu_command(args, kernel, initrd, console, shares, ports):
     """Return QEMU's whole command line."""
-    qemu = shutil.which("qemu-system-x86_64")
+    machine = kernel.arch
+    qemu = shutil.which(machine.qemu)
     if not qemu:
-        raise Fatal("qemu-system-x86_64 is missing; "
-                    "scripts/setup.sh vm installs it")
+        group = "vm" if machine is arch.NATIVE else machine.name
+        raise Fatal(f"{machine.qemu} is missing; "
+                    f"scripts/setup.sh {group} installs it")
     return [qemu, "-nodefaults", "-no-user-config", "-display", "none",
-            "-no-reboot", "-machine", "q35,smbus=off,sata=off", *accelerator(args),
+            "-no-reboot", "-machine", machine.machine,
+            *accelerator(args, kernel),
             *memory_words(args), "-kernel", str(kernel.image),
-            "-initrd", str(initrd), "-append", kernel_words(args),
+            "-initrd", str(initrd), "-append", kernel_words(args, kernel),
             "-chardev", f"file,id=console,path={escaped(console)}",
-            "-serial", "chardev:console", *share_words(shares),
-            *port_words(ports), *shlex.split(args.qemu)]
+            "-serial", "chardev:console", *share_words(machine.bus, shares),
+            *port_words(machine.bus, ports), *shlex.split(args.qemu)]
 
 
 def guest_env(args, kernel):
@@ -266,7 +277,8 @@ def guest_env(args, kernel):
 def conf_records(args, kernel, shares):
     """Return what the first process in the guest must know."""
     records = guest_env(args, kernel)
-    records += [("share", f"{tag}\t{path}") for tag, path in shares]
+    for tag, path, writable in shares[1:]:
+        records.append(("share" if writable else "see", f"{tag}\t{path}"))
     if kernel.modules:
         records.append(("bind", f"{kernel.modules}\t"
                         f"/lib/modules/{kernel.release}"))
@@ -445,20 +457,33 @@ def console_path(args, kernel):
     return path
 
 
-def shared_folders(args):
-    """Return [(tag, folder)] of what the guest may write to."""
+def shared_folders(args, kernel):
+    """Return the folders of the host, [(tag, folder, writable)].
+
+    The first is the guest's root. Where that is not the host's, the guest sees
+    the repository, the current folder and the kernel's modules besides.
+    """
+    root = kernel.userland()
+    shares = [("root", root or pathlib.Path("/"), False)]
+    seen = [common.REPO, pathlib.Path.cwd(), kernel.modules] if root else []
+    kept = []
+    for path in filter(None, seen):
+        if not any(path.is_relative_to(other) for other in kept):
+            kept.append(path)
+    shares += [(f"ro{i}", path, False) for i, path in enumerate(kept)]
     folders = [common.build_dir()]
+    folders[0].mkdir(parents=True, exist_ok=True)
     for name in args.rw:
         path = pathlib.Path(name).resolve()
         if not path.is_dir():
             raise Fatal(f"--rw {name}: no such folder")
         folders.append(path)
-    return [(f"rw{i}", path) for i, path in enumerate(folders)]
+    return shares + [(f"rw{i}", path, True) for i, path in enumerate(folders)]
 
 
 def boot(args, kernel, work, log):
     """Boot the kernel, run the command, return the exit status."""
-    shares = shared_folders(args)
+    shares = shared_folders(args, kernel)
     initrd = work / "initrd"
     initramfs.write(initrd, kernel, conf_records(args, kernel, shares))
     pairs = {name: socket.socketpair() for name in ("out", "err", "ctl")}

@@ -13,17 +13,15 @@ import shutil
 import subprocess
 import time
 
+import apt
+import arch
 import common
-from common import Fatal, say
+import roots
+from common import NEWEST, Fatal, say
 
-LISTS = pathlib.Path("/var/lib/apt/lists")
-NO_NETWORK = re.compile(r"Temporary failure resolving|Could not resolve"
-                        r"|Could not connect|Unable to connect|unreachable"
-                        r"|[Tt]imed out|Connection failed")
-
-
-class Unreachable(Fatal):
-    """The package server cannot be reached."""
+# What packages of a build need of the same build.
+PARTS = re.compile(r"(linux-(?:headers|kbuild|binary|binary-unsigned|modules"
+                   r"|base)-\d[^\s,(|]+)")
 
 
 class Kernel:
@@ -31,169 +29,176 @@ class Kernel:
 
     def __init__(self, name, release, image, headers, modules,
                  compiler=None):
+        parsed = arch.parse(name)
         self.name = name
         self.release = release          # as uname -r prints it
         self.image = pathlib.Path(image)
         self.headers = headers and pathlib.Path(headers)
         self.modules = modules and pathlib.Path(modules)
-        self.compiler = compiler        # None: the host's gcc
+        self.compiler = compiler        # None: what the headers say
+        self.arch = parsed.arch
+        self.cpu = parsed.pages and parsed.arch.pages_cpu or parsed.arch.cpu
+        self.newest = parsed.flavour == NEWEST
 
-    def as_dict(self):
-        """Return the fields as strings, for the command line and JSON."""
-        return {key: str(val) if val else "" for key, val
-                in self.__dict__.items()}
+    def userland(self):
+        """Return the root with a guest's programs; None: the host's own."""
+        if self.newest:
+            return roots.get("trixie", self.arch.name)
+        if self.arch is not arch.NATIVE:
+            return roots.get("bookworm", self.arch.name)
+        return None
 
-
-# --- The package index ----------------------------------------------------
-
-def index_time():
-    """Return when the package index was last changed, or 0."""
-    try:
-        files = list(LISTS.glob("*_Packages*"))
-        if not files:
-            return 0
-        return max(f.stat().st_mtime for f in [LISTS, *files])
-    except OSError:
-        return 0
-
-
-def update_index(why):
-    """Refresh the package index; False when there is no way to."""
-    say(f"refreshing the package index: {why}")
-    cmd = common.as_root("apt-get", "-q", "-o", "Acquire::Retries=1",
-                         "-o", "APT::Update::Error-Mode=any", "update")
-    try:
-        res = subprocess.run(cmd, stdin=subprocess.DEVNULL, check=False,
-                             stdout=subprocess.PIPE,
-                             stderr=subprocess.STDOUT)
-    except OSError:
-        return False
-    return res.returncode == 0
+    def field(self, key):
+        """Return what kernels.py prints of a kernel, as a string."""
+        if key == "make":
+            words = self.arch.make_words()
+            return " ".join(words + ([f"CC={self.compiler}"]
+                                     if self.compiler else []))
+        if key == "within":
+            return str(self.userland()) if self.newest else ""
+        value = getattr(self, key)
+        return "" if value is None else str(value)
 
 
-def package_records(name):
-    """Yield every version of a package that the index offers, as dicts."""
-    text = common.output_of("apt-cache", "show", name) or ""
-    for para in text.split("\n\n"):
-        rec = {}
-        for line in para.splitlines():
-            key, sep, val = line.partition(": ")
-            if sep and not line.startswith(" "):
-                rec.setdefault(key, val)
-        if rec.get("Package") == name and "Version" in rec:
-            yield rec
+# --- What is offered ------------------------------------------------------
+
+def series_of(text):
+    """Return (series, flavour) of a stock kernel: 6.12, -rt."""
+    series, dash, flavour = text.partition("-")
+    return series, dash + flavour
 
 
-def digits(text):
-    """Return the numbers in a version, as a sort key."""
-    return [int(n) for n in re.findall(r"\d+", text)]
+def is_stock(name):
+    """Return whether a name, taken apart, is one of Debian's kernels."""
+    return name.flavour in common.STOCK and name.pages != "64k"
 
 
-def newest_first(name):
-    """Return a package's records, the newest version first."""
-    return sorted(package_records(name), reverse=True,
-                  key=lambda rec: digits(rec["Version"]))
+def pattern_of(name):
+    """Return what matches the names of a kernel's headers; 1 is the build."""
+    series, flavour = series_of(name.flavour)
+    # Whatever comes after 6, where the newest is asked for.
+    number = re.escape(series) if series != NEWEST else r"(?:[7-9]|\d\d)\.\d+"
+    return re.compile(rf"linux-headers-({number}\.\d+[^-\s]*(?:-\d+)?)"
+                      rf"{flavour}-{name.suffix}$")
 
 
-def offered_builds(series, flavour):
-    """Return the ABI names of a series that the index offers, newest first."""
-    pattern = re.compile(
-        rf"linux-image-({re.escape(series)}\.\d+[^-\s]*(?:-\d+)?)"
-        rf"{flavour}-amd64(?:-unsigned)?$")
-    names = common.output_of("apt-cache", "pkgnames",
-                             f"linux-image-{series}") or ""
-    found = {m[1] for m in map(pattern.match, names.split()) if m}
-    return sorted(found, key=digits, reverse=True)
+def offered_builds(index, name):
+    """Return the builds of a kernel that an index offers, newest first."""
+    series, _ = series_of(name.flavour)
+    prefix = "linux-headers-" + ("" if series == NEWEST else series)
+    found = {m[1] for m in map(pattern_of(name).match, index.names(prefix))
+             if m}
+    return sorted(found, key=apt.digits, reverse=True)
 
 
-def build_packages(abi, flavour):
-    """Return (release, [(package, version)]) of one build, or None.
+def with_needs(index, tools, first):
+    """Return a package and what it needs of the same build, or None.
+
+    first is a record; tools is the index for programs of this machine.
+    """
+    found, todo = {}, [(index, first)]
+    while todo:
+        at, rec = todo.pop()
+        found[rec["Package"]] = (at, rec["Package"], rec["Version"])
+        for need in PARTS.findall(rec.get("Depends", "")):
+            where = tools if need.startswith("linux-kbuild-") else index
+            if need in found:
+                continue
+            recs = where.newest_first(need)
+            same = [r for r in recs if r["Version"] == rec["Version"]]
+            if not recs:
+                return None
+            todo.append((where, (same or recs)[0]))
+    return list(found.values())
+
+
+def build_packages(index, tools, name, abi):
+    """Return (release, [(index, package, version)]) of one build, or None.
 
     Image and headers must be of the same build, so that what is compiled
     against the headers can be inserted into the image.
     """
-    release = f"{abi}{flavour}-amd64"
-    for headers in newest_first(f"linux-headers-{release}"):
-        version = headers["Version"]
-        image = next((name for name in (f"linux-image-{release}",
-                                        f"linux-image-{release}-unsigned")
-                      if any(rec["Version"] == version
-                             for rec in package_records(name))), None)
-        if not image:
-            continue
-        pkgs = [(image, version), (headers["Package"], version)]
-        needs = re.findall(r"(linux-(?:headers|kbuild)-[^\s,(|]+)",
-                           headers.get("Depends", ""))
-        for need in needs:
-            recs = newest_first(need)
-            same = [r for r in recs if r["Version"] == version] or recs[:1]
-            if not same:
-                break
-            pkgs.append((need, same[0]["Version"]))
-        else:
-            return release, pkgs
+    release = f"{abi}{series_of(name.flavour)[1]}-{name.suffix}"
+    for headers in index.newest_first(f"linux-headers-{release}"):
+        for suffix in ("", "-unsigned"):
+            image = [rec for rec in
+                     index.newest_first(f"linux-image-{release}{suffix}")
+                     if rec["Version"] == headers["Version"]]
+            parts = [image and with_needs(index, tools, image[0]),
+                     with_needs(index, tools, headers)]
+            if all(parts):
+                return release, list(dict.fromkeys(parts[0] + parts[1]))
     return None
+
+
+def releases_of(name):
+    """Return the releases of Debian that have a kernel, the best first."""
+    if name.flavour == NEWEST:
+        return ("trixie-backports",)
+    if series_of(name.flavour)[0] == "6.1":
+        return ("bookworm",)
+    # What is compiled by this host's cross compiler must be of its release.
+    return ("bookworm", "trixie")
+
+
+def indexes(name):
+    """Yield (index, index for this machine's programs) to look a kernel up in.
+
+    What this system's apt offers comes first, because it fits its compiler.
+    """
+    if from_host(name):
+        yield apt.HOST, apt.HOST
+    for release in releases_of(name):
+        index = apt.index_of(release, name.arch.name)
+        yield index, (index if name.arch is arch.NATIVE
+                      else apt.index_of(release))
 
 
 def resolve(name):
-    """Return (release, packages) of a stock kernel by its short name."""
-    series, flavour = common.STOCK[name]
-    pin = pinned(name)
-    for abi in [pin] if pin else offered_builds(series, flavour):
-        found = build_packages(abi, flavour)
-        if found:
-            return found
+    """Return (release, packages) of a stock kernel, or None."""
+    for index, tools in indexes(name):
+        pin = pinned(name)
+        for abi in [pin] if pin else offered_builds(index, name):
+            found = build_packages(index, tools, name, abi)
+            if found:
+                return found
     return None
+
+
+def refresh(name, why):
+    """Fetch the indexes again in which a kernel is looked up."""
+    return any([index.refresh(why) for index, _ in indexes(name)])
 
 
 def pin_variable(name):
     """Return the variable that pins a series: KHEAP_KERNEL_6_12."""
-    return "KHEAP_KERNEL_" + common.STOCK[name][0].replace(".", "_")
+    return "KHEAP_KERNEL_" + \
+        series_of(name.flavour)[0].replace(".", "_").upper()
 
 
 def pinned(name):
-    """Return the ABI a series is pinned to, such as 6.12.115+deb12."""
+    """Return the build a series is pinned to, such as 6.12.115+deb12."""
     return os.environ.get(pin_variable(name), "").strip()
 
 
-# --- Downloading and unpacking --------------------------------------------
+# --- Unpacking ------------------------------------------------------------
 
-def download(packages, folder, label, options=()):
-    """Download packages with apt-get into folder; Fatal when it fails."""
-    specs = [f"{name}={version}" for name, version in packages]
-    progress = common.Progress(label)
-    read_end, write_end = os.pipe()
-    with subprocess.Popen(
-            ["apt-get", "-q", "-o", f"APT::Status-Fd={write_end}",
-             "-o", "APT::Sandbox::User=", "-o", "Acquire::Retries=1",
-             *options, "download", *specs],
-            cwd=folder, pass_fds=[write_end], stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as proc:
-        os.close(write_end)
-        with os.fdopen(read_end, encoding="utf-8", errors="replace") as pipe:
-            for line in pipe:
-                field = line.split(":")
-                if field[0] == "dlstatus" and len(field) > 2:
-                    progress.update(f"{float(field[2]):.0f} %")
-        text = proc.stdout.read().decode(errors="replace")
-    if proc.returncode:
-        progress.fail()
-        if NO_NETWORK.search(text):
-            raise Unreachable("the package server cannot be reached")
-        wrong = [ln for ln in text.splitlines() if ln.startswith("E:")]
-        raise Fatal("cannot download " + packages[0][0] + ": "
-                    + (wrong or ["apt-get failed"])[0][:200])
-    size = sum(f.stat().st_size for f in pathlib.Path(folder).glob("*.deb"))
-    progress.done(f"{size / 1e6:.0f} MB")
+def download(packages, folder, label):
+    """Download packages of several indexes into a folder."""
+    for index in dict.fromkeys(where for where, _, _ in packages):
+        index.download([(package, version)
+                        for where, package, version in packages
+                        if where is index], folder, label)
 
 
 def relocate(root, final):
     """Make the unpacked headers work from the cache instead of /usr."""
     for makefile in root.glob("usr/src/linux-headers-*/Makefile"):
         text = makefile.read_text()
-        if "include /usr/src/" in text:
-            makefile.write_text(text.replace("include /usr/src/",
-                                             f"include {final}/usr/src/"))
+        moved = re.sub(r"(?<![\w/])/usr/(src|lib)/linux-",
+                       rf"{final}/usr/\1/linux-", text)
+        if moved != text:
+            makefile.write_text(moved)
     for folder in (root / "lib/modules").iterdir():
         for name in ("build", "source"):
             link = folder / name
@@ -233,12 +238,32 @@ def unpack(packages, release, final):
 def stock_kernel(name, release):
     """Describe a stock kernel in the cache; None when it is not there."""
     root = common.cache_dir() / "stock" / release
+    # Since 7.0 the image is among the modules.
     image = root / "boot" / f"vmlinuz-{release}"
     if not image.exists():
+        image = root / "lib/modules" / release / "vmlinuz"
+    if not image.exists():
         return None
-    return Kernel(name, release, image,
+    return Kernel(str(name), release, image,
                   root / "usr/src" / f"linux-headers-{release}",
                   root / "lib/modules" / release)
+
+
+def from_host(name):
+    """Return whether this system's own apt is asked first."""
+    return name.arch is arch.NATIVE and name.flavour != NEWEST
+
+
+def index_time(name):
+    """Return since when a choice of this kernel may stand."""
+    if from_host(name):
+        return apt.HOST.changed()
+    return time.time() - apt.MAX_AGE_SECONDS
+
+
+def note_of(name):
+    """Return the file that says which build a name stands for."""
+    return common.cache_dir() / "stock" / f"{name}.json"
 
 
 def cached_choice(name):
@@ -246,11 +271,10 @@ def cached_choice(name):
 
     The choice is current while the package index has not changed since.
     """
-    note = common.cache_dir() / "stock" / f"{name}.json"
     try:
-        choice = json.loads(note.read_text())
+        choice = json.loads(note_of(name).read_text())
         kernel = stock_kernel(name, choice["release"])
-        fresh = (choice["index"] >= index_time()
+        fresh = (choice["index"] >= index_time(name)
                  and choice["pin"] == pinned(name))
     except (OSError, ValueError, KeyError):
         return None, False
@@ -260,11 +284,12 @@ def cached_choice(name):
 
 
 def remember_choice(name, release):
-    """Note which build a series stands for."""
-    note = common.cache_dir() / "stock" / f"{name}.json"
+    """Note which build a name stands for."""
+    note = note_of(name)
     temp = note.with_suffix(f".{os.getpid()}")
     temp.write_text(json.dumps({"release": release, "pin": pinned(name),
-                                "index": index_time()}))
+                                "index": apt.HOST.changed() if
+                                from_host(name) else time.time()}))
     temp.rename(note)
 
 
@@ -274,33 +299,30 @@ def absent(what, reason):
                  f"{reason}")
 
 
-OFFLINE = ("the package server cannot be reached; connect this machine and "
-           "run again")
-
-
 def fetch_stock(name):
     """Resolve a stock kernel and bring it into the cache."""
     found = resolve(name)
     if not found:
-        if not update_index(f"it does not offer Linux {name}"):
-            raise absent(f"Linux {name}", OFFLINE)
+        if not refresh(name, f"it does not offer Linux {name}"):
+            raise absent(f"Linux {name}", apt.OFFLINE)
         found = resolve(name)
     if not found:
         pin = pinned(name)
         what = f"{pin_variable(name)}={pin}" if pin else f"Linux {name}"
         raise absent(f"Linux {name}",
-                     f"the package index does not offer {what}")
+                     f"neither this system's package index nor that of Debian "
+                     f"{' or '.join(releases_of(name))} offers {what}")
     release, packages = found
     final = common.cache_dir() / "stock" / release
     final.parent.mkdir(exist_ok=True)
     if not stock_kernel(name, release):
         try:
             unpack(packages, release, final)
-        except Unreachable as err:
-            raise absent(f"Linux {name}", OFFLINE) from err
+        except apt.Unreachable as err:
+            raise absent(f"Linux {name}", apt.OFFLINE) from err
         except Fatal:
             # A stale index offers what the server no longer has.
-            if not update_index("a download failed"):
+            if not refresh(name, "a download failed"):
                 raise
             release, packages = resolve(name) or found
             final = common.cache_dir() / "stock" / release
@@ -344,7 +366,7 @@ def source_tree(series="6.12"):
         try:
             choice = json.loads(note.read_text())
             known = pathlib.Path(choice["path"])
-            if known.is_dir() and choice["index"] >= index_time():
+            if known.is_dir() and choice["index"] >= apt.HOST.changed():
                 return known
         except (OSError, ValueError, KeyError):
             pass
@@ -356,17 +378,17 @@ def source_tree(series="6.12"):
             say(f"{err}; using {known.name} from the cache")
             return known
         note.write_text(json.dumps({"path": str(path),
-                                    "index": index_time()}))
+                                    "index": apt.HOST.changed()}))
         return path
 
 
 def fetch_source(package):
     """Bring the newest version of a source package into the cache."""
-    recs = newest_first(package)
-    if not recs and update_index(f"it does not offer {package}"):
-        recs = newest_first(package)
+    recs = apt.HOST.newest_first(package)
+    if not recs and apt.HOST.refresh(f"it does not offer {package}"):
+        recs = apt.HOST.newest_first(package)
     if not recs:
-        raise absent(package, OFFLINE)
+        raise absent(package, apt.OFFLINE)
     version = recs[0]["Version"]
     final = common.cache_dir() / f"{package}_{version}"
     if final.is_dir():
@@ -376,15 +398,17 @@ def fetch_source(package):
     (work / "tree").mkdir(parents=True)
     try:
         try:
-            download([(package, version)], work, f"downloading {package}")
-        except Unreachable as err:
-            raise absent(package, OFFLINE) from err
+            apt.HOST.download([(package, version)], work,
+                              f"downloading {package}")
+        except apt.Unreachable as err:
+            raise absent(package, apt.OFFLINE) from err
         except Fatal:
-            if not update_index("a download failed"):
+            if not apt.HOST.refresh("a download failed"):
                 raise
-            version = newest_first(package)[0]["Version"]
+            version = apt.HOST.newest_first(package)[0]["Version"]
             final = common.cache_dir() / f"{package}_{version}"
-            download([(package, version)], work, f"downloading {package}")
+            apt.HOST.download([(package, version)], work,
+                              f"downloading {package}")
         unpack_source(next(work.glob("*.deb")), work / "tree", package)
         (work / "tree").rename(final)
     finally:

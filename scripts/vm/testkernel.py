@@ -18,7 +18,7 @@ import stock
 from common import Fatal, say
 
 CONFIGS = common.REPO / "kunit" / "configs"
-ABOUT_FILES = 1950      # lines that a build prints, for the progress display
+ABOUT_FILES = 1950      # lines that the test kernel prints, for the progress
 
 # Code that runs inside every checker's hook. Compiled without checks it
 # makes an allocation in this kernel several times faster, and it is not
@@ -37,17 +37,36 @@ def flavours():
                   if f.stem != "base")
 
 
-def fragment(flavour):
-    """Return the configuration lines of a flavour."""
-    return "".join((CONFIGS / f"{name}.config").read_text()
-                   for name in ("base", flavour))
+def layers(name):
+    """Return the files of a configuration, the first one undermost."""
+    paths = [CONFIGS / "base.config", CONFIGS / f"{name.flavour}.config",
+             CONFIGS / "arch" / f"{name.arch.name}.config"]
+    if name.pages:
+        paths.append(CONFIGS / "arch" / f"{name.suffix}.config")
+    return paths
 
 
-def build_key(flavour, source):
+def fragment(name):
+    """Return the configuration lines of a kernel; the uppermost line counts."""
+    lines = {}
+    for path in layers(name):
+        for line in path.read_text().splitlines():
+            option = re.match(r"(?:# )?(CONFIG_\w+)(=| is not set)", line)
+            if option:
+                lines.pop(option[1], None)
+                lines[option[1]] = line
+    return "".join(line + "\n" for line in lines.values())
+
+
+def compiler_of(name):
+    """Return the compiler's name."""
+    return COMPILERS.get(name.flavour) or f"{name.arch.cross}gcc"
+
+
+def build_key(name, source):
     """Return what a build depends on, as a short hash."""
-    compiler = common.output_of(COMPILERS.get(flavour, "gcc"),
-                                "--version") or ""
-    text = "\0".join([fragment(flavour), source.name, *UNCHECKED,
+    compiler = common.output_of(compiler_of(name), "--version") or ""
+    text = "\0".join([fragment(name), source.name, *UNCHECKED,
                       compiler.partition("\n")[0]])
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -66,23 +85,24 @@ def unmet(config, wanted):
     return bad
 
 
-def make(flavour, source, build, *words):
+def make(name, source, build, *words):
     """Return a make command line for a build of the kernel."""
     bare = [f"{check}_SANITIZE_{name}.o=n" for name in UNCHECKED
             for check in ("KASAN", "UBSAN", "KCSAN")]
-    if flavour in COMPILERS:
-        bare.append(f"CC={COMPILERS[flavour]}")
-    return ["make", "-C", str(source), f"O={build}", "ARCH=x86",
+    if name.flavour in COMPILERS:
+        bare.append(f"CC={COMPILERS[name.flavour]}")
+    return ["make", "-C", str(source), f"O={build}",
+            f"ARCH={name.arch.kbuild}", f"CROSS_COMPILE={name.arch.cross}",
             "KCFLAGS=", *bare, *words]
 
 
-def configure(flavour, source, build):
+def configure(name, source, build):
     """Write .config and check that nothing of it was dropped."""
-    wanted = fragment(flavour)
+    wanted = fragment(name)
     allconfig = build / "fragment.config"
     allconfig.write_text(wanted)
     env = {**os.environ, "KCONFIG_ALLCONFIG": str(allconfig)}
-    res = subprocess.run(make(flavour, source, build, "allnoconfig"), env=env,
+    res = subprocess.run(make(name, source, build, "allnoconfig"), env=env,
                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                          stderr=subprocess.STDOUT, check=False)
     if res.returncode:
@@ -90,17 +110,18 @@ def configure(flavour, source, build):
                     + res.stdout.decode(errors="replace")[-2000:])
     bad = unmet((build / ".config").read_text(), wanted)
     if bad:
-        raise Fatal(f"kunit/configs: the {flavour} kernel does not get "
+        raise Fatal(f"kunit/configs: the {name} kernel does not get "
                     + ", ".join(bad))
 
 
-def compile_kernel(flavour, source, build):
+def compile_kernel(name, source, build):
     """Run the build with a progress display; Fatal when it fails."""
-    progress = common.Progress(f"building the {flavour} kernel")
+    progress = common.Progress(f"building the {name} kernel")
     jobs = len(os.sched_getaffinity(0))
     count = 0
     with open(build / "build.log", "wb") as log, subprocess.Popen(
-            make(flavour, source, build, f"-j{jobs}", "bzImage", "modules"),
+            make(name, source, build, f"-j{jobs}", name.arch.target,
+                 "modules"),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT) as proc:
         for line in proc.stdout:
@@ -115,7 +136,7 @@ def compile_kernel(flavour, source, build):
         wrong = [ln for ln in text.splitlines() if "rror" in ln]
         for line in (wrong or text.splitlines())[-10:]:
             say(line)
-        raise Fatal(f"the {flavour} kernel does not build; "
+        raise Fatal(f"the {name} kernel does not build; "
                     f"{build}/build.log has the rest")
     progress.done(f"{count} files")
 
@@ -134,33 +155,38 @@ def same_source(build, source):
     return not link.exists() or link.resolve() == source.resolve()
 
 
-def described(flavour, build):
+def described(name, build):
     """Describe a finished build."""
     release = (build / "include/config/kernel.release").read_text().strip()
-    return stock.Kernel(flavour, release, build / "arch/x86/boot/bzImage",
-                          build, None, COMPILERS.get(flavour))
+    return stock.Kernel(str(name), release, name.arch.image(build), build,
+                        None, COMPILERS.get(name.flavour))
 
 
-def get(flavour):
+def check_tools(name):
+    """Fatal when what a kernel is built with is missing."""
+    if not shutil.which(compiler_of(name)):
+        group = name.flavour if name.flavour in COMPILERS else name.arch.name
+        raise Fatal(f"{compiler_of(name)} is missing; scripts/setup.sh "
+                    f"{group} installs it")
+
+
+def get(name):
     """Return a built kernel, building it when the cache has none."""
-    compiler = COMPILERS.get(flavour)
-    if compiler and not shutil.which(compiler):
-        raise Fatal(f"{compiler} is missing; scripts/setup.sh {flavour} "
-                    "installs it")
+    check_tools(name)
     source = stock.source_tree()
-    build = common.cache_dir() / "built" / flavour
-    key = build_key(flavour, source)
+    build = common.cache_dir() / "built" / str(name)
+    key = build_key(name, source)
     stamp = build / ".complete"
     if is_current(stamp, key):
-        return described(flavour, build)
-    with common.locked(f"built-{flavour}"):
+        return described(name, build)
+    with common.locked(f"built-{name}"):
         if not is_current(stamp, key):
             stamp.unlink(missing_ok=True)
             build.mkdir(parents=True, exist_ok=True)
             if not same_source(build, source):
                 shutil.rmtree(build)
                 build.mkdir()
-            configure(flavour, source, build)
-            compile_kernel(flavour, source, build)
+            configure(name, source, build)
+            compile_kernel(name, source, build)
             stamp.write_text(key)
-    return described(flavour, build)
+    return described(name, build)
