@@ -380,7 +380,18 @@ struct kheap_unparked {
 bool kheap_pool_setup(struct kheap_pool *pool, struct kheap_class *class,
 		      gfp_t gfp);
 
+/* pool_parking.c */
+void kheap_pool_set_parking(struct kheap_pool *pool, bool on);
+bool kheap_pool_give_parked(struct kheap_pool *pool, unsigned int first,
+			    unsigned long bits, struct kheap_unparked *done,
+			    struct list_head *empties);
+
 /* pool.c */
+void kheap_pool_note_limit(const struct kheap_class *class,
+			   struct kheap_pool *pool, u32 limit);
+void kheap_pool_settle(struct kheap_class *class,
+		       struct kheap_class_node *node, struct kheap_pool *pool,
+		       unsigned int was, struct list_head *empties);
 void kheap_pool_set_limit(const struct kheap_class *class,
 			  struct kheap_pool *pool);
 unsigned int kheap_pool_join(struct kheap_pool *pool, void **slots,
@@ -394,10 +405,6 @@ unsigned int kheap_link_next(struct kheap_pool *pool, unsigned int idx);
 bool kheap_pool_claim_unlisted(struct kheap_pool *pool, unsigned int idx);
 void kheap_pool_quarantine(struct kheap_pool *pool);
 void kheap_pool_block_stray(struct kheap_class *class, void *block, bool lost);
-void kheap_pool_set_parking(struct kheap_pool *pool, bool on);
-bool kheap_pool_give_parked(struct kheap_pool *pool, unsigned int first,
-			    unsigned long bits, struct kheap_unparked *done,
-			    struct list_head *empties);
 
 /* class.c */
 int kheap_class_init(struct kheap_class *class, struct kheap *heap,

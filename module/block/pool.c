@@ -5,11 +5,6 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/bitmap.h>
-#include <linux/kmemleak.h>
-#include <linux/kmsan-checks.h>
-#include <linux/slab.h>
-
 #include <kheap/object.h>
 
 #include "block/alloc.h"
@@ -94,9 +89,9 @@ bool kheap_pool_claim_unlisted(struct kheap_pool *pool, unsigned int idx)
 	return chance;
 }
 
-/* Note up to where blocks are freed without further questions. */
-static void note_limit(const struct kheap_class *class, struct kheap_pool *pool,
-		       u32 limit)
+/* Note up to where blocks are freed without further questions, under lock 4. */
+void kheap_pool_note_limit(const struct kheap_class *class,
+			   struct kheap_pool *pool, u32 limit)
 {
 	struct page *page = virt_to_page(pool->base);
 	unsigned int i;
@@ -110,9 +105,10 @@ static void note_limit(const struct kheap_class *class, struct kheap_pool *pool,
 void kheap_pool_set_limit(const struct kheap_class *class,
 			  struct kheap_pool *pool)
 {
-	note_limit(class, pool, class->slow_free || pool->parking ||
-				pool->state == KHEAP_POOL_QUARANTINED ?
-				0 : pool->nextoffset);
+	bool asks = class->slow_free || pool->parking ||
+		    pool->state == KHEAP_POOL_QUARANTINED;
+
+	kheap_pool_note_limit(class, pool, asks ? 0 : pool->nextoffset);
 }
 
 static void set_state(struct kheap_pool *pool, enum kheap_pool_state state)
@@ -170,9 +166,9 @@ static struct kheap_pool *fullest_used_pool(const struct kheap_class *class,
  * Put @pool where its state belongs after nr_used went from @was to what it
  * is. A pool that has no used block left leaves the class, onto @empties.
  */
-static void pool_settle(struct kheap_class *class,
-			struct kheap_class_node *node, struct kheap_pool *pool,
-			unsigned int was, struct list_head *empties)
+void kheap_pool_settle(struct kheap_class *class,
+		       struct kheap_class_node *node, struct kheap_pool *pool,
+		       unsigned int was, struct list_head *empties)
 {
 	unsigned int fill = kheap_pool_fill(class, pool->nr_used);
 
@@ -402,7 +398,7 @@ unsigned int kheap_pools_take(struct kheap_class *class, int nid, bool any,
 		taken += pool_take(class, node, pool, slots + taken,
 				   nr - taken, &here);
 		if (likely(!here))
-			pool_settle(class, node, pool, was, NULL);
+			kheap_pool_settle(class, node, pool, was, NULL);
 		else
 			note_damage(class, here, bad);
 	}
@@ -436,7 +432,7 @@ void *kheap_pools_take_apart(struct kheap_class *class, int nid)
 	if (pool && kheap_pool_nr_virgin(class, pool)) {
 		pool_skip_lines(class, node, pool);
 		node->nr_out += pool_carve(class, node, pool, &block, 1);
-		pool_settle(class, node, pool, pool->nr_used - 1, NULL);
+		kheap_pool_settle(class, node, pool, pool->nr_used - 1, NULL);
 		node->nr_refills++;
 	}
 	raw_spin_unlock_irqrestore(&node->lock, flags);
@@ -470,7 +466,7 @@ unsigned int kheap_pool_join(struct kheap_pool *pool, void **slots,
 	list_add(&pool->list, &node->used[0]);
 	taken = pool_take(class, node, pool, slots, nr, bad);
 	if (likely(!*bad))
-		pool_settle(class, node, pool, 0, NULL);
+		kheap_pool_settle(class, node, pool, 0, NULL);
 	raw_spin_unlock_irqrestore(&node->lock, flags);
 	if (taken)
 		trace_kheap_refill(class, taken, node - class->node,
@@ -596,7 +592,7 @@ static noinline void pool_give_settle(struct kheap_class *class,
 		quarantined_pool_give(class, node, pool, empties);
 	} else {
 		pool_link(class, pool, block);
-		pool_settle(class, node, pool, was, empties);
+		kheap_pool_settle(class, node, pool, was, empties);
 	}
 }
 
@@ -668,139 +664,4 @@ void kheap_pools_give(struct kheap_class *class, void **slots,
 		slots += given;
 		nr -= given;
 	}
-}
-
-/* --- Parking ------------------------------------------------------------ */
-
-/* Turned off, but for blocks that wait by now: first this, then the bits. */
-static void end_parking(struct kheap_class *class, struct kheap_pool *pool)
-{
-	smp_store_mb(pool->parking, false); /* Pairs with park_block_at(). */
-	pool->parking = !bitmap_empty(kheap_parked_bits(pool),
-				      class->nr_blocks);
-	kheap_pool_set_limit(class, pool);
-}
-
-/**
- * kheap_pool_set_parking() - say whether blocks may wait for a grace period
- * @pool: a pool with a block in somebody's hands, or that waits
- * @on: whether; if not, blocks that wait by now keep it on
- *
- * While they may, every free asks whether its block is one of them.
- *
- * Context: Any context except NMI, no kheap lock held.
- */
-void kheap_pool_set_parking(struct kheap_pool *pool, bool on)
-{
-	struct kheap_class_node *node = kheap_pool_node(pool);
-	unsigned long flags;
-
-	raw_spin_lock_irqsave(&node->lock, flags);
-	if (on) {
-		note_limit(pool->class, pool, 0);
-		/* Who sees it on, in park_block_at(), has the limit at 0. */
-		smp_store_mb(pool->parking, true);
-	} else {
-		end_parking(pool->class, pool);
-	}
-	raw_spin_unlock_irqrestore(&node->lock, flags);
-}
-
-/*
- * Mark the blocks of @done->bits and link them into their pool, but for those
- * that have a mark. What was freed in NMI has one that says so.
- */
-static void link_parked(struct kheap_class *class, struct kheap_pool *pool,
-			unsigned int first, struct kheap_unparked *done)
-{
-	unsigned int bit, next = pool->freeblock;
-
-	for_each_set_bit(bit, &done->bits, BITS_PER_LONG) {
-		void *block = kheap_block_address(class, pool, first + bit);
-		u64 link = kheap_mark_link(class, block);
-
-		if (unlikely(link <= U16_MAX) && link != KHEAP_LINK_WAITS) {
-			/* At once: it is another's, who may park it again. */
-			clear_bit(first + bit, kheap_parked_bits(pool));
-			__set_bit(bit, &done->bad);
-			continue;
-		}
-		kheap_kasan_mark(class, block, KHEAP_KASAN_FREE);
-		kheap_kmsan_free(class, block);
-		kheap_mark_set_link(class, block, next);
-		next = first + bit;
-	}
-	pool->freeblock = next;
-}
-
-static atomic_long_t *parked_word(const struct kheap_pool *pool,
-				  unsigned int first)
-{
-	return (atomic_long_t *)kheap_parked_bits(pool) + first / BITS_PER_LONG;
-}
-
-static bool give_parked(struct kheap_class *class,
-			struct kheap_class_node *node, struct kheap_pool *pool,
-			unsigned int first, struct kheap_unparked *done,
-			struct list_head *empties)
-{
-	atomic_long_t *parked = parked_word(pool, first);
-	unsigned int nr, was = pool->nr_used;
-
-	lockdep_assert_held(&node->lock);
-	if (unlikely(pool->state == KHEAP_POOL_QUARANTINED))
-		return false;
-	done->bits &= atomic_long_read(parked);
-	link_parked(class, pool, first, done);
-	/* Pairs with kheap_block_claim(): first the marks. */
-	atomic_long_fetch_andnot_release(done->bits & ~done->bad, parked);
-	end_parking(class, pool);
-	nr = hweight_long(done->bits & ~done->bad);
-	pool->nr_used -= nr;
-	node->nr_out -= nr;
-	node->nr_drains++;
-	if (nr)
-		pool_settle(class, node, pool, was, empties);
-	return true;
-}
-
-/**
- * kheap_pool_give_parked() - free blocks whose grace period is over
- * @pool: their pool; it is there because they are in use
- * @first: index of the block of bit 0, a multiple of %BITS_PER_LONG
- * @bits: which blocks; what has been taken back meanwhile is not freed
- * @done: filled in
- * @empties: collects the pool if it becomes empty, for kheap_pools_put()
- *
- * All of them at once: as unpark_word() and kheap_class_free_careful(), where
- * that has no questions to ask.
- *
- * Context: Any context except NMI, no kheap lock held. Never sleeps.
- * Return: false if the pool is out of use; then nothing was done.
- */
-bool kheap_pool_give_parked(struct kheap_pool *pool, unsigned int first,
-			    unsigned long bits, struct kheap_unparked *done,
-			    struct list_head *empties)
-{
-	struct kheap_class *class = pool->class;
-	struct kheap_class_node *node;
-	unsigned long flags;
-	bool given;
-
-	/*
-	 * Who set one that is clear has found a mark, and taken it back; if that
-	 * is so of all, the pool may be another class's by now, or nobody's.
-	 */
-	done->bits = bits & atomic_long_read(parked_word(pool, first));
-	done->bad = 0;
-	if (unlikely(!done->bits))
-		return true;
-	node = kheap_pool_node(pool);
-	raw_spin_lock_irqsave(&node->lock, flags);
-	given = give_parked(class, node, pool, first, done, empties);
-	raw_spin_unlock_irqrestore(&node->lock, flags);
-	if (given)
-		trace_kheap_drain(class, hweight_long(done->bits & ~done->bad),
-				  node - class->node, KHEAP_RUN_POOLS);
-	return given;
 }
