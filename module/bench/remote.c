@@ -10,8 +10,6 @@
  * spoils a few batches but makes none faster, because a batch is many times
  * what the ring holds.
  */
-#include <linux/cache.h>
-#include <linux/completion.h>
 #include <linux/cpumask.h>
 #include <linux/delay.h>
 #include <linux/err.h>
@@ -20,14 +18,9 @@
 #include <linux/sched/task.h>
 #include <linux/smp.h>
 
-#include "ops.h"
+#include "remote.h"
 
 /* --- At once, timed ------------------------------------------------------ */
-
-#define NR_SLOTS	1024	/* a power of two */
-#define RUN		16	/* objects between two looks at the other */
-#define BATCH		(4 * NR_SLOTS)
-#define NR_BATCHES	33
 
 /*
  * Looks at the other side before sleeping for less than the ring lasts: the
@@ -36,29 +29,9 @@
 #define NR_SPINS	1000
 #define NAP_US		50
 
-/**
- * struct ring - objects on their way
- * @head: objects ever put in, in whole runs; the producer's
- * @tail: objects ever taken out, in whole runs; the consumer's
- * @nr_ready: threads that have arrived at the start
- * @done: the consumer has freed the last object
- * @run: the run
- * @slots: the objects
- * @ticks: what each batch took
- */
-struct ring {
-	unsigned int head ____cacheline_aligned_in_smp;
-	unsigned int tail ____cacheline_aligned_in_smp;
-	atomic_t nr_ready ____cacheline_aligned_in_smp;
-	struct completion done;
-	struct bench_run *run;
-	void *slots[NR_SLOTS];
-	u64 ticks[NR_BATCHES];
-};
+struct ring bench_ring;
 
-static struct ring ring;
-
-static void wait_a_little(unsigned int *nr_spins)
+void bench_ring_wait(unsigned int *nr_spins)
 {
 	if (++*nr_spins % NR_SPINS)
 		cpu_relax();
@@ -66,71 +39,13 @@ static void wait_a_little(unsigned int *nr_spins)
 		usleep_range(NAP_US, 2 * NAP_US);
 }
 
-static void wait_for_both(void)
+void bench_ring_wait_for_both(void)
 {
 	unsigned int nr_spins = 0;
 
-	atomic_inc(&ring.nr_ready);
-	while (atomic_read(&ring.nr_ready) < 2)
-		wait_a_little(&nr_spins);
-}
-
-static __always_inline int produce(const struct bench_ops *ops)
-{
-	unsigned int first, i, nr_spins = 0;
-	void *ctx = ring.run->ctx;
-
-	wait_for_both();
-	for (first = 0; first < NR_BATCHES * BATCH; first += RUN) {
-		/* Pairs with the release in consume_batch(): a run is free. */
-		while (first - smp_load_acquire(&ring.tail) == NR_SLOTS)
-			wait_a_little(&nr_spins);
-		for (i = first; i < first + RUN; i++) {
-			void *ptr;
-
-			do {
-				ptr = ops->alloc(ctx, BENCH_OBJECT_BYTES);
-			} while (unlikely(!ptr));
-			ring.slots[i % NR_SLOTS] = ptr;
-		}
-		/* Pairs with the acquire in consume_batch(): it is filled. */
-		smp_store_release(&ring.head, i);
-	}
-	return 0;
-}
-
-static __always_inline void consume_batch(const struct bench_ops *ops,
-					  void *ctx, unsigned int batch)
-{
-	unsigned int first, i, nr_spins = 0;
-
-	for (first = batch; first < batch + BATCH; first += RUN) {
-		/* Pairs with the producer's release of the head. */
-		while (smp_load_acquire(&ring.head) == first)
-			wait_a_little(&nr_spins);
-		for (i = first; i < first + RUN; i++)
-			ops->free(ctx, ring.slots[i % NR_SLOTS]);
-		/* The run was read: the producer may write there again. */
-		smp_store_release(&ring.tail, i);
-	}
-}
-
-static __always_inline int consume(const struct bench_ops *ops)
-{
-	void *ctx = ring.run->ctx;
-	unsigned int nr;
-	u64 last, now;
-
-	wait_for_both();
-	last = bench_clock();
-	for (nr = 0; nr < NR_BATCHES; nr++) {
-		consume_batch(ops, ctx, nr * BATCH);
-		now = bench_clock();
-		ring.ticks[nr] = now - last;
-		last = now;
-	}
-	complete(&ring.done);
-	return 0;
+	atomic_inc(&bench_ring.nr_ready);
+	while (atomic_read(&bench_ring.nr_ready) < 2)
+		bench_ring_wait(&nr_spins);
 }
 
 static struct task_struct *thread_on(int cpu, int (*body)(void *unused),
@@ -157,11 +72,11 @@ static void time_both(struct bench_run *run, int first, int second,
 {
 	struct task_struct *one, *two;
 
-	ring.head = 0;
-	ring.tail = 0;
-	ring.run = run;
-	atomic_set(&ring.nr_ready, 0);
-	init_completion(&ring.done);
+	bench_ring.head = 0;
+	bench_ring.tail = 0;
+	bench_ring.run = run;
+	atomic_set(&bench_ring.nr_ready, 0);
+	init_completion(&bench_ring.done);
 	one = thread_on(first, producer, "bench_producer");
 	if (IS_ERR(one)) {
 		run->error = PTR_ERR(one);
@@ -176,75 +91,35 @@ static void time_both(struct bench_run *run, int first, int second,
 	wake_up_process(one);
 	wake_up_process(two);
 	/* A thread that is told to stop before it starts never does. */
-	wait_for_completion(&ring.done);
+	wait_for_completion(&bench_ring.done);
 	reap(one);
 	reap(two);
-	bench_sort(ring.ticks, NR_BATCHES);
-	run->ticks = ring.ticks[NR_BATCHES / 2];
-	run->nr_ops = BATCH;
+	bench_sort(bench_ring.ticks, RING_BATCHES);
+	run->ticks = bench_ring.ticks[RING_BATCHES / 2];
+	run->nr_ops = RING_BATCH;
 }
 
 /* --- In turn, counted ---------------------------------------------------- */
-
-static __always_inline int alloc_all(struct bench_run *run,
-				     const struct bench_ops *ops)
-{
-	unsigned int i, nr = 0;
-
-	bench_start(run);
-	for (i = 0; i < BENCH_NR_OBJECTS; i++)
-		run->ptrs[i] = ops->alloc(run->ctx, BENCH_OBJECT_BYTES);
-	bench_stop(run, BENCH_NR_OBJECTS);
-	for (i = 0; i < BENCH_NR_OBJECTS; i++)
-		nr += !run->ptrs[i];
-	return nr ? -ENOMEM : 0;
-}
-
-static __always_inline int free_all(struct bench_run *run,
-				    const struct bench_ops *ops)
-{
-	unsigned int i;
-
-	bench_start(run);
-	for (i = 0; i < BENCH_NR_OBJECTS; i++)
-		ops->free(run->ctx, run->ptrs[i]);
-	bench_stop(run, BENCH_NR_OBJECTS);
-	return 0;
-}
 
 static void count_both(struct bench_run *run, int first, int second,
 		       int (*alloc)(void *run), int (*free)(void *run))
 {
 	unsigned int nr;
 
-	for (nr = 0; nr < NR_BATCHES && !run->error; nr++) {
+	for (nr = 0; nr < RING_BATCHES && !run->error; nr++) {
 		run->error = smp_call_on_cpu(first, alloc, run, false);
-		ring.ticks[nr] = run->ticks;
+		bench_ring.ticks[nr] = run->ticks;
 		if (!run->error)
 			run->error = smp_call_on_cpu(second, free, run, false);
-		ring.ticks[nr] += run->ticks;
+		bench_ring.ticks[nr] += run->ticks;
 	}
-	bench_sort(ring.ticks, NR_BATCHES);
-	run->ticks = ring.ticks[NR_BATCHES / 2];
+	bench_sort(bench_ring.ticks, RING_BATCHES);
+	run->ticks = bench_ring.ticks[RING_BATCHES / 2];
 }
 
 /* --- Sides --------------------------------------------------------------- */
 
-/**
- * struct remote_fns - what a side does
- * @produce: in a thread
- * @consume: in the other one
- * @alloc: on one CPU, when the clock counts
- * @free: on the other one
- */
-struct remote_fns {
-	int (*produce)(void *unused);
-	int (*consume)(void *unused);
-	int (*alloc)(void *run);
-	int (*free)(void *run);
-};
-
-static void measure_remote(struct bench_run *run, const struct remote_fns *fns)
+void bench_measure_remote(struct bench_run *run, const struct remote_fns *fns)
 {
 	int first = cpumask_first(cpu_online_mask);
 	int second = cpumask_next(first, cpu_online_mask);
@@ -255,37 +130,10 @@ static void measure_remote(struct bench_run *run, const struct remote_fns *fns)
 		time_both(run, first, second, fns->produce, fns->consume);
 }
 
-#define DEFINE_TIMED_REMOTE(side, ops)					\
-	static int side##_producer(void *unused)			\
-	{								\
-		return produce(&(ops));					\
-	}								\
-	static int side##_consumer(void *unused)			\
-	{								\
-		return consume(&(ops));					\
-	}								\
-	static int side##_alloc_all(void *run)				\
-	{								\
-		return alloc_all(run, &(ops));				\
-	}								\
-	static int side##_free_all(void *run)				\
-	{								\
-		return free_all(run, &(ops));				\
-	}								\
-	static void side##_remote(struct bench_run *run)		\
-	{								\
-		static const struct remote_fns fns = {			\
-			side##_producer, side##_consumer,		\
-			side##_alloc_all, side##_free_all,		\
-		};							\
-									\
-		measure_remote(run, &fns);				\
-	}
-
 /* What the ring itself costs. */
 static __always_inline void *empty_alloc(void *ctx, size_t size)
 {
-	return &ring;
+	return &bench_ring;
 }
 
 static __always_inline void empty_free(void *ctx, void *ptr)
@@ -295,14 +143,14 @@ static __always_inline void empty_free(void *ctx, void *ptr)
 
 static const struct bench_ops empty_ops = { empty_alloc, empty_free };
 
-DEFINE_TIMED_REMOTE(empty, empty_ops)
-DEFINE_TIMED_REMOTE(kheap, bench_kheap_cache_ops)
-DEFINE_TIMED_REMOTE(slub, bench_kmem_cache_ops)
-DEFINE_TIMED_REMOTE(sized_kheap, bench_kheap_ops)
-DEFINE_TIMED_REMOTE(sized_slub, bench_kmalloc_ops)
-DEFINE_TIMED_REMOTE(mempool, bench_mempool_ops)
+DEFINE_REMOTE(empty, empty_ops)
+DEFINE_REMOTE(kheap, bench_kheap_cache_ops)
+DEFINE_REMOTE(slub, bench_kmem_cache_ops)
+DEFINE_REMOTE(sized_kheap, bench_kheap_ops)
+DEFINE_REMOTE(sized_slub, bench_kmalloc_ops)
+DEFINE_REMOTE(mempool, bench_mempool_ops)
 #ifdef BENCH_HAVE_OBJPOOL
-DEFINE_TIMED_REMOTE(objpool, bench_objpool_ops)
+DEFINE_REMOTE(objpool, bench_objpool_ops)
 #endif
 
 const struct bench_case bench_remote_cases[] = {

@@ -9,8 +9,8 @@
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
+#include "floor.h"
 #include "native.h"
-#include "ops.h"
 
 #define LIVE_BYTES	SZ_64M
 #define NR_OPS		50000
@@ -148,10 +148,31 @@ DEFINE_COLD(same_slub, "slub", bench_kmem_cache_side,
 DEFINE_COLD(mixed_kheap, "kheap", bench_kheap_side, bench_kheap_ops, true)
 DEFINE_COLD(mixed_slub, "slub", bench_kmalloc_side, bench_kmalloc_ops, true)
 
+/* --- Without an allocator -------------------------------------------------- */
+
+#define NR_CHUNKS	(LIVE_BYTES / BENCH_OBJECT_BYTES / FLOOR_BLOCKS)
+
+static void *cold_floor_begin(void)
+{
+	return floor_begin(NR_CHUNKS);
+}
+
+static const struct bench_side cold_floor_side = {
+	.begin	= cold_floor_begin,
+	.end	= floor_end,
+};
+
+DEFINE_FLOOR_OPS(look, floor_take_last, true, true);
+DEFINE_FLOOR_OPS(blind, floor_take_last, false, true);
+DEFINE_COLD(floor_look, "kheap", cold_floor_side, look_ops, false)
+DEFINE_COLD(floor_blind, "slub", cold_floor_side, blind_ops, false)
+
 const struct bench_case native_cold_cases[] = {
 	{ "cold_64", &same_kheap_side, same_kheap },
 	{ "cold_64", &same_slub_side, same_slub },
 	{ "cold_mixed", &mixed_kheap_side, mixed_kheap },
 	{ "cold_mixed", &mixed_slub_side, mixed_slub },
+	{ "cold_line", &floor_look_side, floor_look },
+	{ "cold_line", &floor_blind_side, floor_blind },
 	{ }
 };

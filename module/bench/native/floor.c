@@ -2,6 +2,7 @@
 /*
  * What no allocator can be faster than: loops without one.
  */
+#include <linux/atomic.h>
 #include <linux/cache.h>
 #include <linux/smp.h>
 
@@ -84,10 +85,49 @@ static void time_store(struct bench_run *run)
 	bench_stop(run, NR_OPS);
 }
 
+/* A line each, as a count and what a release is found by are. */
+static struct {
+	atomic_t count;
+} ____cacheline_aligned counts[2];
+
+/*
+ * An object with callbacks dies by a locked instruction, and takes what nested
+ * releases find it by with another one.
+ */
+static void time_two_locked(struct bench_run *run)
+{
+	unsigned int i;
+
+	bench_start(run);
+	for (i = 0; i < NR_OPS; i++) {
+		do_the_rest();
+		atomic_inc(&counts[0].count);
+		do_the_rest();
+		atomic_inc(&counts[1].count);
+	}
+	bench_stop(run, NR_OPS);
+}
+
+/* The last put of a kref. */
+static void time_one_locked(struct bench_run *run)
+{
+	unsigned int i;
+
+	bench_start(run);
+	for (i = 0; i < NR_OPS; i++) {
+		do_the_rest();
+		atomic_inc(&counts[0].count);
+		do_the_rest();
+	}
+	bench_stop(run, NR_OPS);
+}
+
 const struct bench_case native_floor_cases[] = {
 	{ "core", &bench_bare_kheap_side, time_core },
 	{ "core", &bench_bare_slub_side, time_core },
 	{ "line", &bench_bare_kheap_side, time_look_and_store },
 	{ "line", &bench_bare_slub_side, time_store },
+	{ "locked", &bench_bare_kheap_side, time_two_locked },
+	{ "locked", &bench_bare_slub_side, time_one_locked },
 	{ }
 };

@@ -53,12 +53,15 @@ static const struct figure figures[] = {
 	{ "object_release" },
 	{ "cold_64" },
 	{ "cold_mixed" },
+	{ "cold_line" },
 	{ "remote_free" },
 	{ "remote_free_kmalloc" },
+	{ "remote_line" },
 	{ "free_rcu" },
 	{ "core" },
 	{ "core_2cpu", "core" },
 	{ "line" },
+	{ "locked" },
 	{ "line_2cpu", "line" },
 	{ "hot_pair_64_2cpu", "hot_pair_64" },
 	{ "interleaved_64_2cpu", "hot_pair_64", 64 },
@@ -79,6 +82,7 @@ static const struct bench_case *const groups[] = {
 	native_cold_cases,
 	native_rcu_cases,
 	native_floor_cases,
+	native_remote_floor_cases,
 };
 
 static char only[1024];

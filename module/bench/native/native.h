@@ -48,8 +48,9 @@ struct native_samples {
 /* With 64 MiB live in each side: see cold.c. */
 extern const struct bench_case native_cold_cases[];
 extern const struct bench_case native_rcu_cases[];
-/* No memory at all: how much two CPUs get in each other's way. */
+/* What no allocator can be faster than: floor.c and floor_memory.c. */
 extern const struct bench_case native_floor_cases[];
+extern const struct bench_case native_remote_floor_cases[];
 
 void native_calibrate(void);
 void native_calibration_report(void);
