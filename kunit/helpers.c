@@ -186,10 +186,15 @@ void kheap_test_heap_end(struct kunit *test, struct kheap *heap)
 	heap_end(kheap_test_source(heap));
 }
 
+/*
+ * A case stays on a CPU, unless it says otherwise: another CPU's blocks are in
+ * pools of their own, so how many pools there are would depend on where it runs.
+ */
 int kheap_test_init(struct kunit *test)
 {
 	struct list_head *sources;
 
+	set_cpus_allowed_ptr(current, cpumask_of(0));
 	sources = kunit_kzalloc(test, sizeof(*sources), GFP_KERNEL);
 	if (!sources)
 		return -ENOMEM;
