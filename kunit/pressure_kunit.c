@@ -150,13 +150,14 @@ static const struct kheap_page_ops short_ops = {
 /* One step of a load that goes up and down, under a lock of the client. */
 static unsigned int grow_and_shrink(struct short_source *source,
 				    struct kheap *heap, void **blocks,
-				    unsigned int nr)
+				    unsigned int nr, size_t least)
 {
 	unsigned int i, nr_failed = 0;
 
 	mutex_lock(&source->lock);
 	for (i = 0; i < nr; i++) {
-		blocks[i] = kheap_alloc(heap, 8 + i % 700, GFP_KERNEL);
+		blocks[i] = kheap_alloc(heap, least + i % 400,
+				       GFP_KERNEL);
 		nr_failed += !blocks[i];
 	}
 	for (i = 0; i < nr; i++)
@@ -182,9 +183,10 @@ static void reclaim_may_run_inside_every_allocation(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, blocks);
 	heap = kheap_create("kunit-short", &params);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, heap);
+	/* Each round has sizes that are new, and leaves others to be given back. */
 	for (round = 0; round < 10; round++)
-		KUNIT_EXPECT_EQ(test, grow_and_shrink(&source, heap, blocks,
-						      nr), 0);
+		KUNIT_EXPECT_EQ(test, grow_and_shrink(&source, heap, blocks, nr,
+						      8 + 30 * round), 0);
 	KUNIT_EXPECT_GT(test, source.nr_allocs, 0);
 	KUNIT_EXPECT_GT(test, source.nr_given_back, 0);
 	kheap_test_expect_sound(test, heap);
